@@ -1,0 +1,1 @@
+"""Orchestrates with Dagster what `infra_cdk` provisions: arrivals, crawls and the Athena views."""

@@ -1,0 +1,321 @@
+"""`pipeline.toml` as frozen dataclasses: what is streamed, and how each stage runs it.
+
+Standard library only, because `infra_cdk` reads the same file. A wrong file raises one `DeclarationError`
+that names the file, the key, what was found and what is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, NoReturn, cast
+
+FILE_NAME = "pipeline.toml"
+FILE_VARIABLE = "DDB_PIPELINE_FILE"
+
+KeyType = Literal["S", "N", "B"]
+Automation = Literal["running", "stopped"]
+Measure = Literal["each", "daily", "never"]
+
+
+class DeclarationError(Exception):
+    """`pipeline.toml` is missing or wrong. The message is meant for the person who edits the file."""
+
+
+@dataclass(frozen=True)
+class KeyAttribute:
+    """A key attribute of the table: its name and its DynamoDB type (S string, N number, B binary)."""
+
+    name: str
+    type: KeyType
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One table and everything that streams and answers for it.
+
+    Attributes:
+        name: Name of the pipeline; prefix of its Dagster asset keys and part of its AWS names.
+        partition_key: The table's partition key.
+        sort_key: The table's sort key, or None.
+        time_to_live_attribute: Attribute with the epoch second after which DynamoDB deletes an item, or None.
+        start_date: First day (UTC) of the hourly partitions in Dagster.
+        crawl_schedule: Cron expression (UTC) of the crawl that backs the arrivals sensor up.
+        views_schedule: Cron expression (UTC) of the daily refresh of the views.
+    """
+
+    name: str
+    partition_key: KeyAttribute
+    sort_key: KeyAttribute | None
+    time_to_live_attribute: str | None
+    start_date: date
+    crawl_schedule: str
+    views_schedule: str
+
+    @property
+    def key_attributes(self) -> tuple[KeyAttribute, ...]:
+        """Partition key, then sort key if there is one."""
+        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How one deployment runs: the laptop (`local`) or an AWS environment.
+
+    Attributes:
+        name: Name of the stage.
+        buffer_seconds: How long Firehose collects changes before it writes an object, 0 to 900 seconds.
+        buffer_mebibytes: ... or until it holds this many MiB, 1 to 128.
+        stream_retention_hours: How long the Kinesis stream keeps records, 24 to 8760 hours.
+        arrivals_interval_seconds: Shortest pause between two ticks of the arrivals sensor, 1 to 3600 seconds.
+        automation: Whether sensors and schedules are on when Dagster first loads them.
+        measure: When row counts and previews of the views are taken: in each run, daily, or never.
+        keep_data: True: the table, the buckets, the key and the log groups outlive the stack.
+        scan_cutoff_mebibytes: Athena cancels a query that scans more than this, 10 MiB or more.
+        results_expire_days: Query results are deleted after this many days, 1 to 365.
+    """
+
+    name: str
+    buffer_seconds: int
+    buffer_mebibytes: int
+    stream_retention_hours: int
+    arrivals_interval_seconds: int
+    automation: Automation
+    measure: Measure
+    keep_data: bool
+    scan_cutoff_mebibytes: int
+    results_expire_days: int
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """The whole of `pipeline.toml`."""
+
+    path: Path
+    pipelines: Mapping[str, Pipeline]
+    stages: Mapping[str, Stage]
+
+    def stage(self, name: str) -> Stage:
+        """Return the stage of that name.
+
+        Raises:
+            DeclarationError: There is none; the message lists those that are declared.
+        """
+        if name not in self.stages:
+            raise DeclarationError(
+                f"{self.path}: stages: no stage is named '{name}'; declared are {_listed(self.stages)}"
+            )
+        return self.stages[name]
+
+
+def find_declaration_file(start: Path | None = None) -> Path:
+    """Find the file: `DDB_PIPELINE_FILE`, else `pipeline.toml` in the working directory or above it.
+
+    Args:
+        start: Directory where the search starts; the working directory by default.
+
+    Raises:
+        DeclarationError: There is no such file.
+    """
+    named = os.environ.get(FILE_VARIABLE)
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise DeclarationError(f"{path}: no such file (named by the environment variable {FILE_VARIABLE})")
+        return path.resolve()
+    directory = (start or Path.cwd()).resolve()
+    for candidate in (directory, *directory.parents):
+        if (candidate / FILE_NAME).is_file():
+            return candidate / FILE_NAME
+    raise DeclarationError(
+        f"no {FILE_NAME} in {directory} or above it: change into the project's folder, "
+        f"or set {FILE_VARIABLE} to the file's path"
+    )
+
+
+def load_declaration(path: Path | None = None) -> Declaration:
+    """Read and check the file.
+
+    Args:
+        path: The file; found by `find_declaration_file` when not given.
+
+    Raises:
+        DeclarationError: The file is missing, is not TOML, or says something that is not allowed.
+    """
+    path = path or find_declaration_file()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DeclarationError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DeclarationError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise DeclarationError(f"{path}: is not valid TOML: {error}") from None
+    root = _Table(path, "", document)
+    pipelines = {name: _pipeline(name, table) for name, table in root.tables("pipelines")}
+    stages = {name: _stage(name, table) for name, table in root.tables("stages")}
+    root.refuse_unknown_keys()
+    return Declaration(path=path, pipelines=pipelines, stages=stages)
+
+
+def _pipeline(name: str, table: _Table) -> Pipeline:
+    table.check_name(name, pattern=r"[a-z][a-z0-9_]{0,31}", rule="a lower-case letter, then up to 31 of a-z 0-9 _")
+    pipeline = Pipeline(
+        name=name,
+        partition_key=_key_attribute(table.table("partition_key")),
+        sort_key=_key_attribute(table.table("sort_key")) if table.has("sort_key") else None,
+        time_to_live_attribute=table.text("time_to_live_attribute", default=None),
+        start_date=table.day("start_date"),
+        crawl_schedule=table.cron("crawl_schedule", default="5 * * * *"),
+        views_schedule=table.cron("views_schedule", default="30 6 * * *"),
+    )
+    table.refuse_unknown_keys()
+    if pipeline.sort_key is not None and pipeline.sort_key.name == pipeline.partition_key.name:
+        table.fail("sort_key.name", pipeline.sort_key.name, "a name other than the partition key's")
+    return pipeline
+
+
+def _key_attribute(table: _Table) -> KeyAttribute:
+    name = table.text("name")
+    # "Naming rules": key attribute names are 1 to 255 bytes of UTF-8
+    if name is None or not 1 <= len(name.encode()) <= 255:  # noqa: PLR2004
+        table.fail("name", name, "1 to 255 bytes of text")
+    attribute = KeyAttribute(name=name, type=cast("KeyType", table.choice("type", ("S", "N", "B"))))
+    table.refuse_unknown_keys()
+    return attribute
+
+
+def _stage(name: str, table: _Table) -> Stage:
+    table.check_name(name, pattern=r"[a-z][a-z0-9]{0,15}", rule="a lower-case letter, then up to 15 of a-z 0-9")
+    stage = Stage(
+        name=name,
+        buffer_seconds=table.integer("buffer_seconds", 0, 900, default=60),
+        buffer_mebibytes=table.integer("buffer_mebibytes", 1, 128, default=5),
+        stream_retention_hours=table.integer("stream_retention_hours", 24, 8760, default=168),
+        arrivals_interval_seconds=table.integer("arrivals_interval_seconds", 1, 3600, default=30),
+        automation=cast("Automation", table.choice("automation", ("running", "stopped"), default="stopped")),
+        measure=cast("Measure", table.choice("measure", ("each", "daily", "never"), default="daily")),
+        keep_data=table.boolean("keep_data", default=True),
+        scan_cutoff_mebibytes=table.integer("scan_cutoff_mebibytes", 10, 10_000_000, default=102_400),
+        results_expire_days=table.integer("results_expire_days", 1, 365, default=7),
+    )
+    table.refuse_unknown_keys()
+    return stage
+
+
+_MISSING = object()
+
+
+class _Table:
+    """One TOML table being read: knows its place in the file, and which keys were asked for."""
+
+    def __init__(self, path: Path, place: str, content: Mapping[str, Any]) -> None:
+        self._path = path
+        self._place = place
+        self._content = content
+        self._asked: list[str] = []
+
+    def has(self, key: str) -> bool:
+        self._asked.append(key)
+        return key in self._content
+
+    def table(self, key: str) -> _Table:
+        value = self._value(key, lambda found: isinstance(found, dict), "a table", _MISSING)
+        return _Table(self._path, self._name(key), value)
+
+    def tables(self, key: str) -> list[tuple[str, _Table]]:
+        """The named tables below `key`, of which there must be one at least."""
+        parent = self.table(key)
+        if not parent._content:
+            self.fail(key, parent._content, f"one table [{key}.<name>] at least")
+        return [(name, parent.table(name)) for name in parent._content]
+
+    def text(self, key: str, default: Any = _MISSING) -> str | None:
+        rule = "text that is not empty"
+        return cast("str | None", self._value(key, lambda v: isinstance(v, str) and v != "", rule, default))
+
+    def boolean(self, key: str, default: Any = _MISSING) -> bool:
+        return bool(self._value(key, lambda v: isinstance(v, bool), "true or false", default))
+
+    def integer(self, key: str, low: int, high: int, default: Any = _MISSING) -> int:
+        def allowed(found: Any) -> bool:
+            return isinstance(found, int) and not isinstance(found, bool) and low <= found <= high
+
+        return int(self._value(key, allowed, f"a whole number from {low} to {high}", default))
+
+    def choice(self, key: str, choices: tuple[str, ...], default: Any = _MISSING) -> str:
+        rule = " or ".join(f'"{choice}"' for choice in choices)
+        return str(self._value(key, lambda v: isinstance(v, str) and v in choices, rule, default))
+
+    def day(self, key: str) -> date:
+        # a TOML date-time is a datetime, which is a date too
+        value = self._value(key, lambda v: type(v) is date, "a date such as 2026-01-31, without quotes", _MISSING)
+        return cast("date", value)
+
+    def cron(self, key: str, default: str) -> str:
+        rule = 'a cron expression of five fields in UTC, such as "5 * * * *"'
+        return str(self._value(key, _is_cron, rule, default))
+
+    def check_name(self, name: str, *, pattern: str, rule: str) -> None:
+        if not re.fullmatch(pattern, name):
+            self.fail("", name, f"a name of {rule}")
+
+    def refuse_unknown_keys(self) -> None:
+        for key in self._content:
+            if key not in self._asked:
+                self.fail(key, self._content[key], f"no such key; the keys here are {_listed(self._asked)}")
+
+    def fail(self, key: str, found: Any, allowed: str) -> NoReturn:
+        shown = "nothing" if found is _MISSING else _shown(found)
+        raise DeclarationError(f"{self._path}: {self._name(key)}: found {shown}; allowed is {allowed}")
+
+    def _value(self, key: str, allowed: Callable[[Any], bool], rule: str, default: Any) -> Any:
+        self._asked.append(key)
+        found = self._content.get(key, _MISSING)
+        if found is _MISSING and default is not _MISSING:
+            return default
+        if found is _MISSING or not allowed(found):
+            self.fail(key, found, rule)
+        return found
+
+    def _name(self, key: str) -> str:
+        return ".".join(part for part in (self._place, key) if part)
+
+
+# minute, hour, day of month, month, day of week: their ranges
+_CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+
+
+def _is_cron(found: Any) -> bool:
+    """Numbers, ranges, steps and lists in five fields: what Dagster and every cron understands."""
+    if not isinstance(found, str):
+        return False
+    fields = found.split()
+    return len(fields) == len(_CRON_RANGES) and all(
+        _is_cron_part(part, low, high)
+        for field, (low, high) in zip(fields, _CRON_RANGES, strict=True)
+        for part in field.split(",")
+    )
+
+
+def _is_cron_part(part: str, low: int, high: int) -> bool:
+    match = re.fullmatch(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?", part)
+    if match is None:
+        return False
+    first, last, _step = match.groups()
+    numbers = [int(number) for number in (first, last) if number is not None]
+    return numbers == sorted(numbers) and all(low <= number <= high for number in numbers)
+
+
+def _shown(found: Any) -> str:
+    text = f'"{found}"' if isinstance(found, str) else str(found)
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,91 @@
+"""Names of what is deployed: computed from pipeline and stage, or published by the stack in one SSM parameter.
+
+Explicit names suit what policies and people must know beforehand (database, crawler, workgroup); buckets and the
+table get theirs from CloudFormation. `infra_cdk` writes the parameter, everything else reads it.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+PROJECT = "ddb-change-analytics"
+
+
+class PublishedNamesError(Exception):
+    """The SSM parameter does not hold what this version of the project reads."""
+
+
+@dataclass(frozen=True)
+class ComputedNames:
+    """Names that follow from pipeline and stage alone."""
+
+    pipeline: str
+    stage: str
+
+    @property
+    def stack(self) -> str:
+        """CloudFormation stack (dashes only: it allows no underscores)."""
+        return f"{PROJECT}-{self.stage}-{self.pipeline.replace('_', '-')}"
+
+    @property
+    def parameter(self) -> str:
+        """SSM parameter with `PublishedNames`."""
+        return f"/{PROJECT}/{self.stage}/{self.pipeline}"
+
+    @property
+    def database(self) -> str:
+        """Glue database (lower case and underscores, as Athena wants it)."""
+        return f"ddb_{self.stage}_{self.pipeline}"
+
+    @property
+    def resource(self) -> str:
+        """Name of the pipeline's one crawler, one workgroup, one key alias and so on."""
+        return f"{PROJECT}-{self.stage}-{self.pipeline}"
+
+
+@dataclass(frozen=True)
+class PublishedNames:
+    """What the stack publishes: every name that the pipeline needs at run time."""
+
+    pipeline: str
+    stage: str
+    account: str
+    region: str
+    table: str
+    change_stream: str
+    delivery_stream: str
+    raw_bucket: str
+    changes_prefix: str
+    errors_prefix: str
+    results_bucket: str
+    database: str
+    change_table: str
+    crawler: str
+    workgroup: str
+    item_loader: str
+    key_arn: str
+
+    def to_json(self) -> str:
+        """The parameter's value: one JSON object."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> PublishedNames:
+        """Read the parameter's value; names that this version does not know are passed over.
+
+        Raises:
+            PublishedNamesError: It is not a JSON object of text values, or a name is missing.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError:
+            raise PublishedNamesError(f"is not JSON: {text[:80]!r}") from None
+        wanted = [field.name for field in fields(cls)]
+        missing = [name for name in wanted if not isinstance(values, dict) or not isinstance(values.get(name), str)]
+        if missing:
+            raise PublishedNamesError(
+                f"lacks {', '.join(missing)}: the stack is of another version of this project, deploy it again"
+            )
+        return cls(**{name: values[name] for name in wanted})

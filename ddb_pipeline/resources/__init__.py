@@ -1,0 +1,1 @@
+"""The clients that assets, sensors and checks use, as Dagster resources."""

@@ -1,0 +1,1 @@
+"""Provisions with AWS CDK the path from a DynamoDB table to Athena. Knows nothing of Dagster."""
