@@ -20,7 +20,7 @@ ERRORS_PREFIX = "errors/"
 """Where in the raw bucket Firehose writes what it could not convert."""
 
 SERIALIZATION_LIBRARY = "org.apache.hive.hcatalog.data.JsonSerDe"
-"""The Hive JSON SerDe: AWS documents non-deterministic results for the OpenX one (athena/latest/ug/openx-json-serde.html)."""
+"""The Hive JSON SerDe: AWS documents non-deterministic results for OpenX (athena/latest/ug/openx-json-serde.html)."""
 INPUT_FORMAT = "org.apache.hadoop.mapred.TextInputFormat"
 OUTPUT_FORMAT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
 
@@ -63,7 +63,5 @@ PARTITION_COLUMNS: tuple[Column, ...] = (
     Column("hour", "string", "Hour of arrival at Firehose, UTC, HH"),
 )
 
-PARTITION_PREFIX = (
-    "year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/"
-)
+PARTITION_PREFIX = "year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/"
 """Firehose prefix expression of an hour, below `CHANGES_PREFIX` and below an error type."""

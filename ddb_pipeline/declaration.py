@@ -230,10 +230,11 @@ class _Table:
 
     def tables(self, key: str) -> list[tuple[str, _Table]]:
         """The named tables below `key`, of which there must be one at least."""
-        parent = self.table(key)
-        if not parent._content:
-            self.fail(key, parent._content, f"one table [{key}.<name>] at least")
-        return [(name, parent.table(name)) for name in parent._content]
+        content = self._value(key, lambda found: isinstance(found, dict), "a table", _MISSING)
+        if not content:
+            self.fail(key, content, f"one table [{key}.<name>] at least")
+        named = _Table(self._path, self._name(key), content)
+        return [(name, named.table(name)) for name in content]
 
     def text(self, key: str, default: Any = _MISSING) -> str | None:
         rule = "text that is not empty"

@@ -1,0 +1,155 @@
+"""The command `ddb-pipeline`: what a developer types. The only part besides `local_aws` that knows of local AWS."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ddb_pipeline.cli.console import UserError
+from ddb_pipeline.declaration import DeclarationError
+
+
+class _Commands(click.Group):
+    """A group whose known errors are one line on stderr and exit 1; Ctrl-C is exit 130. Never a traceback."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except (UserError, DeclarationError) as error:
+            click.echo(f"ddb-pipeline: {error}", err=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            sys.exit(130)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Begin with `ddb-pipeline demo`; it needs no AWS account.",
+)
+@click.version_option(package_name="ddb-change-analytics")
+def main() -> None:
+    """Answer in SQL what a DynamoDB table holds now, what changed, and when."""
+
+
+@main.command()
+def check() -> None:
+    """Say whether pipeline.toml is right."""
+    from ddb_pipeline.declaration import load_declaration
+
+    declaration = load_declaration()
+    click.echo(f"{declaration.path}: right")
+    for pipeline in declaration.pipelines.values():
+        keys = ", ".join(f"{key.name} ({key.type})" for key in pipeline.key_attributes)
+        click.echo(f"  pipeline {pipeline.name}: key {keys}")
+    for stage in declaration.stages.values():
+        kept = "data kept" if stage.keep_data else "data goes with the stack"
+        click.echo(f"  stage {stage.name}: automation {stage.automation}, measure {stage.measure}, {kept}")
+
+
+@main.command()
+@click.option("--directory", default=".demo", show_default=True, help="Where the report and the run's files go.")
+@click.option("--items", default=120, show_default=True, type=click.IntRange(20, 5000), help="Persons to insert.")
+@click.option("--seed", default=1, show_default=True, help="Same seed, same persons.")
+def demo(directory: str, items: int, seed: int) -> None:
+    """Run the whole path on this machine, once, and print the answers.
+
+    Starts an embedded AWS, deploys the stack, writes changes to DynamoDB, lets a real Dagster daemon crawl and make the
+    views, asks them in SQL, and compares with the table. Exits 0 only if nothing differs. Leaves nothing running.
+
+    \b
+    Example:
+      ddb-pipeline demo
+      ddb-pipeline demo --items 1000 --seed 7
+    """
+    from ddb_pipeline.cli.demo import run_demo
+
+    run_demo(directory=directory, items=items, seed=seed)
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option("--local-aws-port", default=None, type=int, help="Port of local AWS.  [default: 4577]")
+@click.option("--changes-per-second", default=5, show_default=True, type=click.IntRange(0, 200), help="Live traffic.")
+def dev(port: int, local_aws_port: int | None, changes_per_second: int) -> None:
+    """Run local AWS with live traffic and the Dagster UI, until Ctrl-C."""
+    from ddb_pipeline.cli.dev import run_dev
+
+    run_dev(ui_port=port, local_aws_port=local_aws_port, changes_per_second=changes_per_second)
+
+
+@main.command()
+@click.argument("sql")
+@click.option("--pipeline", "pipeline_name", help="Pipeline whose database is asked; needed when there are several.")
+@click.option("--rows", default=50, show_default=True, type=click.IntRange(1, 100_000), help="Rows to print at most.")
+def query(sql: str, pipeline_name: str | None, rows: int) -> None:
+    """Ask Athena on the configured stage, and print the rows.
+
+    \b
+    Examples:
+      ddb-pipeline query 'SELECT * FROM change_counts ORDER BY changed_hour'
+      ddb-pipeline query "SELECT json_extract_scalar(item, '$.person.title') AS title, count(*) AS persons
+                          FROM latest_item_state GROUP BY 1"
+    """
+    from ddb_pipeline.cli.query import run_query
+
+    run_query(sql, pipeline_name=pipeline_name, rows=rows)
+
+
+@main.group()
+def local() -> None:
+    """Start, fill and stop the embedded AWS on this machine (loopback only, nothing leaves it)."""
+
+
+@local.command()
+@click.option("--port", default=None, type=click.IntRange(1, 65535), help="Port on 127.0.0.1.  [default: 4577]")
+@click.option("--yes", is_flag=True, help="Overwrite a .env of other content without asking.")
+def up(port: int | None, yes: bool) -> None:
+    """Start local AWS, deploy the stack to it, write .env, and serve until Ctrl-C.
+
+    \b
+    Then, in another terminal:
+      ddb-pipeline local load --items 100
+      dagster dev
+    """
+    from ddb_pipeline.cli.local import run_up
+
+    run_up(port=port, overwrite=yes)
+
+
+@local.command()
+def status() -> None:
+    """Say whether local AWS runs here, and what is in it."""
+    from ddb_pipeline.cli.local import run_status
+
+    run_status()
+
+
+@local.command()
+def down() -> None:
+    """Stop the local AWS that was started in this folder. Its tables and objects are gone then."""
+    from ddb_pipeline.cli.local import run_down
+
+    run_down()
+
+
+@local.command()
+@click.option("--items", default=100, show_default=True, type=click.IntRange(1, 1_000_000), help="Persons to insert.")
+@click.option("--seed", default=None, type=int, help="Same seed, same persons. Random when not given.")
+@click.option("--pipeline", "pipeline_name", help="Pipeline whose table is filled; needed when there are several.")
+def load(items: int, seed: int | None, pipeline_name: str | None) -> None:
+    """Insert fake persons, change some of them and delete a few, through the stack's item loader.
+
+    \b
+    Example:
+      ddb-pipeline local load --items 1000 --seed 7
+    """
+    from ddb_pipeline.cli.local import run_load
+
+    run_load(items=items, seed=seed, pipeline_name=pipeline_name)
+
+
+if __name__ == "__main__":
+    main()

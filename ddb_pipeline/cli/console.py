@@ -1,0 +1,37 @@
+"""What the commands print with, and the error that is a sentence for the user."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+console = Console(highlight=False)
+
+
+class UserError(Exception):
+    """Something the user can mend; the message says what happened and what to do next."""
+
+
+class Steps:
+    """Prints the steps of a long command as they begin and end, and keeps their seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str, text: str) -> Iterator[None]:
+        """Time one step.
+
+        Args:
+            name: Key of the step in `seconds`.
+            text: What the user reads while it runs.
+        """
+        begin = time.monotonic()
+        with console.status(f"{text} ..."):
+            yield
+        took = time.monotonic() - begin
+        self.seconds[name] = round(took, 2)
+        console.print(f"[green]✓[/] {text} [dim]({took:.1f} s)[/]")

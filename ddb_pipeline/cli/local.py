@@ -1,0 +1,293 @@
+"""`ddb-pipeline local up | status | down | load`: the embedded AWS of this folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ddb_pipeline.cli import local_stack
+from ddb_pipeline.cli.console import Steps, UserError, console
+from ddb_pipeline.declaration import Declaration, load_declaration
+from ddb_pipeline.names import PublishedNames
+
+_ENV_HEADER = "# Written by `ddb-pipeline local up`: the stage that Dagster and `ddb-pipeline query` use."
+_LOAD_BATCH = 100
+"""Persons a call of the item loader: some seconds of work, far below its time-out."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """What `.local-aws/running.json` remembers of the local AWS that was started in this folder."""
+
+    pid: int
+    endpoint: str
+
+
+def run_up(*, port: int | None, overwrite: bool) -> None:
+    """Start, deploy, write `.env`, serve until Ctrl-C or `local down`."""
+    with local_aws_running(port=port, overwrite=overwrite) as (endpoint, stopped, names):
+        console.print(f"\nLocal AWS serves at [bold]{endpoint}[/] until Ctrl-C. What to do next, in another terminal:")
+        console.print("  ddb-pipeline local load --items 100    writes persons to the table")
+        console.print("  dagster dev                            the Dagster UI at http://localhost:3000")
+        for name in names.values():
+            console.print(f"Pipeline {name.pipeline}: table {name.table}, database {name.database}")
+        while not stopped():
+            time.sleep(0.2)
+    console.print("Local AWS has stopped.")
+
+
+@contextmanager
+def local_aws_running(
+    *, port: int | None, overwrite: bool, directory: Path | None = None
+) -> Iterator[tuple[str, Callable[[], bool], dict[str, PublishedNames]]]:
+    """Bring the local stage up in this process, with `.env` and the file that `status` and `down` read.
+
+    Yields:
+        The endpoint, a function that says whether someone stopped it, and the published names by pipeline.
+    """
+    LocalAws, PortTakenError, deploy, DeploymentError = _local_aws_parts()  # noqa: N806
+    declaration = load_declaration()
+    home = declaration.path.parent
+    directory = directory or home / ".local-aws"
+    already = find_running(home)
+    if already is not None:
+        raise UserError(f"local AWS runs already at {already.endpoint} (process {already.pid}); `local down` stops it")
+    port = port or local_stack.DEFAULT_PORT
+    endpoint = f"http://127.0.0.1:{port}"
+    _confirm_env(home / ".env", local_stack.environment(endpoint), overwrite=overwrite)
+    directory.mkdir(exist_ok=True)
+    steps = Steps()
+    server = LocalAws(port=port, directory=directory)
+    try:
+        with _terminated_as_interrupt():
+            with steps.step("start", f"Start local AWS on port {port}"):
+                server.start()
+            with steps.step("synthesize", "Synthesize the stack with CDK"):
+                assembly = local_stack.synthesize(directory / "cdk.out")
+            with steps.step("deploy", "Deploy it"):
+                deploy(assembly, server.endpoint, local_stack.REGION)
+            names = local_stack.published_names(declaration, server.endpoint)
+            _write_env(home / ".env", local_stack.environment(server.endpoint))
+            running = Running(pid=os.getpid(), endpoint=server.endpoint)
+            _running_file(home).write_text(json.dumps(asdict(running)), encoding="utf-8")
+            yield server.endpoint, lambda: not server.serving, names
+    except PortTakenError:
+        raise UserError(
+            f"port {port} is taken by another program: stop that, or choose one with --port (for example {port + 1})"
+        ) from None
+    except DeploymentError as error:
+        raise UserError(f"the stack could not be deployed: {error}") from None
+    except KeyboardInterrupt:
+        console.print("\nStopping local AWS ...")
+    finally:
+        server.stop()
+        _running_file(home).unlink(missing_ok=True)
+
+
+def run_status() -> None:
+    """Print whether local AWS runs, and what is in it."""
+    declaration = load_declaration()
+    running = require_running(declaration)
+    console.print(f"Local AWS runs at {running.endpoint} (process {running.pid}).")
+    for names in local_stack.published_names(declaration, running.endpoint).values():
+        console.print(f"Pipeline {names.pipeline}: {_contents(names, running.endpoint)}")
+
+
+def run_down() -> None:
+    """Ask the local AWS of this folder to stop, and wait until it has."""
+    declaration = load_declaration()
+    running = require_running(declaration)
+    _request(f"{running.endpoint}/_local_aws/shutdown", method="POST")
+    deadline = time.monotonic() + 20
+    while _alive(running.pid):
+        if time.monotonic() > deadline:
+            raise UserError(f"process {running.pid} did not stop within 20 seconds: end it with `kill {running.pid}`")
+        time.sleep(0.1)
+    _running_file(declaration.path.parent).unlink(missing_ok=True)
+    console.print("Local AWS has stopped. Its tables and objects are gone; .env and Dagster's history stay.")
+
+
+def run_load(*, items: int, seed: int | None, pipeline_name: str | None) -> None:
+    """Insert persons through the item loader, batch by batch."""
+    declaration = load_declaration()
+    running = require_running(declaration)
+    names = choose_pipeline(local_stack.published_names(declaration, running.endpoint), pipeline_name)
+    seed = random.randrange(2**31) if seed is None else seed
+    bar = Progress(TextColumn("Loading persons"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                   console=console, transient=True)  # fmt: skip
+    counts = {"inserted": 0, "updated": 0, "deleted": 0}
+    with bar:
+        task = bar.add_task("load", total=items)
+        for first in range(0, items, _LOAD_BATCH):
+            size = min(_LOAD_BATCH, items - first)
+            for name, count in invoke_item_loader(names, running.endpoint, size, f"{seed}-{first}").items():
+                counts[name] += count
+            bar.advance(task, size)
+    console.print(
+        f"{counts['inserted']} persons inserted, {counts['updated']} changed, {counts['deleted']} deleted in table "
+        f"{names.table} (seed {seed}). The arrivals sensor of `dagster dev` takes it from here."
+    )
+
+
+def invoke_item_loader(names: PublishedNames, endpoint: str, batch_size: int, seed: str) -> dict[str, int]:
+    """Run the stack's item loader once.
+
+    Raises:
+        UserError: The function failed; the message is its own.
+    """
+    answer = local_stack.client("lambda", endpoint).invoke(
+        FunctionName=names.item_loader, Payload=json.dumps({"batchSize": batch_size, "seed": seed})
+    )
+    payload = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise UserError(f"the item loader failed: {payload.get('errorMessage', payload)}")
+    return {name: int(payload[name]) for name in ("inserted", "updated", "deleted")}
+
+
+def choose_pipeline(names: dict[str, PublishedNames], pipeline_name: str | None) -> PublishedNames:
+    """Return the one pipeline, or the named one.
+
+    Raises:
+        UserError: None of that name, or several to choose from.
+    """
+    if pipeline_name is None and len(names) == 1:
+        return next(iter(names.values()))
+    if pipeline_name not in names:
+        what = "say which pipeline" if pipeline_name is None else f"there is no pipeline '{pipeline_name}'"
+        raise UserError(f"{what}: --pipeline {' or '.join(sorted(names))}")
+    return names[pipeline_name]
+
+
+def find_running(home: Path) -> Running | None:
+    """Return the local AWS of this folder if it answers; forget one that died."""
+    file = _running_file(home)
+    try:
+        running = Running(**json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    try:
+        health = json.loads(_request(f"{running.endpoint}/_local_aws/health"))
+    except (UserError, ValueError):
+        return None
+    return running if health.get("pid") == running.pid else None
+
+
+def require_running(declaration: Declaration) -> Running:
+    """Return the local AWS of this folder.
+
+    Raises:
+        UserError: None runs, or it died.
+    """
+    home = declaration.path.parent
+    running = find_running(home)
+    if running is not None:
+        return running
+    if _running_file(home).exists():
+        _running_file(home).unlink()
+        raise UserError("local AWS was started here and has died: start it again with `ddb-pipeline local up`")
+    raise UserError("local AWS does not run in this folder: start it with `ddb-pipeline local up`")
+
+
+def _local_aws_parts() -> Any:
+    """Import what the extra `local` brings, or say that it is missing."""
+    try:
+        from ddb_pipeline.local_aws.deployment import DeploymentError, deploy
+        from ddb_pipeline.local_aws.server import LocalAws, PortTakenError
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"the package {error.name} is not installed: pip install -c constraints.txt -e '.[infra,local]'"
+        ) from None
+    return LocalAws, PortTakenError, deploy, DeploymentError
+
+
+def _running_file(home: Path) -> Path:
+    return home / ".local-aws" / "running.json"
+
+
+def _env_text(settings: dict[str, str]) -> str:
+    return "\n".join([_ENV_HEADER, *(f"{name}={value}" for name, value in settings.items())]) + "\n"
+
+
+def _confirm_env(file: Path, settings: dict[str, str], *, overwrite: bool) -> None:
+    """Ask before a `.env` of the user's own is lost; one that `local up` wrote may go."""
+    if not file.exists() or overwrite:
+        return
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if text == _env_text(settings) or text.startswith(_ENV_HEADER):
+        return
+    if not os.isatty(0):
+        raise UserError(f"{file} is there and has other content: move it away, or overwrite it with --yes")
+    if not click.confirm(f"{file} is there and has other content. Overwrite it?"):
+        raise UserError("nothing was started")
+
+
+def _write_env(file: Path, settings: dict[str, str]) -> None:
+    file.write_text(_env_text(settings), encoding="utf-8")
+
+
+def _contents(names: PublishedNames, endpoint: str) -> str:
+    count = local_stack.client("dynamodb", endpoint).describe_table(TableName=names.table)["Table"]["ItemCount"]
+    pages = local_stack.client("s3", endpoint).get_paginator("list_objects_v2")
+    objects = sum(
+        page["KeyCount"] for page in pages.paginate(Bucket=names.raw_bucket, Prefix=names.changes_prefix)
+    )
+    failed = sum(page["KeyCount"] for page in pages.paginate(Bucket=names.raw_bucket, Prefix=names.errors_prefix))
+    text = f"{count} items in table {names.table}, {objects} raw objects"
+    return text + (f", {failed} objects under {names.errors_prefix}" if failed else "")
+
+
+def _request(url: str, method: str = "GET") -> str:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=5) as answer:  # noqa: S310
+            return str(answer.read().decode())
+    except (urllib.error.URLError, OSError) as error:
+        raise UserError(f"{url} does not answer: {error}") from None
+
+
+def expire_items(endpoint: str) -> None:
+    """Let DynamoDB's time to live delete what has expired, now rather than within days.
+
+    Raises:
+        UserError: Local AWS does not answer.
+    """
+    _request(f"{endpoint}/_local_aws/expire-items", method="POST")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@contextmanager
+def _terminated_as_interrupt() -> Iterator[None]:
+    """End on SIGTERM as on Ctrl-C: a closed terminal must not leave anything behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,188 @@
+"""What went wrong, said in one sentence that tells a person what to do next.
+
+Every error that a user can meet while Dagster runs the pipeline becomes a `PipelineError`. Sensors and schedules skip
+with its sentence, runs fail with it; a traceback is for our own defects only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+DEPLOY_ADVICE = "run `ddb-pipeline local up` for stage local, deploy the stack (README) for a stage on AWS"
+
+
+class PipelineError(Exception):
+    """Something that a person can act on; the message is one sentence for them.
+
+    Attributes:
+        transient: True when the same call may work a little later.
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class SettingsError(PipelineError):
+    """A setting is missing or wrong."""
+
+
+class NotDeployedError(PipelineError):
+    """The stack, or something in it, is not there."""
+
+
+class AwsError(PipelineError):
+    """AWS could not be reached, or refused a call."""
+
+
+# Error codes of the services that the pipeline calls; the same situation has several names across services
+# (AWS General Reference, "Common errors"; botocore's retry lists).
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "RequestTimeTooSkewed"}
+_UNKNOWN_CREDENTIALS = {
+    "AuthFailure",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+_DENIED = {"403", "AccessDenied", "AccessDeniedException", "Forbidden", "UnauthorizedOperation"}
+_MISSING = {
+    "404",
+    "EntityNotFoundException",
+    "NoSuchBucket",
+    "NotFoundException",
+    "ParameterNotFound",
+    "ResourceNotFoundException",
+}
+_TRANSIENT = {
+    "500",
+    "503",
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "InternalServerException",
+    "InternalServiceException",
+    "OperationTimeoutException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Turn botocore's errors inside the block into an `AwsError` or `NotDeployedError`.
+
+    Args:
+        where: What was called, for the reader: an endpoint, or stage and region.
+
+    Raises:
+        PipelineError: botocore raised one of its errors; the message says what to do.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise of_client_error(error, where) from error
+    except BotoCoreError as error:
+        raise of_botocore_error(error, where) from error
+
+
+def is_transient(error: ClientError) -> bool:
+    """Whether a refused call may work a little later (throttling, a fault on the side of AWS)."""
+    return _code(error) in _TRANSIENT
+
+
+def of_client_error(error: ClientError, where: str) -> PipelineError:
+    """Explain a refusal by a service.
+
+    Args:
+        error: What botocore raised.
+        where: What was called, for the reader.
+    """
+    code = _code(error)
+    call = error.operation_name
+    reason = str(error.response.get("Error", {}).get("Message") or "no reason given").strip()
+    if code in _EXPIRED:
+        return AwsError(
+            f"the AWS credentials have expired ({call}, {where}): sign in again (such as `aws sso login`), "
+            "or put new ones into .env or the environment"
+        )
+    if code in _UNKNOWN_CREDENTIALS:
+        return AwsError(
+            f"AWS does not accept the credentials ({call}, {where}: {code}): check AWS_PROFILE, or AWS_ACCESS_KEY_ID, "
+            "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, in .env and in the environment"
+        )
+    if code in _DENIED:
+        return AwsError(
+            f"AWS denies {call} ({where}): {reason}: give the user or role the stack's managed policy, "
+            "or use credentials that have it"
+        )
+    if code in _MISSING:
+        return NotDeployedError(f"{call} finds nothing ({where}): {reason}: {DEPLOY_ADVICE}")
+    if code in _TRANSIENT:
+        return AwsError(f"{call} failed for now ({where}): {code}: {reason}: it will be tried again", transient=True)
+    return AwsError(f"{call} failed ({where}): {code}: {reason}")
+
+
+def of_botocore_error(error: Exception, where: str) -> PipelineError:
+    """Explain an error that botocore raised without an answer from a service.
+
+    Args:
+        error: What botocore raised.
+        where: What was called, for the reader.
+    """
+    from botocore import exceptions
+
+    unreachable = (
+        exceptions.EndpointConnectionError,
+        exceptions.ConnectTimeoutError,
+        exceptions.ConnectionClosedError,
+        exceptions.ReadTimeoutError,
+        exceptions.ProxyConnectionError,
+    )
+    signed_out = (
+        exceptions.CredentialRetrievalError,
+        exceptions.SSOError,
+        exceptions.TokenRetrievalError,
+    )
+    if isinstance(error, unreachable):
+        endpoint = str(error.kwargs.get("endpoint_url") or where)
+        return AwsError(
+            f"nothing answers at {_origin(endpoint)}: run `ddb-pipeline local up` for stage local, "
+            "check network and AWS_ENDPOINT_URL for a stage on AWS",
+            transient=True,
+        )
+    if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
+        return SettingsError(
+            f"no AWS credentials are configured ({where}): set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, in .env or in the environment"
+        )
+    if isinstance(error, signed_out):
+        return SettingsError(f"the AWS credentials cannot be loaded ({error}): sign in again (such as `aws sso login`)")
+    if isinstance(error, exceptions.ProfileNotFound):
+        return SettingsError(f"{error}: correct AWS_PROFILE in .env or in the environment, or configure that profile")
+    if isinstance(error, exceptions.NoRegionError):
+        return SettingsError(f"no AWS region is configured ({where}): set AWS_REGION in .env or in the environment")
+    return AwsError(f"AWS could not be called ({where}): {error}")
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code") or "no error code")
+
+
+def _origin(endpoint: str) -> str:
+    """Scheme, host and port of an endpoint: paths and queries only distract from what does not answer."""
+    scheme, mark, rest = endpoint.partition("://")
+    return f"{scheme}://{rest.split('/', 1)[0]}" if mark else endpoint

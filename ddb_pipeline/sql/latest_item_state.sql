@@ -1,0 +1,94 @@
+-- One row per item that exists now, by the state rule (docs/state.md). Reads the change table once.
+WITH arrivals AS (
+    -- the order of arrival, total for one item, whatever the stream did to the order of change
+    SELECT
+        item_key,
+        event_id,
+        changed_at_us,
+        new_hash,
+        old_hash,
+        new_image,
+        new_item,
+        row_number() OVER (
+            PARTITION BY item_key
+            ORDER BY arrived_at_ms, shard_id, length(sequence_number), sequence_number
+        ) AS arrival
+    FROM ${change_table}
+    WHERE table_name = ${table_name}
+),
+first_arrivals AS (
+    SELECT
+        *,
+        min(arrival) OVER (PARTITION BY item_key, event_id) AS first_arrival
+    FROM arrivals
+),
+changes AS (
+    -- the stream may repeat a record: each event counts once
+    SELECT * FROM first_arrivals WHERE arrival = first_arrival
+),
+votes AS (
+    -- a change speaks for its new image and against its old one; a null hash is the absence of the item
+    SELECT
+        changes.item_key,
+        changes.changed_at_us,
+        vote.image_hash,
+        vote.weight,
+        -- only a vote for an image can name the event that made it: balances of an instant add up to zero,
+        -- so an image that may be the state was new in some change of that instant
+        CASE WHEN vote.weight = 1 THEN changes.arrival END AS arrival,
+        CASE WHEN vote.weight = 1 THEN changes.event_id END AS event_id,
+        CASE WHEN vote.weight = 1 THEN changes.new_image END AS image,
+        CASE WHEN vote.weight = 1 THEN changes.new_item END AS item
+    FROM changes
+    CROSS JOIN UNNEST(ARRAY[new_hash, old_hash], ARRAY[1, -1]) AS vote (image_hash, weight)
+),
+balances AS (
+    SELECT
+        item_key,
+        changed_at_us,
+        image_hash,
+        sum(weight) AS balance,
+        max(arrival) AS arrival,
+        max_by(event_id, arrival) AS event_id,
+        max_by(image, arrival) AS image,
+        max_by(item, arrival) AS item
+    FROM votes
+    GROUP BY item_key, changed_at_us, image_hash
+),
+instants AS (
+    -- An instant whose balances are all zero leads back to where it began, so the instant before it decides.
+    -- Where that is true of every instant, the first one does.
+    SELECT
+        *,
+        coalesce(
+            max(CASE WHEN balance > 0 THEN changed_at_us END) OVER (PARTITION BY item_key),
+            min(changed_at_us) OVER (PARTITION BY item_key)
+        ) AS deciding_us
+    FROM balances
+),
+candidates AS (
+    SELECT
+        *,
+        count(*) OVER (PARTITION BY item_key) AS images,
+        count_if(balance > 0) OVER (PARTITION BY item_key) AS positive_images,
+        row_number() OVER (
+            PARTITION BY item_key
+            ORDER BY
+                CASE WHEN balance > 0 THEN 0 ELSE 1 END,
+                CASE WHEN image_hash IS NOT NULL THEN 0 ELSE 1 END,
+                arrival DESC
+        ) AS place
+    FROM instants
+    WHERE changed_at_us = deciding_us
+)
+SELECT
+    ${key_columns},
+    CAST(item AS varchar) AS item,
+    CAST(image AS varchar) AS image,
+    CAST(date_add('millisecond', changed_at_us / 1000, TIMESTAMP '1970-01-01 00:00:00.000') AS timestamp(3)) AS changed_at,
+    CAST(changed_at_us AS bigint) AS changed_at_us,
+    CAST(event_id AS varchar) AS event_id,
+    CAST(positive_images = 1 OR images = 1 AS boolean) AS state_certain,
+    CAST(item_key AS varchar) AS item_key
+FROM candidates
+WHERE place = 1 AND image_hash IS NOT NULL
