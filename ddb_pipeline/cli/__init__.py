@@ -8,6 +8,7 @@ import click
 
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.declaration import DeclarationError
+from ddb_pipeline.errors import PipelineError
 
 
 class _Commands(click.Group):
@@ -16,7 +17,7 @@ class _Commands(click.Group):
     def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
-        except (UserError, DeclarationError) as error:
+        except (UserError, DeclarationError, PipelineError) as error:
             click.echo(f"ddb-pipeline: {error}", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
@@ -54,7 +55,7 @@ def check() -> None:
 @click.option("--items", default=120, show_default=True, type=click.IntRange(20, 5000), help="Persons to insert.")
 @click.option("--seed", default=1, show_default=True, help="Same seed, same persons.")
 def demo(directory: str, items: int, seed: int) -> None:
-    """Run the whole path on this machine, once, and print the answers.
+    r"""Run the whole path on this machine, once, and print the answers.
 
     Starts an embedded AWS, deploys the stack, writes changes to DynamoDB, lets a real Dagster daemon crawl and make the
     views, asks them in SQL, and compares with the table. Exits 0 only if nothing differs. Leaves nothing running.
@@ -85,7 +86,7 @@ def dev(port: int, local_aws_port: int | None, changes_per_second: int) -> None:
 @click.option("--pipeline", "pipeline_name", help="Pipeline whose database is asked; needed when there are several.")
 @click.option("--rows", default=50, show_default=True, type=click.IntRange(1, 100_000), help="Rows to print at most.")
 def query(sql: str, pipeline_name: str | None, rows: int) -> None:
-    """Ask Athena on the configured stage, and print the rows.
+    r"""Ask Athena on the configured stage, and print the rows.
 
     \b
     Examples:
@@ -107,7 +108,7 @@ def local() -> None:
 @click.option("--port", default=None, type=click.IntRange(1, 65535), help="Port on 127.0.0.1.  [default: 4577]")
 @click.option("--yes", is_flag=True, help="Overwrite a .env of other content without asking.")
 def up(port: int | None, yes: bool) -> None:
-    """Start local AWS, deploy the stack to it, write .env, and serve until Ctrl-C.
+    r"""Start local AWS, deploy the stack to it, write .env, and serve until Ctrl-C.
 
     \b
     Then, in another terminal:
@@ -140,7 +141,7 @@ def down() -> None:
 @click.option("--seed", default=None, type=int, help="Same seed, same persons. Random when not given.")
 @click.option("--pipeline", "pipeline_name", help="Pipeline whose table is filled; needed when there are several.")
 def load(items: int, seed: int | None, pipeline_name: str | None) -> None:
-    """Insert fake persons, change some of them and delete a few, through the stack's item loader.
+    r"""Insert fake persons, change some of them and delete a few, through the stack's item loader.
 
     \b
     Example:
@@ -149,7 +150,3 @@ def load(items: int, seed: int | None, pipeline_name: str | None) -> None:
     from ddb_pipeline.cli.local import run_load
 
     run_load(items=items, seed=seed, pipeline_name=pipeline_name)
-
-
-if __name__ == "__main__":
-    main()

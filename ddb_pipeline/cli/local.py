@@ -59,7 +59,7 @@ def local_aws_running(
     Yields:
         The endpoint, a function that says whether someone stopped it, and the published names by pipeline.
     """
-    LocalAws, PortTakenError, deploy, DeploymentError = _local_aws_parts()  # noqa: N806
+    LocalAws, PortTakenError, deploy, DeploymentError = local_aws_parts()  # noqa: N806
     declaration = load_declaration()
     home = declaration.path.parent
     directory = directory or home / ".local-aws"
@@ -73,7 +73,7 @@ def local_aws_running(
     steps = Steps()
     server = LocalAws(port=port, directory=directory)
     try:
-        with _terminated_as_interrupt():
+        with terminated_as_interrupt():
             with steps.step("start", f"Start local AWS on port {port}"):
                 server.start()
             with steps.step("synthesize", "Synthesize the stack with CDK"):
@@ -202,7 +202,7 @@ def require_running(declaration: Declaration) -> Running:
     raise UserError("local AWS does not run in this folder: start it with `ddb-pipeline local up`")
 
 
-def _local_aws_parts() -> Any:
+def local_aws_parts() -> Any:
     """Import what the extra `local` brings, or say that it is missing."""
     try:
         from ddb_pipeline.local_aws.deployment import DeploymentError, deploy
@@ -242,9 +242,7 @@ def _write_env(file: Path, settings: dict[str, str]) -> None:
 def _contents(names: PublishedNames, endpoint: str) -> str:
     count = local_stack.client("dynamodb", endpoint).describe_table(TableName=names.table)["Table"]["ItemCount"]
     pages = local_stack.client("s3", endpoint).get_paginator("list_objects_v2")
-    objects = sum(
-        page["KeyCount"] for page in pages.paginate(Bucket=names.raw_bucket, Prefix=names.changes_prefix)
-    )
+    objects = sum(page["KeyCount"] for page in pages.paginate(Bucket=names.raw_bucket, Prefix=names.changes_prefix))
     failed = sum(page["KeyCount"] for page in pages.paginate(Bucket=names.raw_bucket, Prefix=names.errors_prefix))
     text = f"{count} items in table {names.table}, {objects} raw objects"
     return text + (f", {failed} objects under {names.errors_prefix}" if failed else "")
@@ -276,7 +274,7 @@ def _alive(pid: int) -> bool:
 
 
 @contextmanager
-def _terminated_as_interrupt() -> Iterator[None]:
+def terminated_as_interrupt() -> Iterator[None]:
     """End on SIGTERM as on Ctrl-C: a closed terminal must not leave anything behind."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -79,7 +79,8 @@ def client(service: str, endpoint: str) -> Any:
         aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
         region_name=REGION,
     )
-    return session.client(
+    create: Any = session.client  # the stubs know one overload for each service name
+    return create(
         service,
         endpoint_url=endpoint,
         config=Config(retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=5, read_timeout=120),

@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from rich.markup import escape
 from rich.table import Table
 
+from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.console import UserError, console
-from ddb_pipeline.cli.local import choose_pipeline
 from ddb_pipeline.declaration import load_declaration
+from ddb_pipeline.names import PublishedNames
+from ddb_pipeline.resources.athena import AthenaResource, QueryResult
+from ddb_pipeline.resources.aws import PipelineAwsResource
+
+_BYTES_A_MEBIBYTE = 2**20
 
 
 def run_query(sql: str, *, pipeline_name: str | None, rows: int) -> None:
-    """Run the query and print at most `rows` rows."""
-    raise UserError("not wired")
+    """Run the query on the configured stage and print at most `rows` rows.
+
+    Raises:
+        UserError: There are several pipelines and none was named.
+        PipelineError: No stage, no way to AWS, or a query that failed.
+    """
+    declaration = load_declaration()
+    names = sorted(declaration.pipelines)
+    if pipeline_name is None and len(names) > 1:
+        raise UserError(f"say which pipeline: --pipeline {' or '.join(names)}")
+    aws = PipelineAwsResource(declaration_file=str(declaration.path))
+    with aws.deployment(pipeline_name or names[0]) as deployment:
+        answer = deployment.athena.execute(sql)
+    if answer.columns:
+        print_rows(None, answer, most=rows)
+    left = len(answer.rows) - rows
+    console.print(
+        f"[dim]{len(answer.rows)} rows"
+        + (f", {left} of them not shown (--rows)" if left > 0 else "")
+        + f"; {answer.data_scanned_in_bytes / _BYTES_A_MEBIBYTE:.2f} MiB scanned; "
+        + f"{answer.engine_milliseconds / 1000:.1f} s; query {answer.query_id}[/]"
+    )
 
 
-def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, widest: int = 60) -> None:
-    """Print rows as a table; long values are cut to `widest` characters, None is shown as null."""
+def ask_local(endpoint: str, names: PublishedNames, sql: str) -> QueryResult:
+    """Run a query on the local AWS at an endpoint, whatever stage is configured."""
+    settings = local_stack.environment(endpoint)
+    athena = AthenaResource(
+        workgroup=names.workgroup,
+        database=names.database,
+        region_name=names.region,
+        endpoint_url=endpoint,
+        aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
+    )
+    return athena.execute(sql)
+
+
+def print_rows(title: str | None, answer: QueryResult, *, most: int = 50, widest: int = 60) -> None:
+    """Print an answer as a table; long values are cut to `widest` characters, NULL is shown as null."""
     table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
+    for column, _ in answer.columns:
+        table.add_column(escape(column), overflow="fold")
+    for row in answer.rows[:most]:
         table.add_row(*(_cell(value, widest) for value in row))
     console.print(table)
 

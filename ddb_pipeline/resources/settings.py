@@ -56,8 +56,9 @@ def read_settings(directory: Path, environment: Mapping[str, str] | None = None)
     """Read the settings that hold now.
 
     A variable of the process wins over the same one in `.env`, with two exceptions that keep together what belongs
-    together: `.env` describes one stage, so a process that names another stage passes it over; and credentials
-    stand beside the endpoint they are for, so an endpoint taken from `.env` brings `.env`'s credentials with it.
+    together: `.env` describes one stage, so a process that names another stage passes it over; and credentials and
+    region stand beside the endpoint they are for, so an endpoint taken from `.env` brings those of `.env` with it.
+    Of the credentials (profile, or key, secret and token) all come from one place.
 
     Args:
         directory: Folder of `pipeline.toml`, where `.env` is looked for.
@@ -73,17 +74,12 @@ def read_settings(directory: Path, environment: Mapping[str, str] | None = None)
         raise SettingsError(NO_STAGE)
     if file.get(STAGE_VARIABLE, stage) != stage:
         file = {}
-    endpoint_of_file = _ENDPOINT in file and _ENDPOINT not in process
-    file_first = endpoint_of_file and any(name in file for name in _CREDENTIALS)
-    process_has_credentials = any(name in process for name in _CREDENTIALS)
-    credentials = process if process_has_credentials and not file_first else file
-    region = [place.get(name) for place in (process, file) for name in _REGION]
-    if file_first:
-        region.reverse()
+    places = (file, process) if _ENDPOINT in file and _ENDPOINT not in process else (process, file)
+    credentials = next((place for place in places if any(name in place for name in _CREDENTIALS)), {})
     return Settings(
         stage=stage,
         connection=Connection(
-            region=next((name for name in region if name), None),
+            region=next((place[name] for place in places for name in _REGION if name in place), None),
             endpoint_url=process.get(_ENDPOINT) or file.get(_ENDPOINT),
             profile=credentials.get("AWS_PROFILE"),
             access_key_id=credentials.get("AWS_ACCESS_KEY_ID"),

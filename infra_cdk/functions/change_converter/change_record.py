@@ -7,6 +7,7 @@ cannot import it, since it runs alone in a Lambda function, so a test holds the 
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ _SMALLEST_MILLISECONDS = 10**11
 _BIGINT_END = 2**63
 _MOST_KEY_ATTRIBUTES = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DIGITS = re.compile(r"[0-9]{1,18}")
 
 _write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _write_sorted_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True).encode
@@ -46,10 +48,13 @@ def row_line(data: bytes, firehose_record: dict[str, Any]) -> bytes:
     except UnicodeEncodeError:
         # "\ud800" alone is JSON, but no text that DynamoDB can hold
         raise RefusedError("text that UTF-8 cannot hold (half a surrogate pair)") from None
+    except RecursionError:
+        raise RefusedError("nested too deeply") from None
     except RefusedError:
         raise
     except ValueError:
-        raise RefusedError("userIdentity holds a number that JSON cannot hold") from None
+        # 1e999 is JSON, but Python reads it as infinity
+        raise RefusedError("userIdentity holds a number that is out of range") from None
 
 
 def change_row(record: Any, firehose_record: dict[str, Any]) -> dict[str, Any]:
@@ -187,10 +192,13 @@ def _arrival(metadata: dict[str, Any], firehose_record: dict[str, Any]) -> int |
 def _milliseconds(time: Any) -> int | None:
     """AWS' own samples show epoch milliseconds and ISO 8601 text."""
     if type(time) is str:
+        # first, because Python reads some runs of digits as a compact ISO date
+        if _DIGITS.fullmatch(time):
+            return int(time)
         try:
             moment = datetime.fromisoformat(time)
         except ValueError:
-            return int(time) if time.isascii() and time.isdigit() and int(time) < _BIGINT_END else None
+            return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -1,0 +1,239 @@
+"""Which hours of raw objects there are, which changed, and which still want a crawl. Pure.
+
+An hour is a partition of the change table by arrival at Firehose. It keeps receiving objects after it has ended,
+because its name is the arrival time of the *oldest* record in an object. So hours are told apart by a fingerprint
+of what is in them, a look-back of hours is read again on every tick, and older ones are swept in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+HOUR = timedelta(hours=1)
+LOOK_BACK = timedelta(hours=3)
+"""How far behind the newest hour every tick looks again: Firehose buffers up to 15 minutes, then retries."""
+SWEEP = timedelta(days=7)
+"""How far behind the look-back late objects are still looked for, one hour a tick: the stream's default retention."""
+HOURS_PER_TICK = 200
+"""How many hours a tick or a crawl reads and reports; the rest waits for the next tick."""
+
+_PREFIX = re.compile(r"year=([0-9]{4})/month=([0-9]{2})/day=([0-9]{2})/hour=([0-9]{2})/")
+_KEY_FORMAT = "%Y-%m-%d-%H:%M"
+_CURSOR_VERSION = 1
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object in S3: its key below the hour's prefix, its size in bytes, when it was last written."""
+
+    name: str
+    size: int
+    last_modified: datetime
+
+
+@dataclass(frozen=True)
+class HourContent:
+    """What an hour holds: how many objects and bytes, and when the oldest and the newest were written."""
+
+    hour: datetime
+    objects: int
+    size: int
+    oldest: datetime
+    newest: datetime
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs whenever an object was added, removed or replaced; the hour's data version in Dagster."""
+        return f"{self.objects}-{self.size}-{int(self.newest.timestamp())}"
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """What the arrivals sensor remembers between two ticks.
+
+    Attributes:
+        watermark: Newest hour that was looked at; None before the first.
+        sweep: Older hour that was swept last; None before the first.
+    """
+
+    watermark: datetime | None = None
+    sweep: datetime | None = None
+
+    def to_json(self) -> str:
+        """Write the cursor as Dagster stores it."""
+        return json.dumps(
+            {
+                "version": _CURSOR_VERSION,
+                "watermark": partition_key(self.watermark) if self.watermark else None,
+                "sweep": partition_key(self.sweep) if self.sweep else None,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str | None) -> Cursor:
+        """Read a stored cursor; one that this version cannot read starts anew, which repeats work but loses nothing."""
+        try:
+            values = json.loads(text or "")
+            if values["version"] != _CURSOR_VERSION:
+                return cls()
+            return cls(*(_hour_of_key(values[name]) if values[name] else None for name in ("watermark", "sweep")))
+        except (ValueError, KeyError, TypeError):
+            return cls()
+
+
+@dataclass(frozen=True)
+class Classified:
+    """Hours sorted by what Dagster can do with them.
+
+    Attributes:
+        hours: Partitions of `raw_changes`, oldest first.
+        before_start: Hours before the pipeline's start date.
+        future: Hours that have not begun.
+    """
+
+    hours: tuple[datetime, ...]
+    before_start: tuple[datetime, ...]
+    future: tuple[datetime, ...]
+
+
+def hour_prefix(hour: datetime) -> str:
+    """Return the prefix of an hour below the prefix of all changes."""
+    return f"{hour:year=%Y/month=%m/day=%d/hour=%H/}"
+
+
+def hour_values(hour: datetime) -> tuple[str, str, str, str]:
+    """Return the values of the partition columns of an hour."""
+    return (f"{hour:%Y}", f"{hour:%m}", f"{hour:%d}", f"{hour:%H}")
+
+
+def hour_of_values(values: Sequence[str]) -> datetime | None:
+    """Return the hour of partition values, or None when they name none."""
+    try:
+        return hour_of_prefix("year={}/month={}/day={}/hour={}/".format(*values))
+    except IndexError:
+        return None
+
+
+def hour_of_prefix(prefix: str) -> datetime | None:
+    """Return the hour of a prefix below the prefix of all changes, or None when it names none."""
+    match = _PREFIX.fullmatch(prefix)
+    if match is None:
+        return None
+    year, month, day, hour = (int(part) for part in match.groups())
+    try:
+        return datetime(year, month, day, hour, tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def partition_key(hour: datetime) -> str:
+    """Return Dagster's key of an hour (`HourlyPartitionsDefinition`'s default format)."""
+    return hour.strftime(_KEY_FORMAT)
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return the hour in which a moment lies."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def is_data(stored: StoredObject) -> bool:
+    """Whether Athena reads the object: names that start with `_` or `.` are hidden, `/` at the end marks a folder."""
+    name = stored.name.rsplit("/", 1)[-1]
+    return name != "" and not name.startswith(("_", "."))
+
+
+def content(hour: datetime, objects: Iterable[StoredObject]) -> HourContent | None:
+    """Sum up the objects of an hour; None when Athena would find nothing in it."""
+    data = [stored for stored in objects if is_data(stored)]
+    if not data:
+        return None
+    written = [stored.last_modified for stored in data]
+    return HourContent(hour, len(data), sum(stored.size for stored in data), min(written), max(written))
+
+
+def classify(hours: Iterable[datetime], start_date: date, now: datetime) -> Classified:
+    """Sort hours by whether they are partitions of `raw_changes`."""
+    start = datetime(start_date.year, start_date.month, start_date.day, tzinfo=UTC)
+    ordered = sorted(set(hours))
+    return Classified(
+        hours=tuple(hour for hour in ordered if start <= hour <= now),
+        before_start=tuple(hour for hour in ordered if hour < start),
+        future=tuple(hour for hour in ordered if hour > now and hour >= start),
+    )
+
+
+def changed(contents: Iterable[HourContent], known: Mapping[str, str]) -> tuple[HourContent, ...]:
+    """Return the hours whose fingerprint is not the one that was reported last, oldest first.
+
+    Args:
+        contents: Hours as they are in S3.
+        known: Per partition key, the fingerprint that Dagster knows.
+    """
+    ordered = sorted(contents, key=lambda found: found.hour)
+    return tuple(found for found in ordered if known.get(partition_key(found.hour)) != found.fingerprint)
+
+
+def first_hour_to_read(cursor: Cursor) -> datetime | None:
+    """Return where a tick starts to read: the look-back before the watermark, or everything at first."""
+    return cursor.watermark - LOOK_BACK if cursor.watermark else None
+
+
+def hour_to_sweep(cursor: Cursor) -> datetime | None:
+    """Return the one older hour that this tick reads besides: from before the look-back downwards, then again."""
+    first = first_hour_to_read(cursor)
+    if first is None:
+        return None
+    newest, oldest = first - HOUR, first - SWEEP
+    if cursor.sweep is None or not oldest < cursor.sweep <= newest:
+        return newest
+    return cursor.sweep - HOUR
+
+
+def next_cursor(cursor: Cursor, read: Sequence[datetime], now: datetime) -> Cursor:
+    """Return the cursor after a tick.
+
+    Args:
+        cursor: The cursor before it.
+        read: Hours that the tick read from `first_hour_to_read` on.
+        now: Time of the tick. An hour of the future never becomes the watermark, it would hide all that arrive.
+    """
+    reached = [hour for hour in read if hour <= now]
+    if cursor.watermark:
+        reached.append(cursor.watermark)
+    return Cursor(watermark=max(reached, default=None), sweep=hour_to_sweep(cursor))
+
+
+def retry_delay(failed_attempts: int) -> timedelta:
+    """Return how long after the last of some failed refreshes the next may start: 1, 2, 4 ... 60 minutes."""
+    return timedelta(0) if failed_attempts == 0 else min(timedelta(minutes=2 ** min(failed_attempts - 1, 6)), HOUR)
+
+
+def listed(names: Sequence[str], limit: int = 5) -> str:
+    """Write some names for a message, and how many more there are."""
+    text = ", ".join(names[:limit])
+    return f"{text} and {len(names) - limit} more" if len(names) > limit else text
+
+
+def oddities(classified: Classified, unreadable: Sequence[str], start_date: date) -> str:
+    """Say which prefixes Dagster cannot show as partitions, and what to do; empty when there are none."""
+    sentences = []
+    if unreadable:
+        sentences.append(
+            f"not an hour, so neither reported nor crawled: {listed(list(unreadable))}: "
+            "move these objects out of the prefix of the changes"
+        )
+    if classified.before_start:
+        keys = listed([partition_key(hour) for hour in classified.before_start])
+        sentences.append(f"before start_date {start_date} of pipeline.toml, so no partition in Dagster: {keys}")
+    if classified.future:
+        keys = listed([partition_key(hour) for hour in classified.future])
+        sentences.append(f"in the future, so no partition in Dagster yet: {keys}")
+    return "; ".join(sentences)
+
+
+def _hour_of_key(key: str) -> datetime:
+    return datetime.strptime(key, _KEY_FORMAT).replace(tzinfo=UTC)

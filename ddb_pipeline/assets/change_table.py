@@ -1,0 +1,182 @@
+"""The crawl: brings the hours that S3 holds into the Glue catalog, where Athena finds them.
+
+A crawl is billed for ten minutes at least (facts of AWS' price list), so it runs only when an hour is *not yet in the
+catalog*; objects that arrive in an hour that is there need none.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dagster import (
+    AssetExecutionContext,
+    AssetsDefinition,
+    MaterializeResult,
+    MetadataValue,
+    TableColumn,
+    TableSchema,
+    asset,
+)
+
+from ddb_pipeline.arrivals import (
+    HOURS_PER_TICK,
+    LOOK_BACK,
+    HourContent,
+    classify,
+    listed,
+    oddities,
+    partition_key,
+)
+from ddb_pipeline.assets.common import (
+    CHANGES_GROUP,
+    OWNERS,
+    RETRY_TRANSIENT,
+    asset_key,
+    failing_plainly,
+    table_name,
+    table_schema,
+)
+from ddb_pipeline.assets.raw_changes import NAME as RAW_CHANGES
+from ddb_pipeline.assets.raw_changes import arrival_events
+from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, TABLE_NAME
+from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.change_catalog import columns
+from ddb_pipeline.resources.glue_crawler import CrawlResult
+
+NAME = "change_table"
+LISTED_AT = "hours_listed_at"
+"""Metadata: when the hours in S3 were listed. An hour that began to fill later is no fault of this crawl."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What S3 holds and the catalog lacks.
+
+    Attributes:
+        hours: All hours that have a folder in S3, oldest first.
+        contents: What the newest of the hours of interest hold: recent ones and those that are lacking.
+        lacking: Hours that the catalog has no partition for, oldest first; folders without data are left out.
+        unreadable: Prefixes and keys that are not of an hour.
+    """
+
+    hours: tuple[datetime, ...]
+    contents: Mapping[datetime, HourContent]
+    lacking: tuple[datetime, ...]
+    unreadable: tuple[str, ...]
+
+
+def survey(deployment: Deployment, first: datetime | None = None) -> Survey:
+    """Compare the hours in S3 with those in the catalog.
+
+    Args:
+        deployment: The pipeline on its stage.
+        first: First hour to look at; all by default.
+    """
+    bucket, catalog = deployment.raw_bucket, deployment.catalog
+    hours = tuple(bucket.hours(first))
+    absent = set(catalog.lacking(hours)) if first else set(hours) - catalog.hours()
+    recent = {hour for hour in hours if hour >= hours[-1] - LOOK_BACK}
+    # one request an hour: after a long pause the newest are looked into, the rest is taken to have data
+    read = sorted(absent | recent)[-HOURS_PER_TICK:]
+    contents = {hour: content for hour in read if (content := bucket.content(hour)) is not None}
+    empty = set(read) - set(contents)
+    return Survey(hours, contents, tuple(sorted(absent - empty)), tuple(bucket.unreadable))
+
+
+def change_table_asset(pipeline: Pipeline, stage: str | None) -> AssetsDefinition:
+    """Return the asset of a pipeline's change table.
+
+    Args:
+        pipeline: The pipeline.
+        stage: Stage that is configured when Dagster loads, if any: names the table in the UI.
+    """
+
+    @asset(
+        key=asset_key(pipeline, NAME),
+        deps=[asset_key(pipeline, RAW_CHANGES)],
+        description="Table of change rows in the Glue catalog, for Athena. Its schema never changes; the crawl adds "
+        "the hours that it lacks.",
+        kinds={"glue", "table"},
+        owners=OWNERS,
+        group_name=CHANGES_GROUP,
+        metadata={
+            "dagster/table_name": table_name(pipeline, stage, TABLE_NAME),
+            "dagster/column_schema": table_schema((*COLUMNS, *PARTITION_COLUMNS)),
+        },
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def change_table(context: AssetExecutionContext, aws: PipelineAwsResource) -> MaterializeResult[None]:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            return MaterializeResult(metadata=_bring_in_hours(context, deployment))
+
+    return change_table
+
+
+def _bring_in_hours(context: AssetExecutionContext, deployment: Deployment) -> dict[str, Any]:
+    described = deployment.catalog.require_change_table()
+    listed_at = datetime.now(UTC)
+    found = survey(deployment)
+    _report_arrivals(context, deployment, found)
+    crawls: list[CrawlResult] = []
+    lacking = found.lacking
+    while lacking:
+        context.log.info("not in the catalog: %s", listed([partition_key(hour) for hour in lacking]))
+        crawls.append(deployment.crawler.crawl(deployment.names.crawler, on_crawl=_note(context)))
+        lacking = deployment.catalog.lacking(lacking)
+        if not crawls[-1].joined:
+            break
+        # a crawl that ran already may have listed S3 before these hours arrived: the next one is our own
+    added = [hour for hour in found.lacking if hour not in lacking]
+    fields = described.get("StorageDescriptor", {}).get("Columns", []), described.get("PartitionKeys", [])
+    return {
+        LISTED_AT: MetadataValue.timestamp(listed_at),
+        "uri": deployment.raw_bucket.uri,
+        "hours_in_s3": len(found.hours),
+        "hours_added": len(added),
+        "hours_added_list": listed([partition_key(hour) for hour in added], 20) or "none",
+        "crawl": _told(crawls, found),
+        "dagster/column_schema": TableSchema([TableColumn(*column) for part in fields for column in columns(part)]),
+        **(_crawl_metadata(crawls[-1]) if crawls else {}),
+    }
+
+
+def _report_arrivals(context: AssetExecutionContext, deployment: Deployment, found: Survey) -> None:
+    pipeline = deployment.pipeline
+    sorted_hours = classify(found.hours, pipeline.start_date, datetime.now(UTC))
+    if odd := oddities(sorted_hours, found.unreadable, pipeline.start_date):
+        context.log.warning(odd)
+    partitions = set(sorted_hours.hours)
+    reportable = [content for hour, content in found.contents.items() if hour in partitions]
+    events = arrival_events(context.instance, pipeline, reportable, deployment.raw_bucket.uri)
+    for event in events:
+        context.log_event(event)
+    context.log.info("%d hours in S3, %d reported as changed", len(found.hours), len(events))
+
+
+def _note(context: AssetExecutionContext) -> Any:
+    def note(crawl_id: str, joined: bool) -> None:  # noqa: FBT001 - the resource calls it so
+        context.log.info("%s crawl %s", "joined" if joined else "started", crawl_id)
+
+    return note
+
+
+def _told(crawls: Iterable[CrawlResult], found: Survey) -> str:
+    crawls = list(crawls)
+    if crawls:
+        return ", then ".join("joined one that ran" if crawl.joined else "started" for crawl in crawls)
+    return "none needed: every hour is in the catalog" if found.hours else "none needed: no hour has arrived yet"
+
+
+def _crawl_metadata(crawl: CrawlResult) -> dict[str, Any]:
+    values = {
+        "crawler": crawl.crawler,
+        "crawl_id": crawl.crawl_id,
+        "crawl_seconds": crawl.seconds,
+        "crawl_dpu_hours": crawl.dpu_hours,
+        "crawl_partitions_added": crawl.partitions_added,
+        "crawl_summary": crawl.summary,
+        "crawl_log": f"{crawl.log_group}, stream {crawl.log_stream}" if crawl.log_group else None,
+    }
+    return {name: value for name, value in values.items() if value is not None}

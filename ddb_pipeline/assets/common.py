@@ -1,0 +1,47 @@
+"""What the definitions of one pipeline have in common: keys, owners, groups, and how errors reach the UI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from dagster import AssetKey, Backoff, Failure, Jitter, RetryPolicy, TableColumn, TableSchema
+
+from ddb_pipeline.change_row import Column
+from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.names import ComputedNames
+
+OWNERS = ("team:data-engineering",)
+SOURCE_GROUP = "source"
+CHANGES_GROUP = "changes"
+VIEWS_GROUP = "views"
+
+MEASURE_TAG = "ddb_pipeline/measure"
+"""Run tag that asks for row counts and previews in a stage with `measure = "daily"`."""
+
+RETRY_TRANSIENT = RetryPolicy(max_retries=2, delay=5, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS)
+
+
+def asset_key(pipeline: Pipeline, name: str) -> AssetKey:
+    """Return the key of a pipeline's asset."""
+    return AssetKey([pipeline.name, name])
+
+
+def table_name(pipeline: Pipeline, stage: str | None, name: str) -> str:
+    """Return how SQL names a table or view; without its database as long as no stage is configured."""
+    return f"{ComputedNames(pipeline.name, stage).database}.{name}" if stage else name
+
+
+def table_schema(columns: Iterable[Column]) -> TableSchema:
+    """Return columns as Dagster shows them."""
+    return TableSchema([TableColumn(column.name, column.type, column.comment) for column in columns])
+
+
+@contextmanager
+def failing_plainly() -> Iterator[None]:
+    """Let a step fail with the one sentence of a `PipelineError`; only what may pass is retried."""
+    try:
+        yield
+    except PipelineError as error:
+        raise Failure(description=str(error), allow_retries=error.transient) from error

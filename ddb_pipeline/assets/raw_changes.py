@@ -1,0 +1,91 @@
+"""The raw objects: an external asset with a partition per hour, whose arrivals we report.
+
+Arrivals are materializations, because Dagster's freshness policies and its graph look at nothing else, with the
+hour's fingerprint as data version. Dagster does not compare versions of an external asset: we do, against what its
+event log holds, so that sensor and crawl step never report the same content twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from dagster import (
+    AssetMaterialization,
+    AssetSpec,
+    DagsterEventType,
+    DagsterInstance,
+    HourlyPartitionsDefinition,
+    MetadataValue,
+)
+
+from ddb_pipeline.arrivals import HourContent, changed, hour_prefix, partition_key
+from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, asset_key
+from ddb_pipeline.declaration import Pipeline
+
+NAME = "raw_changes"
+DATA_VERSION_TAG = "dagster/data_version"
+"""Dagster's tag of an event's data version (docs: asset versioning); it exports no constant for it."""
+
+
+def hours_of(pipeline: Pipeline) -> HourlyPartitionsDefinition:
+    """Return the hours of a pipeline; `end_offset=1` makes the hour that is being delivered a partition too."""
+    return HourlyPartitionsDefinition(f"{pipeline.start_date:%Y-%m-%d}-00:00", timezone="UTC", end_offset=1)
+
+
+def raw_changes_asset(pipeline: Pipeline) -> AssetSpec:
+    """Return the asset of a pipeline's raw objects."""
+    return AssetSpec(
+        asset_key(pipeline, NAME),
+        deps=[asset_key(pipeline, "delivery_stream")],
+        description="Change rows as gzipped JSON lines in S3, a folder per hour of arrival (UTC). An hour keeps "
+        "receiving objects after it has ended. Arrivals are reported by the arrivals sensor and by the crawl.",
+        kinds={"s3", "json"},
+        owners=OWNERS,
+        group_name=CHANGES_GROUP,
+        partitions_def=hours_of(pipeline),
+    )
+
+
+def known_fingerprints(instance: DagsterInstance, pipeline: Pipeline, hours: Iterable[datetime]) -> Mapping[str, str]:
+    """Return, per partition key, the fingerprint that was reported last."""
+    keys = [partition_key(hour) for hour in hours]
+    if not keys:
+        return {}
+    tags = instance.event_log_storage.get_latest_tags_by_partition(
+        asset_key(pipeline, NAME),
+        DagsterEventType.ASSET_MATERIALIZATION,
+        [DATA_VERSION_TAG],
+        asset_partitions=keys,
+    )
+    return {key: found[DATA_VERSION_TAG] for key, found in tags.items() if DATA_VERSION_TAG in found}
+
+
+def arrival_events(
+    instance: DagsterInstance, pipeline: Pipeline, contents: Iterable[HourContent], changes_uri: str
+) -> list[AssetMaterialization]:
+    """Return the materializations that tell Dagster what arrived since it was told last.
+
+    Args:
+        instance: Dagster's instance, whose event log holds what was reported.
+        pipeline: The pipeline.
+        contents: Hours as they are in S3, each a partition of the asset.
+        changes_uri: Where the hours' folders are, with a `/` at its end.
+    """
+    contents = list(contents)
+    known = known_fingerprints(instance, pipeline, (found.hour for found in contents))
+    return [
+        AssetMaterialization(
+            asset_key(pipeline, NAME),
+            partition=partition_key(found.hour),
+            description=f"{found.objects} objects, {found.size} bytes",
+            metadata={
+                "objects": found.objects,
+                "bytes": found.size,
+                "newest_object": MetadataValue.timestamp(found.newest),
+                "uri": f"{changes_uri}{hour_prefix(found.hour)}",
+            },
+            tags={DATA_VERSION_TAG: found.fingerprint},
+        )
+        for found in changed(contents, known)
+    ]

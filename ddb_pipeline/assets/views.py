@@ -1,0 +1,186 @@
+"""The views: re-created only when their SQL changed or somebody else touched them, measured only when asked for.
+
+Athena stores a view as base64 in the Glue catalog, in a form that AWS does not document and may reformat. So the
+text is never compared with ours: each materialization records a hash of our statement beside a hash of what the catalog
+held afterwards, and a view is current as long as both still hold.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dagster import (
+    AssetExecutionContext,
+    AssetsDefinition,
+    DagsterInstance,
+    DagsterRun,
+    MaterializeResult,
+    MetadataValue,
+    TableRecord,
+    asset,
+)
+
+from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
+from ddb_pipeline.assets.common import (
+    MEASURE_TAG,
+    OWNERS,
+    RETRY_TRANSIENT,
+    VIEWS_GROUP,
+    asset_key,
+    failing_plainly,
+    table_name,
+    table_schema,
+)
+from ddb_pipeline.declaration import Pipeline, Stage
+from ddb_pipeline.resources.athena import QueryResult
+from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.view_sql import View, create_view_statement, quote_identifier, views
+
+STATEMENT_HASH = "statement_sha256"
+STORED_HASH = "stored_view_sha256"
+PREVIEW_ROWS = 10
+_CELL_CHARACTERS = 200
+_COUNT_COLUMN = "rows_in_view"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Hashes of our statement and of the stored view, as they were when it was created."""
+
+    statement: str
+    stored: str
+
+
+def view_assets(pipeline: Pipeline, stage: str | None) -> list[AssetsDefinition]:
+    """Return the assets of a pipeline's views.
+
+    Args:
+        pipeline: The pipeline.
+        stage: Stage that is configured when Dagster loads, if any: names the views in the UI.
+    """
+    return [_view_asset(pipeline, view, stage) for view in views(pipeline)]
+
+
+def _view_asset(pipeline: Pipeline, view: View, stage: str | None) -> AssetsDefinition:
+    key = asset_key(pipeline, view.name)
+
+    @asset(
+        key=key,
+        deps=[asset_key(pipeline, CHANGE_TABLE)],
+        description=view.description,
+        kinds={"athena", "view", "sql"},
+        owners=OWNERS,
+        group_name=VIEWS_GROUP,
+        metadata={
+            "dagster/table_name": table_name(pipeline, stage, view.name),
+            "dagster/column_schema": table_schema(view.columns),
+        },
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def create_view(context: AssetExecutionContext, aws: PipelineAwsResource) -> MaterializeResult[None]:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            metadata = _create_when_changed(context, deployment, view)
+            if measures(deployment.stage, context.run):
+                result = deployment.athena.execute(measure_statement(view, deployment.names.database))
+                metadata |= _measured(result, view)
+            else:
+                context.log.info("not measured in this run: measure = %r of the stage", deployment.stage.measure)
+        return MaterializeResult(metadata=metadata)
+
+    return create_view
+
+
+def measures(stage: Stage, run: DagsterRun) -> bool:
+    """Whether this run may scan the data to count and preview rows."""
+    return stage.measure == "each" or (stage.measure == "daily" and run.tags.get(MEASURE_TAG) == "daily")
+
+
+def is_current(statement: str, stored: Mapping[str, Any] | None, recorded: Recorded | None) -> bool:
+    """Whether the stored view is the one that our statement created.
+
+    Args:
+        statement: Our CREATE statement.
+        stored: Glue's description of the view; None when there is none.
+        recorded: What the last materialization recorded; None when there was none.
+    """
+    return stored is not None and recorded == Recorded(_hash(statement), stored_hash(stored))
+
+
+def stored_hash(stored: Mapping[str, Any]) -> str:
+    """Hash what a view in the Glue catalog says: its text, whatever form Athena gave it."""
+    return _hash(str(stored.get("ViewOriginalText") or ""))
+
+
+def measure_statement(view: View, database: str) -> str:
+    """Return the one query that both counts and previews a view: the newest rows, with the count beside each."""
+    columns = ", ".join(quote_identifier(column.name) for column in view.columns)
+    newest = next((column.name for column in view.columns if column.type.startswith("timestamp")), None)
+    order = f" ORDER BY {quote_identifier(newest)} DESC" if newest else ""
+    # every name is quoted
+    counted = f"SELECT {columns}, count(*) OVER () AS {quote_identifier(_COUNT_COLUMN)}"
+    return f"{counted} FROM {quote_identifier(database)}.{quote_identifier(view.name)}{order} LIMIT {PREVIEW_ROWS}"
+
+
+def preview_records(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> list[TableRecord]:
+    """Return rows as Dagster shows them; long text is cut, bytes become hexadecimal digits."""
+    names = list(names)
+    return [TableRecord(dict(zip(names, map(_cell, row), strict=False))) for row in rows]
+
+
+def _create_when_changed(context: AssetExecutionContext, deployment: Deployment, view: View) -> dict[str, Any]:
+    names, catalog = deployment.names, deployment.catalog
+    catalog.require_change_table()
+    statement = create_view_statement(view, deployment.pipeline, names)
+    stored = catalog.table(view.name)
+    created: dict[str, Any] = {}
+    if is_current(statement, stored, _recorded(context.instance, context.asset_key)):
+        context.log.info("%s.%s is current", names.database, view.name)
+    else:
+        result = deployment.athena.execute(statement, on_start=lambda query: context.log.info("query %s", query))
+        stored = catalog.table(view.name)
+        created = {"created_by_query": result.query_id, "created_by": MetadataValue.url(result.console_url)}
+    return {
+        "view": "created" if created else "unchanged",
+        **created,
+        "sql": MetadataValue.md(f"```sql\n{statement}\n```"),
+        "uri": f"awsdatacatalog://{names.account}/{names.region}/{names.database}/{view.name}",
+        "dagster/column_schema": table_schema(view.columns),
+        STATEMENT_HASH: _hash(statement),
+        STORED_HASH: stored_hash(stored or {}),
+    }
+
+
+def _recorded(instance: DagsterInstance, key: Any) -> Recorded | None:
+    event = instance.get_latest_materialization_event(key)
+    materialization = event.asset_materialization if event else None
+    if materialization is None:
+        return None
+    values = [materialization.metadata.get(name) for name in (STATEMENT_HASH, STORED_HASH)]
+    texts = [str(value.value) for value in values if value is not None]
+    return Recorded(*texts) if len(texts) == len(values) else None
+
+
+def _measured(result: QueryResult, view: View) -> dict[str, Any]:
+    names = [column.name for column in view.columns]
+    metadata: dict[str, Any] = {
+        "dagster/row_count": int(result.rows[0][-1]) if result.rows else 0,
+        "query": result.query_id,
+        "query_in_console": MetadataValue.url(result.console_url),
+        "bytes_scanned": result.data_scanned_in_bytes,
+        "engine_milliseconds": result.engine_milliseconds,
+    }
+    if result.rows:
+        metadata["preview"] = MetadataValue.table(preview_records(names, (row[:-1] for row in result.rows)))
+    return metadata
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = value.hex() if isinstance(value, (bytes, bytearray)) else str(value)
+    return text if len(text) <= _CELL_CHARACTERS else text[: _CELL_CHARACTERS - 1] + "…"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,215 @@
+"""Asset checks: what must hold before the views may be trusted, each failure with what to do about it."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckKey,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSpec,
+    DagsterInstance,
+    MetadataValue,
+    TimestampMetadataValue,
+    asset_check,
+    multi_asset_check,
+)
+
+from ddb_pipeline import change_row
+from ddb_pipeline.arrivals import listed, partition_key
+from ddb_pipeline.assets.change_table import LISTED_AT, survey
+from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
+from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
+from ddb_pipeline.assets.views import measures, preview_records
+from ddb_pipeline.change_row import Column
+from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.resources.aws import PipelineAwsResource
+from ddb_pipeline.resources.change_catalog import columns
+from ddb_pipeline.view_sql import quote_identifier
+
+HOURS_CHECK = "every_s3_hour_is_in_the_catalog"
+SCHEMA_CHECK = "schema_is_the_contract"
+ITEMS_CHECK = "one_row_per_item"
+ITEM_VIEW = "latest_item_state"
+
+_CLOCKS = timedelta(seconds=60)
+"""How far the clocks of S3 and of this machine may be apart."""
+
+
+def pipeline_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
+    """Return the checks of a pipeline."""
+    return [_hours_check(pipeline), _schema_check(pipeline), _items_check(pipeline)]
+
+
+def items_check_key(pipeline: Pipeline) -> AssetCheckKey:
+    """Return the key of the check that scans data, so that a schedule can ask for it."""
+    return AssetCheckKey(asset_key(pipeline, ITEM_VIEW), ITEMS_CHECK)
+
+
+def _hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    key = asset_key(pipeline, CHANGE_TABLE)
+
+    @asset_check(
+        asset=key,
+        name=HOURS_CHECK,
+        blocking=True,
+        description="Every hour with raw objects in S3 is a partition of the change table: none is missing in a view.",
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def every_s3_hour_is_in_the_catalog(
+        context: AssetCheckExecutionContext, aws: PipelineAwsResource
+    ) -> AssetCheckResult:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            deployment.catalog.require_change_table()
+            found = survey(deployment)
+            crawler = deployment.names.crawler
+        listed_at = _listed_at(context.instance, key)
+        # an hour whose first object came after the crawl listed S3 waits for the next one
+        late = {
+            hour
+            for hour in found.lacking
+            if listed_at and hour in found.contents and found.contents[hour].oldest > listed_at - _CLOCKS
+        }
+        lacking = [partition_key(hour) for hour in found.lacking if hour not in late]
+        metadata: dict[str, Any] = {"hours_in_s3": len(found.hours), "hours_lacking": len(lacking)}
+        if late:
+            metadata["arrived_after_the_crawl"] = listed([partition_key(hour) for hour in sorted(late)], 20)
+        if not lacking:
+            return AssetCheckResult(passed=True, metadata=metadata)
+        return AssetCheckResult(
+            passed=False,
+            metadata=metadata,
+            description=(
+                f"in S3 but not in the catalog: {listed(lacking, 20)}: materialize {key.to_user_string()}; if that "
+                f"does not help, look at the last run of crawler {crawler} in the Glue console: it passes over "
+                "folders whose format or compression is not the table's"
+            ),
+        )
+
+    return every_s3_hour_is_in_the_catalog
+
+
+def _listed_at(instance: DagsterInstance, key: Any) -> datetime | None:
+    event = instance.get_latest_materialization_event(key)
+    materialization = event.asset_materialization if event else None
+    value = materialization.metadata.get(LISTED_AT) if materialization else None
+    return datetime.fromtimestamp(value.value, UTC) if isinstance(value, TimestampMetadataValue) else None
+
+
+def _schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    @asset_check(
+        asset=asset_key(pipeline, CHANGE_TABLE),
+        name=SCHEMA_CHECK,
+        blocking=True,
+        description="Columns, types, format and partition keys of the change table are those of the change row.",
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def schema_is_the_contract(aws: PipelineAwsResource) -> AssetCheckResult:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            problems = contract_problems(deployment.catalog.require_change_table())
+        return AssetCheckResult(
+            passed=not problems,
+            metadata={"problems": len(problems)},
+            description=(
+                f"{'; '.join(problems)}: something changed the table by hand: deploy the stack again, which "
+                "declares it as it must be"
+                if problems
+                else None
+            ),
+        )
+
+    return schema_is_the_contract
+
+
+def contract_problems(table: Mapping[str, Any]) -> list[str]:
+    """Say where a table in the Glue catalog departs from the change row.
+
+    Args:
+        table: Glue's description of the table.
+    """
+    storage = table.get("StorageDescriptor", {})
+    problems = [
+        *_column_problems("column", change_row.COLUMNS, columns(storage.get("Columns", []))),
+        *_column_problems("partition key", change_row.PARTITION_COLUMNS, columns(table.get("PartitionKeys", []))),
+    ]
+    formats = {
+        "SerDe": (change_row.SERIALIZATION_LIBRARY, storage.get("SerdeInfo", {}).get("SerializationLibrary")),
+        "input format": (change_row.INPUT_FORMAT, storage.get("InputFormat")),
+        "output format": (change_row.OUTPUT_FORMAT, storage.get("OutputFormat")),
+    }
+    problems.extend(f"{what} is {found}, not {wanted}" for what, (wanted, found) in formats.items() if found != wanted)
+    return problems
+
+
+def _column_problems(what: str, wanted: tuple[Column, ...], found: list[tuple[str, str]]) -> list[str]:
+    types = dict(found)
+    problems = [f"{what} {column.name} is missing" for column in wanted if column.name not in types]
+    problems += [
+        f"{what} {column.name} is {types[column.name]}, not {column.type}"
+        for column in wanted
+        if types.get(column.name, column.type) != column.type
+    ]
+    names = [column.name for column in wanted]
+    problems += [f"{what} {name} is unknown to the contract" for name, _type in found if name not in names]
+    if not problems and [name for name, _type in found] != names:
+        problems.append(f"{what}s are in another order: {', '.join(name for name, _type in found)}")
+    return problems
+
+
+def _items_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    key = asset_key(pipeline, ITEM_VIEW)
+
+    # a multi-check may yield nothing: a check that did not look must not say that it passed
+    @multi_asset_check(
+        name=f"{pipeline.name}_{ITEMS_CHECK}",
+        specs=[
+            AssetCheckSpec(
+                ITEMS_CHECK,
+                asset=key,
+                description="No item has two rows in the view. Scans the data: follows `measure` of the stage, "
+                "except when it is asked for by itself.",
+            )
+        ],
+        can_subset=True,
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def one_row_per_item(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            asked_for = context.run.asset_check_selection and not context.run.asset_selection
+            if not (asked_for or measures(deployment.stage, context.run)):
+                context.log.info("not checked in this run: measure = %r of the stage", deployment.stage.measure)
+                return
+            view = f"{quote_identifier(deployment.names.database)}.{quote_identifier(ITEM_VIEW)}"
+            result = deployment.athena.execute(
+                f"SELECT count(*) AS all_rows, count(DISTINCT item_key) AS all_items FROM {view}"  # noqa: S608 - quoted
+            )
+            rows, items = result.rows[0]
+            metadata: dict[str, Any] = {
+                "rows": rows,
+                "items": items,
+                "query": result.query_id,
+                "query_in_console": MetadataValue.url(result.console_url),
+                "bytes_scanned": result.data_scanned_in_bytes,
+            }
+            if rows != items:
+                repeated = deployment.athena.execute(
+                    f"SELECT item_key, count(*) AS all_rows FROM {view} GROUP BY item_key "  # noqa: S608 - quoted
+                    "HAVING count(*) > 1 ORDER BY item_key LIMIT 10"
+                )
+                metadata["repeated"] = MetadataValue.table(preview_records(("item_key", "rows"), repeated.rows))
+        yield AssetCheckResult(
+            check_name=ITEMS_CHECK,
+            asset_key=key,
+            passed=rows == items,
+            metadata=metadata,
+            description=(
+                None
+                if rows == items
+                else f"{rows} rows for {items} items: the view breaks its rule: materialize it again, and report the "
+                "repeated keys (metadata) as a defect if that does not help"
+            ),
+        )
+
+    return one_row_per_item

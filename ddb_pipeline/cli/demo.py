@@ -1,0 +1,175 @@
+"""`ddb-pipeline demo`: the whole path, once, on this machine, and proof that its answers are right."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from ddb_pipeline.cli import local_stack
+from ddb_pipeline.cli.console import Steps, UserError, console
+from ddb_pipeline.cli.dagster_processes import dagster_process
+from ddb_pipeline.cli.demo_changes import Written, write_changes
+from ddb_pipeline.cli.local import local_aws_parts, terminated_as_interrupt
+from ddb_pipeline.cli.query import ask_local, print_rows
+from ddb_pipeline.cli.table_scan import key_text, scan_items
+from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
+from ddb_pipeline.names import PublishedNames
+
+_PATH_DEADLINE_SECONDS = 180
+"""How long sensor, crawl and views may take together before the demo gives up."""
+
+_INSTANCE_SETTINGS = """\
+telemetry:
+  enabled: false
+"""
+
+
+def run_demo(*, directory: str, items: int, seed: int) -> None:
+    """Run the demo; exits 1 when an answer differs.
+
+    Raises:
+        UserError: A step failed; the message names the log to read.
+    """
+    home = Path(directory).resolve()
+    declaration = load_declaration()
+    pipeline = next(iter(declaration.pipelines.values()))
+    home.mkdir(parents=True, exist_ok=True)
+    for leftover in ("dagster_home", "cdk.out", "report.json"):
+        path = home / leftover
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    with terminated_as_interrupt():
+        report = _run(declaration, pipeline, home, items=items, seed=seed)
+    (home / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    shown = os.path.relpath(home / "report.json")
+    if report["mismatches"]:
+        raise UserError(f"{report['mismatches']} answers differ from the table: see {shown}")
+    console.print(
+        f"\n[bold green]Nothing differs.[/] latest_item_state equals a scan of the table "
+        f"({report['items_in_table']} items), change_counts adds up to the "
+        f"{report['changes_written']} changes written. Report: {shown}"
+    )
+    console.print("Next: `ddb-pipeline dev` (or make dev) for the Dagster UI with live traffic.")
+
+
+def _run(declaration: Declaration, pipeline: Pipeline, home: Path, *, items: int, seed: int) -> dict[str, Any]:
+    LocalAws, _, deploy, DeploymentError = local_aws_parts()  # noqa: N806
+    steps = Steps()
+    with ExitStack() as stack:
+        with steps.step("start", "Start local AWS"):
+            server = LocalAws(port=0, directory=home)
+            stack.callback(server.stop)
+            server.start()
+        endpoint = server.endpoint
+        with steps.step("synthesize", "Synthesize the stack with CDK"):
+            assembly = local_stack.synthesize(home / "cdk.out")
+        with steps.step("deploy", "Deploy it to local AWS"):
+            try:
+                deploy(assembly, endpoint, local_stack.REGION)
+            except DeploymentError as error:
+                raise UserError(f"the stack could not be deployed: {error}") from None
+        names = local_stack.published_names(declaration, endpoint)[pipeline.name]
+        with steps.step("daemon", "Start a Dagster daemon"):
+            daemon = stack.enter_context(_daemon(declaration, home, endpoint))
+        with steps.step("write", f"Write changes to the DynamoDB table {names.table}"):
+            written = write_changes(pipeline, names, endpoint, items=items, seed=seed)
+        with steps.step("refresh", "Sensor finds the new hour, Dagster crawls it and makes the views"):
+            _wait_for(lambda: _views_are_made(home, pipeline), daemon, home, "the views were not made")
+        with steps.step("arrive", "Wait until the last change has arrived"):
+            _wait_for(
+                lambda: _changes_counted(endpoint, names) >= written.total, daemon, home, "not every change arrived"
+            )
+        with steps.step("compare", "Ask Athena, and compare with the table"):
+            report = _compare(endpoint, names, written)
+        _print_answers(endpoint, names)
+    report["seconds"] = steps.seconds
+    return report
+
+
+def _daemon(declaration: Declaration, home: Path, endpoint: str) -> Any:
+    """A real `dagster-daemon` on workspace.yaml, with an instance of its own."""
+    dagster_home = home / "dagster_home"
+    dagster_home.mkdir()
+    (dagster_home / "dagster.yaml").write_text(_INSTANCE_SETTINGS, encoding="utf-8")
+    return dagster_process(
+        ["dagster.daemon", "run", "-w", str(declaration.path.parent / "workspace.yaml")],
+        declaration=declaration,
+        environment=local_stack.environment(endpoint),
+        dagster_home=dagster_home,
+        log=home / "daemon.log",
+    )
+
+
+def _wait_for(condition: Callable[[], bool], daemon: Any, home: Path, what: str) -> None:
+    log = os.path.relpath(home / "daemon.log")
+    deadline = time.monotonic() + _PATH_DEADLINE_SECONDS
+    while not condition():
+        if daemon.poll() is not None:
+            raise UserError(f"the Dagster daemon ended with code {daemon.returncode}: its log is {log}")
+        if time.monotonic() > deadline:
+            raise UserError(f"{what} within {_PATH_DEADLINE_SECONDS} seconds: the daemon's log is {log}")
+        time.sleep(0.3)
+
+
+def _views_are_made(home: Path, pipeline: Pipeline) -> bool:
+    """Whether the refresh job has succeeded.
+
+    Raises:
+        UserError: It failed for good.
+    """
+    from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+
+    with DagsterInstance.from_config(str(home / "dagster_home")) as instance:
+        runs = instance.get_runs(RunsFilter(job_name=f"{pipeline.name}_refresh"))
+        finished = [run.status for run in runs if run.is_finished]
+        if DagsterRunStatus.SUCCESS in finished:
+            return True
+        if len(finished) > 2:  # noqa: PLR2004
+            raise UserError(f"the job {pipeline.name}_refresh failed: see {os.path.relpath(home / 'daemon.log')}")
+    return False
+
+
+def _changes_counted(endpoint: str, names: PublishedNames) -> int:
+    counted = ask_local(endpoint, names, "SELECT sum(changes) FROM change_counts").rows[0][0]
+    return int(counted or 0)
+
+
+def _compare(endpoint: str, names: PublishedNames, written: Written) -> dict[str, Any]:
+    """Hold the views against the table itself."""
+    table = scan_items(local_stack.client("dynamodb", endpoint), names.table)
+    answer = ask_local(endpoint, names, "SELECT item_key, image FROM latest_item_state")
+    state = {key_text(json.loads(key)): json.loads(image) for key, image in answer.rows}
+    differing = sorted(key for key in table.keys() | state.keys() if table.get(key) != state.get(key))
+    counted = _changes_counted(endpoint, names)
+    return {
+        "items_in_table": len(table),
+        "rows_in_latest_item_state": len(answer.rows),
+        "changes_written": written.total,
+        "changes_counted": counted,
+        "mismatches": len(differing) + (len(answer.rows) != len(state)) + (counted != written.total),
+        "differing_keys": differing[:20],
+    }
+
+
+def _print_answers(endpoint: str, names: PublishedNames) -> None:
+    counts = ask_local(
+        endpoint,
+        names,
+        "SELECT changed_hour, event_name, expired_by_ttl, changes, distinct_items FROM change_counts "
+        "ORDER BY changed_hour, event_name, expired_by_ttl",
+    )
+    print_rows("\nchange_counts: what happened, by hour of change", counts)
+    state = ask_local(
+        endpoint,
+        names,
+        "SELECT pk, json_extract_scalar(item, '$.person.first_name') AS first_name, "
+        "json_extract_scalar(item, '$.person.last_name') AS last_name, "
+        "json_extract_scalar(item, '$.person.job.area') AS area, changed_at, state_certain "
+        "FROM latest_item_state ORDER BY changed_at_us DESC LIMIT 10",
+    )
+    print_rows("\nlatest_item_state: what the table holds now (the ten newest)", state)

@@ -1,0 +1,103 @@
+"""The changes that the demo writes: persons inserted, changed, deleted, re-created and expired."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ddb_pipeline.cli import local_stack
+from ddb_pipeline.cli.local import expire_items, invoke_item_loader
+from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.names import PublishedNames
+
+_BATCH = 100
+
+
+@dataclass
+class Written:
+    """How many changes the demo made, by what happened."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    expired: int = 0
+
+    @property
+    def total(self) -> int:
+        """All changes."""
+        return self.inserted + self.updated + self.deleted + self.expired
+
+
+def write_changes(pipeline: Pipeline, names: PublishedNames, endpoint: str, *, items: int, seed: int) -> Written:
+    """Write to the table through the DynamoDB API, and count what changed.
+
+    Args:
+        pipeline: Gives the key attribute and the time to live attribute.
+        names: Names of the deployed stack.
+        endpoint: Endpoint of local AWS.
+        items: Persons to insert through the item loader.
+        seed: Same seed, same persons.
+    """
+    written = Written()
+    for first in range(0, items, _BATCH):
+        counts = invoke_item_loader(names, endpoint, min(_BATCH, items - first), f"{seed}-{first}")
+        written.inserted += counts["inserted"]
+        written.updated += counts["updated"]
+        written.deleted += counts["deleted"]
+    table = _Table(local_stack.client("dynamodb", endpoint), names.table, pipeline, written)
+    table.delete_and_create_again("demo#returned")
+    table.expire(["demo#expired-1", "demo#expired-2"], endpoint)
+    table.write_what_loses_digits_elsewhere("demo#exact")
+    return written
+
+
+class _Table:
+    """The table under its key attribute; each method makes changes that differ from what was there."""
+
+    def __init__(self, client: Any, name: str, pipeline: Pipeline, written: Written) -> None:
+        self._client = client
+        self._name = name
+        self._key = pipeline.partition_key.name
+        self._time_to_live = pipeline.time_to_live_attribute
+        self._written = written
+
+    def delete_and_create_again(self, key: str) -> None:
+        """An item that came back: its state is the last one, and all four changes count."""
+        self._put(key, {"note": {"S": "first life"}})
+        self._client.update_item(
+            TableName=self._name,
+            Key={self._key: {"S": key}},
+            UpdateExpression="SET note = :note",
+            ExpressionAttributeValues={":note": {"S": "changed in its first life"}},
+        )
+        self._written.updated += 1
+        self._client.delete_item(TableName=self._name, Key={self._key: {"S": key}})
+        self._written.deleted += 1
+        self._put(key, {"note": {"S": "second life"}})
+
+    def expire(self, keys: list[str], endpoint: str) -> None:
+        """Items that DynamoDB itself deletes when their time has passed."""
+        if self._time_to_live is None:
+            return
+        for key in keys:
+            self._put(key, {self._time_to_live: {"N": str(int(time.time()) - 60)}})
+        expire_items(endpoint)
+        self._written.expired += len(keys)
+
+    def write_what_loses_digits_elsewhere(self, key: str) -> None:
+        """38 digits, empty values, a set and names that break crawled schemas."""
+        self._put(
+            key,
+            {
+                "digits": {"N": "12345678901234567890.123456789012345678"},
+                "Name": {"S": "upper"},
+                "name": {"S": "lower"},
+                "a.b-c d": {"M": {"": {"S": ""}}},
+                "tags": {"SS": ["b", "a"]},
+            },
+        )
+
+    def _put(self, key: str, attributes: dict[str, Any]) -> None:
+        self._client.put_item(TableName=self._name, Item={self._key: {"S": key}, **attributes})
+        self._written.inserted += 1

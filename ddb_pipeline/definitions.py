@@ -1,0 +1,69 @@
+"""What Dagster loads: the table of contents.
+
+Everything is built by functions of one `Pipeline` and merged into one code location. Loading calls no AWS and needs
+no environment; a configured stage only decides how the definitions start out (names shown, sensors on or off).
+"""
+
+from __future__ import annotations
+
+from dagster import AssetSelection, Definitions, define_asset_job
+
+from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
+from ddb_pipeline.assets.change_table import change_table_asset
+from ddb_pipeline.assets.common import asset_key
+from ddb_pipeline.assets.raw_changes import raw_changes_asset
+from ddb_pipeline.assets.source import source_assets
+from ddb_pipeline.assets.views import view_assets
+from ddb_pipeline.checks import pipeline_checks
+from ddb_pipeline.declaration import Declaration, Pipeline, Stage, load_declaration
+from ddb_pipeline.errors import SettingsError
+from ddb_pipeline.refreshes import refresh_job_name
+from ddb_pipeline.resources.aws import PipelineAwsResource
+from ddb_pipeline.resources.settings import read_settings
+from ddb_pipeline.schedules import pipeline_schedules
+from ddb_pipeline.sensors import arrivals_sensor
+
+
+def build_definitions(declaration: Declaration) -> Definitions:
+    """Return the definitions of all pipelines of a declaration."""
+    stage = _configured_stage(declaration)
+    resources = {"aws": PipelineAwsResource(declaration_file=str(declaration.path))}
+    pipelines = [_pipeline_definitions(pipeline, declaration, stage) for pipeline in declaration.pipelines.values()]
+    return Definitions.merge(Definitions(resources=resources), *pipelines)
+
+
+def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: Stage | None) -> Definitions:
+    stage_name = stage.name if stage else None
+    # without a stage: on, so that a stage configured later works at once; until then each tick skips
+    automation = stage.automation if stage else "running"
+    quickest = min((declared.arrivals_interval_seconds for declared in declaration.stages.values()), default=30)
+    change_table = AssetSelection.assets(asset_key(pipeline, CHANGE_TABLE))
+    return Definitions(
+        assets=[
+            *source_assets(pipeline),
+            raw_changes_asset(pipeline),
+            change_table_asset(pipeline, stage_name),
+            *view_assets(pipeline, stage_name),
+        ],
+        asset_checks=pipeline_checks(pipeline),
+        jobs=[
+            define_asset_job(
+                refresh_job_name(pipeline),
+                selection=change_table.downstream(),
+                description="Crawls when an hour is not in the catalog, checks the change table, refreshes the views.",
+            )
+        ],
+        sensors=[arrivals_sensor(pipeline, stage.arrivals_interval_seconds if stage else quickest, automation)],
+        schedules=pipeline_schedules(pipeline, automation),
+    )
+
+
+def _configured_stage(declaration: Declaration) -> Stage | None:
+    """The stage that is configured now, if it is a declared one; runs and ticks say what is wrong otherwise."""
+    try:
+        return declaration.stages.get(read_settings(declaration.path.parent).stage)
+    except SettingsError:
+        return None
+
+
+defs = build_definitions(load_declaration())

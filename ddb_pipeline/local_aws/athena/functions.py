@@ -1,0 +1,201 @@
+"""The functions that local AWS knows: signature, and how DuckDB computes what Athena would.
+
+Anything else fails by name. `examples.py` holds a tested example, with Athena's result and its source, of each.
+A signature's types: `T` is any type, the same wherever it stands; `timestamp` is any precision; `...` after the
+last argument lets it repeat. A result `=1` is the type of the first argument.
+Source of all signatures: https://trino.io/docs/current/functions.html, which
+https://docs.aws.amazon.com/athena/latest/ug/functions.html names as those of engine version 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function and how DuckDB computes it.
+
+    Attributes:
+        name: Its name in SQL, lower case.
+        arguments: Types of its arguments.
+        result: Type of its result.
+        duckdb: DuckDB SQL with {0}, {1}, ... for the arguments; {*} is all of them.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    result: str
+    duckdb: str
+
+
+def _functions(text: str) -> tuple[Function, ...]:
+    """Read lines such as `lower(varchar) -> varchar: lower({0})`."""
+    found = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        signature, _, duckdb = line.partition(": ")
+        head, _, result = signature.partition(" -> ")
+        name, _, arguments = head.partition("(")
+        found.append(Function(name, tuple(filter(None, arguments[:-1].split("; "))), result, duckdb))
+    return tuple(found)
+
+
+SCALARS = _functions(r"""
+    abs(integer) -> integer: abs({0})
+    abs(bigint) -> bigint: abs({0})
+    abs(decimal) -> =1: abs({0})
+    abs(double) -> double: abs({0})
+    array_distinct(array(T)) -> =1: list_filter({0}, lambda e, i: coalesce(list_position({0}, e), 0) = i OR (e IS NULL AND NOT athena_has_null({0}[1:i-1])))
+    array_join(array(varchar); varchar) -> varchar: array_to_string({0}, {1})
+    array_max(array(T)) -> T: CASE WHEN athena_has_null({0}) THEN NULL ELSE list_max({0}) END
+    array_min(array(T)) -> T: CASE WHEN athena_has_null({0}) THEN NULL ELSE list_min({0}) END
+    array_position(array(T); T) -> bigint: CASE WHEN {0} IS NULL OR {1} IS NULL THEN NULL ELSE CAST(coalesce(list_position({0}, {1}), 0) AS BIGINT) END
+    array_sort(array(T)) -> =1: list_sort({0}, 'ASC', 'NULLS LAST')
+    bitwise_and(bigint; bigint) -> bigint: ({0} & {1})
+    bitwise_or(bigint; bigint) -> bigint: ({0} | {1})
+    bitwise_xor(bigint; bigint) -> bigint: xor({0}, {1})
+    cardinality(array(T)) -> bigint: CAST(len({0}) AS BIGINT)
+    cardinality(map(K,V)) -> bigint: CAST(cardinality({0}) AS BIGINT)
+    ceil(integer) -> integer: {0}
+    ceil(bigint) -> bigint: {0}
+    ceil(double) -> double: ceil({0})
+    ceiling(integer) -> integer: {0}
+    ceiling(bigint) -> bigint: {0}
+    ceiling(double) -> double: ceil({0})
+    codepoint(varchar(1)) -> integer: CAST(unicode({0}) AS INTEGER)
+    chr(bigint) -> varchar: chr(CAST({0} AS INTEGER))
+    concat(varchar; varchar...) -> varchar: ({*||})
+    contains(array(T); T) -> boolean: athena_contains({0}, {1})
+    date(varchar) -> date: {0}
+    date(timestamp) -> date: CAST({0} AS DATE)
+    date(timestamp with time zone) -> date: CAST({0} AS DATE)
+    day(date) -> bigint: CAST(day({0}) AS BIGINT)
+    day(timestamp) -> bigint: CAST(day({0}) AS BIGINT)
+    day_of_month(date) -> bigint: CAST(day({0}) AS BIGINT)
+    day_of_month(timestamp) -> bigint: CAST(day({0}) AS BIGINT)
+    day_of_week(date) -> bigint: CAST(isodow({0}) AS BIGINT)
+    day_of_week(timestamp) -> bigint: CAST(isodow({0}) AS BIGINT)
+    day_of_year(date) -> bigint: CAST(dayofyear({0}) AS BIGINT)
+    day_of_year(timestamp) -> bigint: CAST(dayofyear({0}) AS BIGINT)
+    dow(date) -> bigint: CAST(isodow({0}) AS BIGINT)
+    doy(date) -> bigint: CAST(dayofyear({0}) AS BIGINT)
+    element_at(array(T); bigint) -> T: athena_element({0}, {1})
+    element_at(map(K,V); K) -> V: map_extract_value({0}, {1})
+    flatten(array(array(T))) -> array(T): flatten(list_filter({0}, lambda e: e IS NOT NULL))
+    floor(integer) -> integer: {0}
+    floor(bigint) -> bigint: {0}
+    floor(double) -> double: floor({0})
+    from_base64(varchar) -> varbinary: from_base64({0})
+    from_hex(varchar) -> varbinary: unhex({0})
+    from_unixtime(double) -> timestamp(3) with time zone: make_timestamp(CAST(floor({0} * 1000 + 0.5e0) AS BIGINT) * 1000)
+    from_utf8(varbinary) -> varchar: decode({0})
+    hour(timestamp) -> bigint: CAST(hour({0}) AS BIGINT)
+    json_array_length(varchar) -> bigint: athena_json_length({0})
+    json_array_length(json) -> bigint: athena_json_length({0})
+    json_parse(varchar) -> json: athena_json_parse({0})
+    last_day_of_month(date) -> date: last_day({0})
+    last_day_of_month(timestamp) -> date: last_day({0})
+    length(varchar) -> bigint: CAST(length({0}) AS BIGINT)
+    length(varbinary) -> bigint: CAST(octet_length({0}) AS BIGINT)
+    lower(varchar) -> =1: lower({0})
+    lpad(varchar; bigint; varchar) -> varchar: lpad({0}, CAST({1} AS INTEGER), {2})
+    ltrim(varchar) -> =1: athena_ltrim({0})
+    map(array(K); array(V)) -> map(K,V): map({0}, {1})
+    map_keys(map(K,V)) -> array(K): map_keys({0})
+    map_values(map(K,V)) -> array(V): map_values({0})
+    md5(varbinary) -> varbinary: unhex(md5({0}))
+    minute(timestamp) -> bigint: CAST(minute({0}) AS BIGINT)
+    mod(bigint; bigint) -> bigint: ({0} % {1})
+    month(date) -> bigint: CAST(month({0}) AS BIGINT)
+    month(timestamp) -> bigint: CAST(month({0}) AS BIGINT)
+    quarter(date) -> bigint: CAST(quarter({0}) AS BIGINT)
+    quarter(timestamp) -> bigint: CAST(quarter({0}) AS BIGINT)
+    replace(varchar; varchar) -> varchar: athena_replace({0}, {1}, '')
+    replace(varchar; varchar; varchar) -> varchar: athena_replace({0}, {1}, {2})
+    reverse(varchar) -> =1: athena_reverse({0})
+    reverse(array(T)) -> =1: list_reverse({0})
+    rpad(varchar; bigint; varchar) -> varchar: rpad({0}, CAST({1} AS INTEGER), {2})
+    rtrim(varchar) -> =1: athena_rtrim({0})
+    second(timestamp) -> bigint: CAST(second({0}) AS BIGINT)
+    millisecond(timestamp) -> bigint: CAST(millisecond({0}) % 1000 AS BIGINT)
+    sequence(bigint; bigint) -> array(bigint): CASE WHEN {0} <= {1} THEN generate_series({0}, {1}) ELSE generate_series({0}, {1}, -1) END
+    sha1(varbinary) -> varbinary: unhex(sha1({0}))
+    sha256(varbinary) -> varbinary: unhex(sha256({0}))
+    sign(integer) -> integer: CAST(sign({0}) AS INTEGER)
+    sign(bigint) -> bigint: CAST(sign({0}) AS BIGINT)
+    split(varchar; varchar) -> array(varchar): string_split({0}, athena_delimiter({1}))
+    split_part(varchar; varchar; bigint) -> varchar: athena_part({0}, {1}, {2})
+    sqrt(double) -> double: CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) ELSE sqrt({0}) END
+    starts_with(varchar; varchar) -> boolean: starts_with({0}, {1})
+    strpos(varchar; varchar) -> bigint: CAST(instr({0}, {1}) AS BIGINT)
+    substr(varchar; bigint) -> =1: athena_substr({0}, {1})
+    substr(varchar; bigint; bigint) -> =1: athena_substr3({0}, {1}, {2})
+    substring(varchar; bigint) -> =1: athena_substr({0}, {1})
+    substring(varchar; bigint; bigint) -> =1: athena_substr3({0}, {1}, {2})
+    to_base64(varbinary) -> varchar: base64({0})
+    to_hex(varbinary) -> varchar: hex({0})
+    to_unixtime(timestamp) -> double: (CAST(epoch_us({0}) AS DOUBLE) / CAST(1000000 AS DOUBLE))
+    to_unixtime(timestamp with time zone) -> double: (CAST(epoch_us({0}) AS DOUBLE) / CAST(1000000 AS DOUBLE))
+    to_utf8(varchar) -> varbinary: encode({0})
+    trim(varchar) -> =1: athena_trim({0})
+    truncate(double) -> double: trunc({0})
+    upper(varchar) -> =1: athena_upper({0})
+    week(date) -> bigint: CAST(weekofyear({0}) AS BIGINT)
+    week(timestamp) -> bigint: CAST(weekofyear({0}) AS BIGINT)
+    year(date) -> bigint: CAST(year({0}) AS BIGINT)
+    year(timestamp) -> bigint: CAST(year({0}) AS BIGINT)
+""")
+
+AGGREGATES = _functions("""
+    any_value(T) -> T: any_value({0})
+    arbitrary(T) -> T: any_value({0})
+    array_agg(T) -> array(T): list({0})
+    avg(bigint) -> double: avg({0})
+    avg(double) -> double: avg({0})
+    bool_and(boolean) -> boolean: bool_and({0})
+    bool_or(boolean) -> boolean: bool_or({0})
+    count(T) -> bigint: count({0})
+    count_if(boolean) -> bigint: count(CASE WHEN {0} THEN 1 END)
+    every(boolean) -> boolean: bool_and({0})
+    max(T) -> T: max({0})
+    max_by(T; U) -> T: arg_max_null({0}, {1})
+    min(T) -> T: min({0})
+    min_by(T; U) -> T: arg_min_null({0}, {1})
+    sum(bigint) -> bigint: sum({0})
+    sum(decimal) -> decimal(38): sum({0})
+    sum(double) -> double: sum({0})
+""")
+
+WINDOWS = _functions("""
+    row_number() -> bigint: row_number()
+    rank() -> bigint: rank()
+    dense_rank() -> bigint: dense_rank()
+    percent_rank() -> double: percent_rank()
+    cume_dist() -> double: cume_dist()
+    ntile(bigint) -> bigint: ntile({0})
+    first_value(T) -> T: first_value({0})
+    last_value(T) -> T: last_value({0})
+    lag(T) -> T: lag({0})
+    lag(T; bigint) -> T: lag({0}, {1})
+    lag(T; bigint; T) -> T: lag({0}, {1}, {2})
+    lead(T) -> T: lead({0})
+    lead(T; bigint) -> T: lead({0}, {1})
+    lead(T; bigint; T) -> T: lead({0}, {1}, {2})
+""")
+
+SPECIAL_FORMS = (
+    "coalesce", "date_add", "date_diff", "date_format", "date_trunc", "filter", "any_match", "all_match", "none_match",
+    "greatest", "json_extract", "json_extract_scalar", "least", "now", "nullif", "regexp_like", "round", "row", "transform",
+    "try", "typeof",
+)  # fmt: skip
+"""Functions that `special_forms.py` writes out, because a template does not say enough."""
+
+
+def known(functions: tuple[Function, ...]) -> frozenset[str]:
+    """Names of the functions."""
+    return frozenset(function.name for function in functions)
+
+
+def overloads(functions: tuple[Function, ...], name: str) -> list[Function]:
+    """All signatures of one name, in the order of the list."""
+    return [function for function in functions if function.name == name]

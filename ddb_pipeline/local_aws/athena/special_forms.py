@@ -1,0 +1,261 @@
+"""Functions whose SQL depends on more than the types of their arguments: units, paths, patterns, lambdas."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from ddb_pipeline.local_aws.athena.casts import coerce, text
+from ddb_pipeline.local_aws.athena.json_path import to_pointer
+from ddb_pipeline.local_aws.athena.signatures import Value
+from ddb_pipeline.local_aws.athena.types import (
+    BIGINT,
+    BOOLEAN,
+    DOUBLE,
+    JSON,
+    TIMESTAMP,
+    UNKNOWN,
+    VARCHAR,
+    ZONED,
+    Type,
+    common_type,
+    decimal,
+    duckdb_type,
+    row,
+)
+
+MILLISECOND_DIGITS = 3
+_UNITS = {
+    "millisecond": "to_milliseconds({})",
+    "second": "to_seconds({})",
+    "minute": "to_minutes({})",
+    "hour": "to_hours({})",
+    "day": "to_days(CAST({} AS INTEGER))",
+    "week": "to_weeks(CAST({} AS INTEGER))",
+    "month": "to_months(CAST({} AS INTEGER))",
+    "quarter": "to_months(CAST(3 * {} AS INTEGER))",
+    "year": "to_years(CAST({} AS INTEGER))",
+}
+_TRUNCATED = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
+# months between two days of different length are counted differently by DuckDB
+_COUNTED = ("millisecond", "second", "minute", "hour", "day", "week")
+_DAY_UNITS = ("day", "week", "month", "quarter", "year")
+# MySQL's patterns, which date_format takes, as those of DuckDB's strftime
+_PATTERNS = {
+    "%Y": "%Y", "%y": "%y", "%m": "%m", "%c": "%-m", "%d": "%d", "%e": "%-d", "%H": "%H", "%k": "%-H", "%h": "%I",
+    "%I": "%I", "%l": "%-I", "%i": "%M", "%s": "%S", "%S": "%S", "%f": "%f", "%p": "%p", "%M": "%B", "%b": "%b",
+    "%W": "%A", "%a": "%a", "%j": "%j", "%T": "%H:%M:%S", "%r": "%I:%M:%S %p", "%%": "%%",
+}  # fmt: skip
+# what Java's and DuckDB's regular expressions read alike
+_PLAIN_PATTERN = re.compile(
+    r"(?:[A-Za-z0-9 _\-:/@,;=<>!'\"#%&~]|\.|\\[dwDW.\\/\-\[\]{}()*+?^$|]|[*+?|()^$]|\{\d+(?:,\d*)?\}"
+    r"|\[\^?(?:[A-Za-z0-9 _:/@,;=.]-[A-Za-z0-9]|[A-Za-z0-9 _:/@,;=.]|\\[dw.\-])+-?\])*"
+)
+
+
+class UnsupportedArgumentError(Exception):
+    """An argument that local AWS cannot take; the message says which."""
+
+
+def date_add(unit: Value, count: Value, moment: Value) -> Value | None:
+    """`date_add('hour', n, timestamp)`."""
+    name = _unit(unit, tuple(_UNITS))
+    number = coerce(count.sql, count.type, BIGINT)
+    if number is None or moment.type.name not in {"date", "timestamp", ZONED.name}:
+        return None
+    moved = f"({moment.sql} + {_UNITS[name].format(f'({number})')})"
+    if moment.type.name == "date":
+        if name not in _DAY_UNITS:
+            raise UnsupportedArgumentError(f"'{name}' is not a valid DATE field")
+        return Value(f"CAST({moved} AS DATE)", moment.type)
+    if name == "millisecond" and moment.type.numbers[0] < MILLISECOND_DIGITS:
+        raise UnsupportedArgumentError(f"adding milliseconds to a {moment.type} is not supported by local AWS")
+    return Value(moved, moment.type)
+
+
+def date_diff(unit: Value, start: Value, end: Value) -> Value | None:
+    """`date_diff('hour', start, end)`: whole units between the two."""
+    name = _unit(unit, _COUNTED)
+    common = common_type(start.type, end.type)
+    if common is None or common.name not in {"date", "timestamp", ZONED.name}:
+        return None
+    if common.name == "date" and name not in _DAY_UNITS:
+        raise UnsupportedArgumentError(f"'{name}' is not a valid DATE field")
+    first, second = coerce(start.sql, start.type, common), coerce(end.sql, end.type, common)
+    return Value(f"date_sub('{name}', {first}, {second})", BIGINT)
+
+
+def date_trunc(unit: Value, moment: Value) -> Value | None:
+    """`date_trunc('hour', timestamp)`."""
+    name = _unit(unit, _TRUNCATED)
+    if moment.type.name not in {"date", "timestamp", ZONED.name}:
+        return None
+    if moment.type.name == "date" and name not in _DAY_UNITS:
+        raise UnsupportedArgumentError(f"'{name}' is not a valid DATE field")
+    return Value(f"CAST(date_trunc('{name}', {moment.sql}) AS {duckdb_type(moment.type)})", moment.type)
+
+
+def date_format(moment: Value, pattern: Value) -> Value | None:
+    """`date_format(timestamp, '%Y-%m-%d')` with MySQL's patterns."""
+    if moment.type.name not in {"timestamp", ZONED.name, "date"}:
+        return None
+    template = _text_literal(pattern, "the format of date_format")
+    pieces = re.findall(r"%.?|[^%]+", template, re.DOTALL)
+    unknown = [piece for piece in pieces if piece.startswith("%") and piece not in _PATTERNS]
+    if unknown:
+        raise UnsupportedArgumentError(f"date_format with {unknown[0]!r} is not supported by local AWS")
+    translated = "".join(_PATTERNS.get(piece, piece) for piece in pieces)
+    return Value(f"strftime({moment.sql}, {text(translated)})", VARCHAR)
+
+
+def _json_path(path: Value, name: str) -> str:
+    literal = _text_literal(path, f"the path of {name}")
+    pointer = to_pointer(literal)
+    if pointer is None:
+        raise UnsupportedArgumentError(f"Invalid JSON path: '{literal}'")
+    return text(pointer or "$")
+
+
+def json_extract_scalar(json: Value, path: Value) -> Value | None:
+    """`json_extract_scalar(text, path)`: a string, number or boolean as text, else NULL."""
+    if json.type.name not in {"varchar", "json", "unknown"}:
+        return None
+    source = coerce(json.sql, json.type, VARCHAR) if json.type == UNKNOWN else json.sql
+    return Value(f"athena_json_scalar({source}, {_json_path(path, 'json_extract_scalar')})", VARCHAR)
+
+
+def json_extract(json: Value, path: Value) -> Value | None:
+    """`json_extract(text, path)`: the part as JSON."""
+    if json.type.name not in {"varchar", "json"}:
+        return None
+    return Value(f"athena_json_extract({json.sql}, {_json_path(path, 'json_extract')})", JSON)
+
+
+def regexp_like(subject: Value, pattern: Value) -> Value | None:
+    """`regexp_like(text, pattern)`, of the patterns that Java and DuckDB read alike."""
+    if subject.type.name != "varchar":
+        return None
+    literal = _text_literal(pattern, "the pattern of regexp_like")
+    if not _PLAIN_PATTERN.fullmatch(literal) or "(?" in literal:
+        raise UnsupportedArgumentError(f"the regular expression '{literal}' is not supported by local AWS")
+    # Java's $ also stands before a last line feed
+    ending = re.sub(r"(\\.)|\$", lambda match: match[1] or r"(?:\n?\z)", literal)
+    return Value(f"regexp_matches({subject.sql}, {text(ending)})", BOOLEAN)
+
+
+def nullif(left: Value, right: Value) -> Value | None:
+    """`nullif(a, b)`: NULL if they are equal, else a in its own type."""
+    common = common_type(left.type, right.type)
+    if common is None or common.parts:
+        return None
+    first, second = coerce(left.sql, left.type, common), coerce(right.sql, right.type, common)
+    return Value(f"CASE WHEN {first} = {second} THEN NULL ELSE {left.sql} END", left.type)
+
+
+def coalesce(*values: Value) -> Value | None:
+    """`coalesce(a, b, ...)`."""
+    converted, type_ = unify(values)
+    return Value(f"coalesce({', '.join(converted)})", type_) if type_ and len(values) > 1 else None
+
+
+def extreme(name: str, *values: Value) -> Value | None:
+    """`greatest(...)` or `least(...)`: NULL if any value is NULL."""
+    converted, type_ = unify(values)
+    if type_ is None or type_.parts or type_ == JSON or not values:
+        return None
+    nulls = " OR ".join(f"{sql} IS NULL" for sql in converted)
+    return Value(f"CASE WHEN {nulls} THEN NULL ELSE {name}({', '.join(converted)}) END", type_)
+
+
+def attempt(value: Value) -> Value:
+    """`try(x)`: NULL where the evaluation fails."""
+    return Value(f"TRY({value.sql})", value.type)
+
+
+def make_row(*values: Value) -> Value:
+    """`ROW(a, b)`: a row without field names."""
+    packed = ", ".join(f"'f{i}': {value.sql}" for i, value in enumerate(values, 1))
+    return Value(f"{{{packed}}}", row((None,) * len(values), tuple(value.type for value in values)))
+
+
+def type_of(value: Value) -> Value:
+    """`typeof(x)`."""
+    return Value(text(str(value.type)), VARCHAR, str(value.type))
+
+
+def round_number(value: Value, digits: Value | None = None) -> Value | None:
+    """`round(x)` and `round(x, n)` with a literal n."""
+    if value.type.name == "double" and digits is not None:
+        if not isinstance(digits.literal, int):
+            raise UnsupportedArgumentError("round to a computed number of digits is not supported by local AWS")
+        return Value(f"round({value.sql}, {digits.literal})", DOUBLE)
+    if value.type.name != "decimal":
+        return value if value.type.is_integer and digits is None else _round_double(value, digits)
+    precision, scale = value.type.numbers
+    if digits is None:
+        whole = decimal(precision - scale + min(1, scale), 0)
+        return Value(f"CAST(round({value.sql}) AS {duckdb_type(whole)})", whole)
+    if not isinstance(digits.literal, int) or digits.literal < 0:
+        raise UnsupportedArgumentError("round of a decimal takes a literal number of digits in local AWS")
+    rounded = decimal(precision + 1, scale)
+    return Value(f"CAST(round({value.sql}, {digits.literal}) AS {duckdb_type(rounded)})", rounded)
+
+
+def _round_double(value: Value, digits: Value | None) -> Value | None:
+    return Value(f"round({value.sql})", DOUBLE) if value.type.name == "double" and digits is None else None
+
+
+def now(started: datetime) -> Value:
+    """`now()`, `current_timestamp`: the query's start, the same wherever it stands."""
+    return Value(f"TIMESTAMP '{started:%Y-%m-%d %H:%M:%S}.{started.microsecond // 1000:03d}'", ZONED)
+
+
+def local_now(started: datetime) -> Value:
+    """`localtimestamp`."""
+    return Value(now(started).sql, TIMESTAMP)
+
+
+def unify(values: tuple[Value, ...]) -> tuple[list[str], Type | None]:
+    """Convert values to their common type; the type is None when there is none."""
+    common: Type | None = UNKNOWN
+    for value in values:
+        common = common_type(common, value.type) if common else None
+    if common is None:
+        return [], None
+    converted = [coerce(value.sql, value.type, common) for value in values]
+    known = [sql for sql in converted if sql is not None]
+    return (known, common) if len(known) == len(values) else ([], None)
+
+
+def _unit(unit: Value, allowed: tuple[str, ...]) -> str:
+    name = _text_literal(unit, "a time unit").lower()
+    if name not in allowed:
+        raise UnsupportedArgumentError(f"the time unit '{name}' is not supported here by local AWS")
+    return name
+
+
+def _text_literal(value: Value, what: str) -> str:
+    if not isinstance(value.literal, str):
+        raise UnsupportedArgumentError(f"local AWS needs {what} as a literal")
+    return value.literal
+
+
+FORMS: dict[str, tuple[int, int, Callable[..., Value | None]]] = {
+    "coalesce": (2, 254, coalesce),
+    "date_add": (3, 3, date_add),
+    "date_diff": (3, 3, date_diff),
+    "date_format": (2, 2, date_format),
+    "date_trunc": (2, 2, date_trunc),
+    "greatest": (1, 127, lambda *values: extreme("greatest", *values)),
+    "json_extract": (2, 2, json_extract),
+    "json_extract_scalar": (2, 2, json_extract_scalar),
+    "least": (1, 127, lambda *values: extreme("least", *values)),
+    "nullif": (2, 2, nullif),
+    "regexp_like": (2, 2, regexp_like),
+    "round": (1, 2, round_number),
+    "row": (1, 254, make_row),
+    "try": (1, 1, attempt),
+    "typeof": (1, 1, type_of),
+}
+"""Least and most number of arguments of each form, and the form. A form returns None for types it does not take."""

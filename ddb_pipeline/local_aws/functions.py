@@ -1,0 +1,393 @@
+"""Lambda without Docker: moto's Lambda backend, made to run the functions' own Python code.
+
+A function runs in a process of its own (`function_process`) with this machine's Python, whatever `python3.x` its
+runtime names; other languages are refused when the function is created. Invocations of one function wait for each
+other. What a function prints goes to its log group.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, unquote
+
+from moto.awslambda import urls as lambda_urls
+from moto.awslambda.exceptions import (
+    InvalidParameterValueException,
+    LambdaClientError,
+    UnknownAliasException,
+    UnknownFunctionException,
+)
+from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
+from moto.awslambda.responses import LambdaResponse
+
+from ddb_pipeline.local_aws.function_process import FunctionProcess, Run
+
+REQUEST_BYTES = 6 * 1024 * 1024
+"""Longest event (dg/gettingstarted-limits.html: 6 MB for a synchronous invocation)."""
+RESPONSE_BYTES = 6_291_556
+"""Longest answer, as the service states it in Function.ResponseSizeTooLarge."""
+UNZIPPED_BYTES = 262_144_000
+"""Largest code, unzipped (dg/gettingstarted-limits.html: 250 MB)."""
+LOG_TAIL_BYTES = 4096
+"""How much of the log `LogType=Tail` returns (API_Invoke.html: the last 4 KB)."""
+
+_STATE = threading.RLock()
+_LOGS = threading.Lock()  # moto's log streams are not made for several threads
+
+
+class FunctionNotFoundError(Exception):
+    """No function of that name or ARN exists in the account and region."""
+
+
+class RequestTooLargeError(LambdaClientError):
+    """The event is longer than Lambda takes."""
+
+    code = 413
+
+    def __init__(self) -> None:
+        message = f"Request must be smaller than {REQUEST_BYTES} bytes for the InvokeFunction operation"
+        super().__init__("RequestTooLargeException", message)
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """An invocation's outcome.
+
+    Attributes:
+        payload: The answer, or the description of the error; JSON.
+        function_error: `Unhandled` if the function failed, else None.
+    """
+
+    payload: bytes
+    function_error: str | None
+
+
+@dataclass
+class _Settings:
+    """What the functions of this local AWS share."""
+
+    endpoint: str | None = None
+    directory: Path | None = None
+    owns_directory: bool = False
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A function's process, with what it was started from: a change of that needs another process."""
+
+    state: str
+    process: FunctionProcess
+    log_stream: str
+
+
+_SETTINGS = _Settings()
+_LOADED: dict[tuple[str, ...], _Loaded] = {}
+
+
+def install(endpoint: str | None = None, directory: Path | None = None) -> None:
+    """Replace moto's Lambda backend.
+
+    Args:
+        endpoint: URL of local AWS, which the functions find as `AWS_ENDPOINT_URL`.
+        directory: Where the functions' code is unpacked; a temporary one that `stop` removes by default.
+    """
+    _SETTINGS.endpoint = endpoint
+    _SETTINGS.directory = directory
+    _SETTINGS.owns_directory = False
+    lambda_backends.backend = FunctionBackend
+    lambda_backends.clear()
+
+
+def stop() -> None:
+    """End all functions' processes and remove the code that was unpacked in a temporary directory."""
+    with _STATE:
+        ended = list(_LOADED.values())
+        _LOADED.clear()
+        directory, owned = _SETTINGS.directory, _SETTINGS.owns_directory
+        if owned:
+            _SETTINGS.directory, _SETTINGS.owns_directory = None, False
+    for loaded in ended:
+        loaded.process.end()
+    if owned and directory is not None:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def invoke_function(function: str, payload: bytes, *, account_id: str, region: str) -> Invocation:
+    """Invoke a function synchronously, as a service of local AWS does.
+
+    Args:
+        function: Name or ARN, with or without a qualifier.
+        payload: The event, JSON.
+        account_id: Account of the function.
+        region: Region of the function.
+
+    Returns:
+        The answer; an error of the function is an answer too.
+
+    Raises:
+        FunctionNotFoundError: There is no such function.
+        moto.core.exceptions.JsonRESTError: The event is not JSON or too long.
+    """
+    try:
+        found = lambda_backends[account_id][region].get_function(function)
+    except (UnknownFunctionException, UnknownAliasException) as error:
+        raise FunctionNotFoundError(f"no function {function} in account {account_id}, region {region}") from error
+    return _outcome(_run(found, payload))
+
+
+class OwnCodeFunction(LambdaFunction):
+    """A function that runs its own code."""
+
+    def __init__(self, account_id: str, spec: dict[str, Any], region: str, version: str | int = 1) -> None:
+        super().__init__(account_id, spec, region, version)
+        self.logging_config = spec.get("LoggingConfig") or {}
+
+    @property
+    def function_log_group(self) -> str:
+        """The log group: that of the logging configuration, else `/aws/lambda/<name>`."""
+        return str(self.logging_config.get("LogGroup") or f"/aws/lambda/{self.function_name}")
+
+    def get_configuration(self, on_create: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - moto's signature
+        """Return the configuration as the API shows it."""
+        configuration: dict[str, Any] = super().get_configuration(on_create)
+        logs = {"LogFormat": "Text", **self.logging_config, "LogGroup": self.function_log_group}
+        return {**configuration, "LoggingConfig": logs}
+
+    def update_configuration(self, config_updates: dict[str, Any]) -> dict[str, Any]:
+        """Change the configuration; the next invocation sees it."""
+        _refuse_what_cannot_run({"Runtime": self.run_time, "PackageType": "Zip", **config_updates})
+        if "LoggingConfig" in config_updates:
+            self.logging_config = config_updates["LoggingConfig"] or {}
+        super().update_configuration(config_updates)
+        return self.get_configuration()
+
+    def invoke(self, body: str | bytes, request_headers: Any, response_headers: Any) -> bytes:
+        """Answer the Invoke operation (API_Invoke.html)."""
+        kind = request_headers.get("x-amz-invocation-type", "RequestResponse")
+        if kind == "DryRun":
+            return b""
+        if kind != "RequestResponse":
+            raise NotImplementedError(f"Lambda Invoke with InvocationType {kind}")
+        run = _run(self, body.encode("utf-8") if isinstance(body, str) else body)
+        outcome = _outcome(run)
+        if outcome.function_error is not None:
+            response_headers["x-amz-function-error"] = outcome.function_error
+        response_headers["x-amz-executed-version"] = str(self.version)
+        if request_headers.get("x-amz-log-type") == "Tail":
+            tail = _log_text(self, run).encode("utf-8")[-LOG_TAIL_BYTES:]
+            response_headers["x-amz-log-result"] = base64.b64encode(tail).decode("ascii")
+        return outcome.payload
+
+
+class FunctionResponse(LambdaResponse):
+    """moto's Lambda API, with Lambda's own limits."""
+
+    def invoke(self) -> tuple[int, dict[str, str], str | bytes]:
+        """Answer Invoke; moto's own version fails answers above 6,000,000 bytes."""
+        headers: dict[str, str] = {}
+        # from the URL alone: moto's parameters may come from the body, which is the event
+        qualifier = parse_qs(self.parsed_url.query).get("Qualifier", [None])[0]
+        name = unquote(self.path.rstrip("/").split("/")[-2])
+        function = self.backend.get_function(name, qualifier)
+        payload = function.invoke(self.raw_body, self.headers, headers)
+        headers["content-type"] = "application/json"
+        status = 204 if self.headers.get("X-Amz-Invocation-Type") == "DryRun" else 200
+        headers["status"] = str(status)
+        return status, headers, payload
+
+    def invoke_async(self) -> tuple[int, dict[str, str], str | bytes]:
+        """Refuse the operation, which AWS has deprecated."""
+        raise NotImplementedError("Lambda InvokeAsync")
+
+
+class FunctionBackend(LambdaBackend):
+    """moto's Lambda backend with functions that run."""
+
+    SERVICE_NAMESPACE: ClassVar[str] = "lambda"
+
+    @property
+    def _url_module(self) -> Any:
+        paths = dict.fromkeys(lambda_urls.url_paths, FunctionResponse.dispatch)
+        return SimpleNamespace(url_bases=lambda_urls.url_bases, url_paths=paths)
+
+    def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
+        """Create a function after looking whether it can run here."""
+        _refuse_what_cannot_run(spec)
+        # moto declares methods of its CloudFormation abstract that it never calls on functions
+        function = OwnCodeFunction(  # type: ignore[abstract]
+            self.account_id, spec, self.region_name, version="$LATEST"
+        )
+        _read_archive(function.code_bytes)
+        self._lambdas.put_function(function)
+        if spec.get("Publish"):
+            return self.publish_version(function.function_name) or function
+        return function
+
+    def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
+        """Delete a function and end its process."""
+        name = self.get_function(function_name, qualifier).function_name
+        super().delete_function(function_name, qualifier)
+        _end_processes(self.account_id, self.region_name, name)
+
+    def reset(self) -> None:
+        """Forget all functions and end their processes."""
+        _end_processes(self.account_id, self.region_name)
+        super().reset()
+
+
+def _refuse_what_cannot_run(spec: dict[str, Any]) -> None:
+    """Refuse what local AWS would have to pass over in silence.
+
+    Raises:
+        InvalidParameterValueException: Names what is not possible.
+    """
+    runtime = str(spec.get("Runtime") or "")
+    if spec.get("PackageType", "Zip") != "Zip":
+        raise InvalidParameterValueException("Local AWS runs no container images: use PackageType Zip")
+    if not runtime.startswith("python3."):
+        raise InvalidParameterValueException(
+            f"Local AWS runs functions in Python only, not in runtime '{runtime or 'none'}'"
+        )
+    for setting in ("Layers", "FileSystemConfigs"):
+        if spec.get(setting):
+            raise InvalidParameterValueException(f"Local AWS has no {setting} for functions")
+
+
+def _read_archive(content: bytes) -> zipfile.ZipFile:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except zipfile.BadZipFile:
+        raise InvalidParameterValueException(
+            "Could not unzip uploaded file. Please check your file, then try to upload again."
+        ) from None
+    if sum(entry.file_size for entry in archive.infolist()) > UNZIPPED_BYTES:
+        raise InvalidParameterValueException(f"Unzipped size must be smaller than {UNZIPPED_BYTES} bytes")
+    return archive
+
+
+def _run(function: LambdaFunction, payload: bytes) -> Run:
+    event = payload or b"{}"
+    if len(event) > REQUEST_BYTES:
+        raise RequestTooLargeError
+    try:
+        json.loads(event)
+    except ValueError as error:
+        message = f"Could not parse request body into json: {error}"
+        raise LambdaClientError("InvalidRequestContentException", message) from None
+    loaded = _loaded(function)
+    run = loaded.process.run(event)
+    if len(run.payload) > RESPONSE_BYTES:
+        message = f"Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES} bytes)."
+        error_document = {"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"}
+        run = replace(run, payload=json.dumps(error_document).encode(), failed=True)
+    _write_log(function, run, loaded.log_stream)
+    return run
+
+
+def _outcome(run: Run) -> Invocation:
+    return Invocation(run.payload, "Unhandled" if run.failed else None)
+
+
+def _loaded(function: LambdaFunction) -> _Loaded:
+    """The function's process; a new one when code or configuration changed."""
+    key = (function.account_id, function.region, function.function_name, str(function.version))
+    variables = {str(name): str(value) for name, value in (function.environment_vars or {}).items()}
+    settings = [function.handler, function.timeout, function.memory_size, variables, _log_group(function)]
+    state = json.dumps([function.code_sha_256, _SETTINGS.endpoint, *settings])
+    with _STATE:
+        known = _LOADED.get(key)
+        if known is not None and known.state == state:
+            return known
+        # "$" and brackets are for the log stream's name only
+        version = "".join(character for character in str(function.version) if character.isalnum())
+        code = _directory() / f"{function.function_name}-{version}-{uuid.uuid4().hex[:12]}"
+        code.mkdir(parents=True)
+        _read_archive(function.code_bytes).extractall(code)
+        log_stream = time.strftime("%Y/%m/%d/", time.gmtime()) + f"[{function.version}]{uuid.uuid4().hex}"
+        environment = _environment(function, variables, code, log_stream)
+        process = FunctionProcess(code, environment, float(function.timeout), function.function_arn)
+        _LOADED[key] = loaded = _Loaded(state, process, log_stream)
+    if known is not None:
+        known.process.end()
+    return loaded
+
+
+def _directory() -> Path:
+    if _SETTINGS.directory is None:
+        _SETTINGS.directory = Path(tempfile.mkdtemp(prefix="local-aws-functions-"))
+        _SETTINGS.owns_directory = True
+    return _SETTINGS.directory
+
+
+def _environment(function: LambdaFunction, variables: dict[str, str], code: Path, log_stream: str) -> dict[str, str]:
+    """The process's environment (dg/configuration-envvars.html), with nothing of the user's own."""
+    endpoint = {} if _SETTINGS.endpoint is None else {"AWS_ENDPOINT_URL": _SETTINGS.endpoint}
+    return {
+        "PATH": os.defpath,
+        "LANG": "en_US.UTF-8",
+        "TZ": "UTC",
+        **variables,
+        **endpoint,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": function.region,
+        "AWS_DEFAULT_REGION": function.region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
+        "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
+        "AWS_LAMBDA_FUNCTION_VERSION": str(function.version),
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
+        "AWS_LAMBDA_LOG_GROUP_NAME": _log_group(function),
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "LAMBDA_TASK_ROOT": str(code),
+        "_HANDLER": str(function.handler),
+    }
+
+
+def _log_group(function: LambdaFunction) -> str:
+    return function.function_log_group if isinstance(function, OwnCodeFunction) else str(function.logs_group_name)
+
+
+def _log_text(function: LambdaFunction, run: Run) -> str:
+    """The log of an invocation, with the lines that Lambda puts around it (dg/python-logging.html)."""
+    body = run.log if not run.log or run.log.endswith("\n") else run.log + "\n"
+    milliseconds = run.seconds * 1000
+    return (
+        f"START RequestId: {run.request_id} Version: {function.version}\n{body}END RequestId: {run.request_id}\n"
+        f"REPORT RequestId: {run.request_id}\tDuration: {milliseconds:.2f} ms"
+        f"\tBilled Duration: {int(milliseconds) + 1} ms\tMemory Size: {function.memory_size} MB\n"
+    )
+
+
+def _write_log(function: LambdaFunction, run: Run, stream: str) -> None:
+    group = _log_group(function)
+    now = int(time.time() * 1000)
+    events = [{"timestamp": now, "message": line} for line in _log_text(function, run).splitlines() if line]
+    backend = function.logs_backend
+    with _LOGS:
+        backend.ensure_log_group(group)
+        backend.ensure_log_stream(group, stream)
+        backend.put_log_events(group, stream, events)
+
+
+def _end_processes(account_id: str, region: str, name: str | None = None) -> None:
+    with _STATE:
+        keys = [key for key in _LOADED if key[:2] == (account_id, region) and name in (None, key[2])]
+        ended = [_LOADED.pop(key) for key in keys]
+    for loaded in ended:
+        loaded.process.end()

@@ -1,0 +1,182 @@
+"""The one resource that Dagster's definitions ask for: everything on AWS, made from the settings that hold now.
+
+Nothing is read and nothing is called when Dagster loads it. Clients come from plain resources (`S3Resource`,
+`GlueCrawlerResource`, `AthenaResource`) that also work alone in any other Dagster project.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagster import ConfigurableResource
+from pydantic import Field
+
+from ddb_pipeline.declaration import DeclarationError, Pipeline, Stage, load_declaration
+from ddb_pipeline.errors import DEPLOY_ADVICE, NotDeployedError, PipelineError, SettingsError, explained
+from ddb_pipeline.names import ComputedNames, PublishedNames, PublishedNamesError
+from ddb_pipeline.resources.athena import AthenaResource
+from ddb_pipeline.resources.change_catalog import ChangeCatalog
+from ddb_pipeline.resources.glue_crawler import GlueCrawlerResource
+from ddb_pipeline.resources.raw_bucket import RawBucket
+from ddb_pipeline.resources.settings import Connection, Settings, read_settings
+
+_NAMES_SECONDS = 10.0
+_names_lock = threading.Lock()
+_names: dict[tuple[Connection, str], tuple[float, PublishedNames]] = {}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One pipeline on one stage, with clients for what the stack made: valid for one run or one tick.
+
+    Attributes:
+        pipeline: The pipeline.
+        stage: Its stage.
+        settings: Where and with what AWS is reached.
+        names: The names that the stack published.
+    """
+
+    pipeline: Pipeline
+    stage: Stage
+    settings: Settings
+    names: PublishedNames
+
+    @property
+    def raw_bucket(self) -> RawBucket:
+        """The bucket with the raw objects."""
+        from dagster_aws.s3 import S3Resource
+
+        resource = S3Resource(**_arguments(self.settings.connection))
+        return RawBucket(resource.get_client(), self.names.raw_bucket, self.names.changes_prefix)
+
+    @property
+    def catalog(self) -> ChangeCatalog:
+        """The pipeline's database in the Glue catalog."""
+        client = make_client("glue", self.settings.connection)
+        return ChangeCatalog(client, self.names.database, self.names.change_table)
+
+    @property
+    def crawler(self) -> GlueCrawlerResource:
+        """Starts and joins crawls."""
+        return GlueCrawlerResource(**_arguments(self.settings.connection))
+
+    @property
+    def athena(self) -> AthenaResource:
+        """Runs SQL in the pipeline's workgroup and database."""
+        return AthenaResource(
+            workgroup=self.names.workgroup,
+            database=self.names.database,
+            **_arguments(self.settings.connection),
+        )
+
+
+class PipelineAwsResource(ConfigurableResource):  # type: ignore[type-arg]  # the parameter is for resources that hand out another type
+    """Finds, at the moment of use, the stage, the deployed names and the AWS clients of a pipeline."""
+
+    declaration_file: str = Field(description="Path of pipeline.toml; `.env` is looked for beside it.")
+
+    @contextmanager
+    def deployment(self, pipeline_name: str) -> Iterator[Deployment]:
+        """Give access to a pipeline on the configured stage.
+
+        Args:
+            pipeline_name: Name of the pipeline in `pipeline.toml`.
+
+        Yields:
+            The deployment. botocore's errors inside the block come out as `PipelineError`.
+
+        Raises:
+            PipelineError: There is no stage, no way to AWS or no stack; the message says what to do.
+        """
+        try:
+            declaration = load_declaration(Path(self.declaration_file))
+            settings = read_settings(declaration.path.parent)
+            stage = declaration.stage(settings.stage)
+        except DeclarationError as error:
+            raise SettingsError(str(error)) from error
+        if pipeline_name not in declaration.pipelines:
+            raise SettingsError(f"{declaration.path}: pipelines: '{pipeline_name}' is gone: reload the definitions")
+        with explained(settings.where):
+            names = published_names(pipeline_name, settings)
+            yield Deployment(declaration.pipelines[pipeline_name], stage, settings, names)
+
+
+def published_names(pipeline_name: str, settings: Settings) -> PublishedNames:
+    """Read the names that the stack published, at most once in ten seconds per process.
+
+    Args:
+        pipeline_name: Name of the pipeline.
+        settings: Stage, and how AWS is reached.
+
+    Raises:
+        PipelineError: The stack is not deployed, or by another version of this project.
+    """
+    parameter = ComputedNames(pipeline_name, settings.stage).parameter
+    with _names_lock:
+        read_at, names = _names.get((settings.connection, parameter), (0.0, None))
+        if names is None or time.monotonic() - read_at > _NAMES_SECONDS:
+            names = _read_names(pipeline_name, parameter, settings)
+            _names[settings.connection, parameter] = (time.monotonic(), names)
+    return names
+
+
+def make_client(service: str, connection: Connection) -> Any:
+    """Make a boto3 client.
+
+    Args:
+        service: boto3's name of the service.
+        connection: How AWS is reached.
+    """
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.Session(
+        profile_name=connection.profile,
+        region_name=connection.region,
+        aws_access_key_id=connection.access_key_id,
+        aws_secret_access_key=connection.secret_access_key,
+        aws_session_token=connection.session_token,
+    )
+    # the stubs know one overload per service name
+    create: Any = session.client
+    config = Config(connect_timeout=5, retries={"mode": "standard", "max_attempts": 4})
+    return create(service, endpoint_url=connection.endpoint_url, config=config)
+
+
+def _read_names(pipeline_name: str, parameter: str, settings: Settings) -> PublishedNames:
+    from botocore.exceptions import ClientError
+
+    client = make_client("ssm", settings.connection)
+    with explained(settings.where):
+        try:
+            text = str(client.get_parameter(Name=parameter)["Parameter"]["Value"])
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "ParameterNotFound":
+                raise
+            region = client.meta.region_name
+            raise NotDeployedError(
+                f"stage {settings.stage} of pipeline {pipeline_name} is not deployed: no SSM parameter {parameter} "
+                f"in {region} at {client.meta.endpoint_url}: {DEPLOY_ADVICE}"
+            ) from None
+    try:
+        return PublishedNames.from_json(text)
+    except PublishedNamesError as error:
+        raise PipelineError(f"SSM parameter {parameter} {error}") from error
+
+
+def _arguments(connection: Connection) -> dict[str, Any]:
+    """The connection in the field names that dagster-aws gave to its resources."""
+    return {
+        "region_name": connection.region,
+        "endpoint_url": connection.endpoint_url,
+        "profile_name": connection.profile,
+        "aws_access_key_id": connection.access_key_id,
+        "aws_secret_access_key": connection.secret_access_key,
+        "aws_session_token": connection.session_token,
+    }

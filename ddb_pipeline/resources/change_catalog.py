@@ -1,0 +1,83 @@
+"""What the Glue catalog knows of a pipeline: the change table, its hours, the stored views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from ddb_pipeline.arrivals import hour_of_values, hour_values
+from ddb_pipeline.errors import DEPLOY_ADVICE, NotDeployedError
+
+# AWS Glue API, BatchGetPartition asks for at most 1000 partitions
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class ChangeCatalog:
+    """The database of a pipeline in the Glue catalog.
+
+    Attributes:
+        client: boto3's Glue client.
+        database: Name of the database.
+        change_table: Name of the change table.
+    """
+
+    client: Any
+    database: str
+    change_table: str
+
+    def table(self, name: str) -> Mapping[str, Any] | None:
+        """Return Glue's description of a table or view; None when there is none of that name."""
+        try:
+            found = self.client.get_table(DatabaseName=self.database, Name=name)["Table"]
+        except self.client.exceptions.EntityNotFoundException:
+            return None
+        return dict(found)
+
+    def require_change_table(self) -> Mapping[str, Any]:
+        """Return Glue's description of the change table.
+
+        Raises:
+            NotDeployedError: The table is not there, though the stack is: somebody dropped it.
+        """
+        table = self.table(self.change_table)
+        if table is None:
+            raise NotDeployedError(
+                f"table {self.database}.{self.change_table} is not in the Glue catalog though the stack made it; the "
+                "data in S3 is untouched: re-create the stack's table "
+                f"(stage local: `ddb-pipeline local down`, then `up`; otherwise {DEPLOY_ADVICE})"
+            )
+        return table
+
+    def hours(self) -> set[datetime]:
+        """Return all hours that the change table has partitions for."""
+        pages = self.client.get_paginator("get_partitions").paginate(
+            DatabaseName=self.database, TableName=self.change_table, ExcludeColumnSchema=True
+        )
+        values = (partition["Values"] for page in pages for partition in page["Partitions"])
+        return {hour for hour in map(hour_of_values, values) if hour is not None}
+
+    def lacking(self, hours: Iterable[datetime]) -> tuple[datetime, ...]:
+        """Return those of some hours that the change table has no partition for, oldest first.
+
+        Asks for just these, so the cost does not grow with the age of the table.
+        """
+        wanted = iter(sorted(set(hours)))
+        lacking: list[datetime] = []
+        while batch := list(islice(wanted, _BATCH)):
+            answer = self.client.batch_get_partition(
+                DatabaseName=self.database,
+                TableName=self.change_table,
+                PartitionsToGet=[{"Values": list(hour_values(hour))} for hour in batch],
+            )
+            found = {tuple(partition["Values"]) for partition in answer["Partitions"]}
+            lacking.extend(hour for hour in batch if hour_values(hour) not in found)
+        return tuple(lacking)
+
+
+def columns(described: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return name and type of Glue's columns, lower-cased as Athena reads them."""
+    return [(str(column["Name"]).lower(), str(column.get("Type", "")).lower()) for column in described]

@@ -1,0 +1,87 @@
+"""Lists the hours of raw objects without listing every object.
+
+LIST with a delimiter returns one entry per folder, so the walk over years, months, days and hours costs one request
+per day that is looked at. `StartAfter` starts it at a watermark (AWS: API ListObjectsV2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_prefix, hour_prefix
+
+_LEVELS = ("year", "month", "day", "hour")
+
+
+@dataclass
+class RawBucket:
+    """The raw bucket of a pipeline.
+
+    Attributes:
+        client: boto3's S3 client.
+        bucket: Name of the bucket.
+        prefix: Prefix of the raw objects, with a `/` at its end.
+        unreadable: Prefixes and keys met while listing that are not of an hour.
+    """
+
+    client: Any
+    bucket: str
+    prefix: str
+    unreadable: list[str] = field(default_factory=list)
+
+    @property
+    def uri(self) -> str:
+        """Where the raw objects are."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
+    def hours(self, first: datetime | None = None) -> Iterator[datetime]:
+        """List hours, oldest first, as they are asked for.
+
+        Args:
+            first: First hour wanted; all by default.
+
+        Yields:
+            Hours that have a folder, also those whose objects Athena would pass over.
+        """
+        yield from self._walk("", (hour_prefix(first).rstrip("/").split("/") if first else []))
+
+    def content(self, hour: datetime) -> HourContent | None:
+        """Read what an hour holds; None when Athena would find nothing in it."""
+        return content(hour, self._objects(self.prefix + hour_prefix(hour)))
+
+    def _walk(self, below: str, start: list[str]) -> Iterator[datetime]:
+        level = below.count("/")
+        if level == len(_LEVELS):
+            hour = hour_of_prefix(below)
+            if hour is None:
+                self.unreadable.append(self.prefix + below)
+            else:
+                yield hour
+            return
+        for folder in self._folders(below, start[0] if start else None):
+            name = folder.removeprefix(below)
+            if not name.startswith(_LEVELS[level] + "="):
+                self.unreadable.append(self.prefix + folder)
+                continue
+            # only the folder at the boundary still has something to leave out
+            yield from self._walk(folder, start[1:] if start and name == start[0] + "/" else [])
+
+    def _folders(self, below: str, start: str | None) -> Iterator[str]:
+        """Folders directly below one, from the one named `start` on; objects that lie there are unreadable."""
+        prefix = self.prefix + below
+        arguments = {"Bucket": self.bucket, "Prefix": prefix, "Delimiter": "/"}
+        if start:
+            # a folder sorts after its own name without the slash, so it is still listed
+            arguments["StartAfter"] = prefix + start
+        for page in self.client.get_paginator("list_objects_v2").paginate(**arguments):
+            self.unreadable.extend(found["Key"] for found in page.get("Contents", []) if found["Key"] != prefix)
+            for found in page.get("CommonPrefixes", []):
+                yield str(found["Prefix"]).removeprefix(self.prefix)
+
+    def _objects(self, prefix: str) -> Iterator[StoredObject]:
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            for found in page.get("Contents", []):
+                yield StoredObject(found["Key"].removeprefix(prefix), found["Size"], found["LastModified"])

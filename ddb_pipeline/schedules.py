@@ -1,0 +1,81 @@
+"""The schedules: an hourly refresh as the safety net beside the arrivals sensor, and the views once a day."""
+
+from datetime import UTC, datetime, timedelta
+
+from dagster import (
+    DefaultScheduleStatus,
+    RunRequest,
+    ScheduleDefinition,
+    ScheduleEvaluationContext,
+    SkipReason,
+    schedule,
+)
+
+from ddb_pipeline.arrivals import SWEEP, hour_of
+from ddb_pipeline.assets.change_table import survey
+from ddb_pipeline.assets.common import MEASURE_TAG, asset_key
+from ddb_pipeline.checks import items_check_key
+from ddb_pipeline.declaration import Automation, Pipeline
+from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.refreshes import attempts, decide, refresh_job_name
+from ddb_pipeline.resources.aws import PipelineAwsResource
+from ddb_pipeline.view_sql import views
+
+
+def pipeline_schedules(pipeline: Pipeline, automation: Automation) -> list[ScheduleDefinition]:
+    """Return the schedules of a pipeline.
+
+    Args:
+        pipeline: The pipeline.
+        automation: Whether the schedules are on when Dagster first loads them.
+    """
+    status = DefaultScheduleStatus.RUNNING if automation == "running" else DefaultScheduleStatus.STOPPED
+    return [_crawl_schedule(pipeline, status), _views_schedule(pipeline, status)]
+
+
+def _crawl_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> ScheduleDefinition:
+    @schedule(
+        name=f"{pipeline.name}_crawl",
+        job_name=refresh_job_name(pipeline),
+        cron_schedule=pipeline.crawl_schedule,
+        execution_timezone="UTC",
+        default_status=status,
+        description="Launches the refresh when the catalog lacks an hour that the arrivals sensor missed.",
+    )
+    def crawl(context: ScheduleEvaluationContext, aws: PipelineAwsResource) -> RunRequest | SkipReason:
+        now = datetime.now(UTC)
+        try:
+            with aws.deployment(pipeline.name) as deployment:
+                # older hours: the refresh itself compares all, and so does its check
+                lacking = survey(deployment, hour_of(now) - SWEEP - timedelta(days=1)).lacking
+        except PipelineError as error:
+            return SkipReason(str(error))
+        decision = decide(lacking, attempts(context.instance, pipeline), now)
+        return RunRequest(run_key=decision.run_key) if decision.run_key else SkipReason(decision.reason)
+
+    return crawl
+
+
+def _views_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> ScheduleDefinition:
+    @schedule(
+        name=f"{pipeline.name}_views",
+        job_name=refresh_job_name(pipeline),
+        cron_schedule=pipeline.views_schedule,
+        execution_timezone="UTC",
+        default_status=status,
+        description='Re-creates views whose SQL changed, and measures those of a stage with measure = "daily".',
+    )
+    def refresh_views(context: ScheduleEvaluationContext, aws: PipelineAwsResource) -> RunRequest | SkipReason:
+        try:
+            with aws.deployment(pipeline.name):
+                pass
+        except PipelineError as error:
+            return SkipReason(str(error))
+        return RunRequest(
+            run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}",
+            asset_selection=[asset_key(pipeline, view.name) for view in views(pipeline)],
+            asset_check_keys=[items_check_key(pipeline)],
+            tags={MEASURE_TAG: "daily"},
+        )
+
+    return refresh_views

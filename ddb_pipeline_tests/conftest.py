@@ -1,0 +1,76 @@
+"""What the tests share: one local AWS for each worker process, with the synthesized stacks deployed to it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ddb_pipeline_tests.deployed import Deployed
+
+REPOSITORY = Path(__file__).parent.parent
+PIPELINES = Path(__file__).parent / "pipelines.toml"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_developer() -> Iterator[None]:
+    """No test may reach the developer's AWS account, read a profile, or find a stage that is not its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("AWS_", "DDB_PIPELINE_", "DAGSTER_")):
+                patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cloud assembly of `pipelines.toml`, synthesized once for all worker processes."""
+    shared = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        shared = shared.parent
+    directory = shared / "assembly"
+    with (shared / "assembly.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "manifest.json").exists():
+            command = [sys.executable, "-m", "infra_cdk.app", "--stage", "local", "--output", str(directory)]
+            environment = {**os.environ, "DDB_PIPELINE_FILE": str(PIPELINES)}
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+    return directory
+
+
+@pytest.fixture(scope="session")
+def deployed(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """A local AWS of this worker process, with every pipeline of `pipelines.toml` deployed."""
+    from ddb_pipeline.cli import local_stack
+    from ddb_pipeline.declaration import load_declaration
+    from ddb_pipeline.local_aws.deployment import deploy
+    from ddb_pipeline.local_aws.server import LocalAws
+
+    with LocalAws(directory=tmp_path_factory.mktemp("local_aws")) as server:
+        deploy(assembly, server.endpoint, local_stack.REGION)
+        declaration = load_declaration(PIPELINES)
+        yield Deployed(
+            endpoint=server.endpoint,
+            declaration=declaration,
+            names=local_stack.published_names(declaration, server.endpoint),
+        )
+
+
+@pytest.fixture
+def stage(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    """The environment as `.env` gives it after `ddb-pipeline local up`, for code that reads its settings."""
+    from ddb_pipeline.cli import local_stack
+
+    for name, value in local_stack.environment(deployed.endpoint).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DDB_PIPELINE_FILE", str(PIPELINES))
+    return deployed

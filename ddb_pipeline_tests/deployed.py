@@ -1,0 +1,76 @@
+"""A deployed local AWS, and what tests do with it: write, crawl, wait, ask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ddb_pipeline import view_sql
+from ddb_pipeline.cli import local_stack
+from ddb_pipeline.declaration import Declaration
+from ddb_pipeline.names import PublishedNames
+
+
+@dataclass(frozen=True, eq=False)
+class Deployed:
+    """Endpoint and names of what is deployed; `eq=False` keeps it hashable by identity."""
+
+    endpoint: str
+    declaration: Declaration
+    names: dict[str, PublishedNames]
+
+    @cache  # noqa: B019 - lives as long as the session
+    def client(self, service: str) -> Any:
+        return local_stack.client(service, self.endpoint)
+
+    def ask(self, pipeline: str, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query in the pipeline's database and workgroup, through real PyAthena."""
+        from pyathena import connect
+
+        names = self.names[pipeline]
+        settings = local_stack.environment(self.endpoint)
+        with connect(
+            schema_name=names.database,
+            work_group=names.workgroup,
+            region_name=names.region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
+            poll_interval=0.05,
+        ) as connection:
+            return connection.cursor().execute(sql).fetchall()
+
+    def crawl(self, pipeline: str) -> None:
+        """Crawl, and wait until the crawl has ended."""
+        glue, crawler = self.client("glue"), self.names[pipeline].crawler
+        wait_until(lambda: glue.get_crawler(Name=crawler)["Crawler"]["State"] == "READY", "an earlier crawl has ended")
+        glue.start_crawler(Name=crawler)
+        wait_until(lambda: glue.get_crawler(Name=crawler)["Crawler"]["State"] == "READY", "the crawl has ended")
+        assert glue.get_crawler(Name=crawler)["Crawler"]["LastCrawl"]["Status"] == "SUCCEEDED"
+
+    def make_views(self, pipeline: str) -> None:
+        """Create the views from their SQL."""
+        declared = self.declaration.pipelines[pipeline]
+        for view in view_sql.views(declared):
+            self.ask(pipeline, view_sql.create_view_statement(view, declared, self.names[pipeline]))
+
+    def wait_for_rows(self, pipeline: str, condition: str, rows: int) -> None:
+        """Crawl until that many change rows that meet the condition have arrived in the change table."""
+        sql = f"SELECT count(*) FROM {self.names[pipeline].change_table} WHERE {condition}"
+
+        def arrived() -> bool:
+            self.crawl(pipeline)
+            return self.ask(pipeline, sql)[0][0] >= rows
+
+        wait_until(arrived, f"{rows} change rows with {condition}", pause=0.5)
+
+
+def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = 60, pause: float = 0.05) -> None:
+    """Wait until the condition holds; fail with what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} seconds: {what}"
+        time.sleep(pause)

@@ -1,0 +1,173 @@
+"""pipeline.toml: what it may say, and what a person reads when it says something else."""
+
+from pathlib import Path
+
+import pytest
+
+from ddb_pipeline.declaration import DeclarationError, KeyAttribute, find_declaration_file, load_declaration
+
+RIGHT = """
+[pipelines.persons]
+partition_key = { name = "pk", type = "S" }
+start_date = 2026-01-01
+
+[stages.local]
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str) -> Path:
+        file = tmp_path / "pipeline.toml"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return write
+
+
+def complaint(file: Path) -> str:
+    with pytest.raises(DeclarationError) as caught:
+        load_declaration(file)
+    assert str(file) in str(caught.value)
+    return str(caught.value).removeprefix(f"{file}: ")
+
+
+def test_the_projects_own_file_is_right():
+    declaration = load_declaration(Path(__file__).parents[2] / "pipeline.toml")
+    assert declaration.pipelines["persons"].key_attributes == (KeyAttribute("pk", "S"),)
+    assert set(declaration.stages) == {"local", "dev", "prod"}
+    assert declaration.stages["prod"].keep_data
+    assert not declaration.stages["dev"].keep_data
+
+
+def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
+    declaration = load_declaration(written(RIGHT))
+    stage = declaration.stages["local"]
+    assert stage.keep_data
+    assert stage.automation == "stopped"
+    assert stage.buffer_seconds == 60
+    assert stage.stream_retention_hours == 7 * 24
+    assert declaration.pipelines["persons"].sort_key is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (
+            RIGHT.replace("start_date = 2026-01-01", 'start_date = "2026-01-01"'),
+            'pipelines.persons.start_date: found "2026-01-01"; allowed is a date such as 2026-01-31, without quotes',
+        ),
+        (
+            RIGHT.replace("start_date = 2026-01-01", "start_date = 2026-01-01T00:00:00Z"),
+            "pipelines.persons.start_date: found 2026-01-01 00:00:00+00:00; "
+            "allowed is a date such as 2026-01-31, without quotes",
+        ),
+        (
+            RIGHT.replace("start_date = 2026-01-01", ""),
+            "pipelines.persons.start_date: found nothing; allowed is a date such as 2026-01-31, without quotes",
+        ),
+        (
+            RIGHT.replace('type = "S"', 'type = "BOOL"'),
+            'pipelines.persons.partition_key.type: found "BOOL"; allowed is "S" or "N" or "B"',
+        ),
+        (
+            RIGHT.replace('name = "pk", ', ""),
+            "pipelines.persons.partition_key.name: found nothing; allowed is text that is not empty",
+        ),
+        (
+            RIGHT.replace('{ name = "pk", type = "S" }', '"pk"'),
+            'pipelines.persons.partition_key: found "pk"; allowed is a table',
+        ),
+        (
+            RIGHT + "bufer_seconds = 3",
+            "stages.local.bufer_seconds: found 3; allowed is no such key; the keys here are arrivals_interval_seconds, "
+            "automation, buffer_mebibytes, buffer_seconds, keep_data, measure, results_expire_days, "
+            "scan_cutoff_mebibytes, stream_retention_hours",
+        ),
+        (
+            RIGHT + "buffer_seconds = 901",
+            "stages.local.buffer_seconds: found 901; allowed is a whole number from 0 to 900",
+        ),
+        (
+            RIGHT + "buffer_seconds = true",
+            "stages.local.buffer_seconds: found True; allowed is a whole number from 0 to 900",
+        ),
+        (
+            RIGHT + 'measure = "hourly"',
+            'stages.local.measure: found "hourly"; allowed is "each" or "daily" or "never"',
+        ),
+        (
+            "schedule = 1\n" + RIGHT,
+            "schedule: found 1; allowed is no such key; the keys here are pipelines, stages",
+        ),
+        ("", "pipelines: found nothing; allowed is a table"),
+        (
+            RIGHT.split("[stages")[0] + "[stages]",
+            "stages: found {}; allowed is one table [stages.<name>] at least",
+        ),
+        (
+            RIGHT.replace("pipelines.persons", 'pipelines."Per sons"'),
+            'pipelines.Per sons: found "Per sons"; '
+            "allowed is a name of a lower-case letter, then up to 31 of a-z 0-9 _",
+        ),
+        (
+            RIGHT.replace("stages.local", "stages.pre-prod"),
+            'stages.pre-prod: found "pre-prod"; allowed is a name of a lower-case letter, then up to 15 of a-z 0-9',
+        ),
+        (
+            RIGHT.replace("start_date", 'sort_key = { name = "pk", type = "N" }\nstart_date'),
+            'pipelines.persons.sort_key.name: found "pk"; allowed is a name other than the partition key\'s',
+        ),
+    ],
+)
+def test_a_wrong_file_gets_one_sentence_with_key_finding_and_rule(written, wrong, said):
+    assert complaint(written(wrong)) == said
+
+
+@pytest.mark.parametrize(
+    "cron", ["* * * *", "60 * * * *", "5 24 * * *", "5 * 0 * *", "@daily", "5-3 * * * *", "a * * * *"]
+)
+def test_a_schedule_is_five_cron_fields(written, cron):
+    wrong = RIGHT.replace("start_date", f'crawl_schedule = "{cron}"\nstart_date')
+    assert complaint(written(wrong)).startswith(f'pipelines.persons.crawl_schedule: found "{cron}"; allowed is a cron')
+
+
+@pytest.mark.parametrize("cron", ["*/15 * * * *", "0 6,18 * * 1-5", "30 6 1-7/2 1,12 0"])
+def test_lists_ranges_and_steps_are_schedules(written, cron):
+    file = written(RIGHT.replace("start_date", f'views_schedule = "{cron}"\nstart_date'))
+    assert load_declaration(file).pipelines["persons"].views_schedule == cron
+
+
+def test_a_file_that_is_not_toml_says_where(written):
+    assert complaint(written("pipelines = [")).startswith("is not valid TOML: ")
+
+
+def test_a_file_that_is_not_text_says_so(tmp_path):
+    file = tmp_path / "pipeline.toml"
+    file.write_bytes(b"\xff\xfe")
+    assert complaint(file) == "is not UTF-8 text (byte 0)"
+
+
+def test_an_unknown_stage_names_the_known_ones(written):
+    declaration = load_declaration(written(RIGHT))
+    with pytest.raises(DeclarationError, match="no stage is named 'prod'; declared are local"):
+        declaration.stage("prod")
+
+
+def test_the_file_is_found_above_the_working_directory(written, tmp_path):
+    file = written(RIGHT)
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert find_declaration_file(below) == file
+
+
+def test_no_file_at_all_says_how_to_name_one(tmp_path):
+    with pytest.raises(DeclarationError, match=r"no pipeline\.toml in .* set DDB_PIPELINE_FILE"):
+        find_declaration_file(tmp_path)
+
+
+def test_a_named_file_that_is_missing_is_not_replaced_by_another(written, tmp_path, monkeypatch):
+    written(RIGHT)
+    monkeypatch.setenv("DDB_PIPELINE_FILE", str(tmp_path / "other.toml"))
+    with pytest.raises(DeclarationError, match=r"other\.toml: no such file \(named by"):
+        find_declaration_file(tmp_path)

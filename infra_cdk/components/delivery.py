@@ -1,0 +1,178 @@
+"""Firehose: from the change stream through the converter into the raw bucket, one object a buffer."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_kinesisfirehose as firehose
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from ddb_pipeline.change_row import CHANGES_PREFIX, ERRORS_PREFIX, PARTITION_PREFIX
+from ddb_pipeline.declaration import Stage
+from infra_cdk.components.permissions import allow, bucket_key_context, use_key_through
+from infra_cdk.components.python_function import LOG_RETENTION, PythonFunction
+
+FILE_EXTENSION = ".json.gz"
+ERROR_PREFIX = f"{ERRORS_PREFIX}!{{firehose:error-output-type}}/{PARTITION_PREFIX}"
+
+CONVERTER_TIMEOUT = Duration.minutes(2)
+CONVERTER_RETRIES = 5
+# A Lambda answer may have 6 MB, and rows in base64 are up to 2.7 times their records: 1 MiB in leaves room.
+CONVERTER_BUFFER_MEBIBYTES = 1
+# Firehose's own default; longer only delays what is collected again afterwards
+CONVERTER_BUFFER_SECONDS = 60
+
+LOG_STREAM = "S3Delivery"
+
+
+class Delivery(Construct):
+    """The delivery stream, its converter function, its role and its log group.
+
+    An L1 delivery stream: the L2 grants its role more than it needs and adds a mapping that nothing uses.
+    The time zone is left out (UTC): the service refuses to be told so.
+
+    Args:
+        scope: The stack.
+        construct_id: Id in the construct tree.
+        stage: Where buffering comes from.
+        key: Encrypts stream, objects and logs.
+        stream: Source of the change records.
+        raw_bucket: Where the objects go.
+        removal_policy: What becomes of the log groups when the stack is deleted.
+
+    Attributes:
+        delivery_stream: The delivery stream.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage,
+        key: kms.IKey,
+        stream: kinesis.IStream,
+        raw_bucket: s3.IBucket,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        converter = PythonFunction(
+            self,
+            "Converter",
+            name="change_converter",
+            description="Makes change rows of DynamoDB change records",
+            key=key,
+            removal_policy=removal_policy,
+            timeout=CONVERTER_TIMEOUT,
+        ).function
+        log_group = logs.LogGroup(
+            self, "LogGroup", retention=LOG_RETENTION, encryption_key=key, removal_policy=removal_policy
+        )
+        # Firehose writes to a log stream but does not make one
+        log_stream = logs.CfnLogStream(
+            self, "LogStream", log_group_name=log_group.log_group_name, log_stream_name=LOG_STREAM
+        )
+        role = self._role(key, stream, raw_bucket, converter, log_group)
+        destination = firehose.CfnDeliveryStream.ExtendedS3DestinationConfigurationProperty(
+            bucket_arn=raw_bucket.bucket_arn,
+            role_arn=role.role_arn,
+            prefix=f"{CHANGES_PREFIX}{PARTITION_PREFIX}",
+            error_output_prefix=ERROR_PREFIX,
+            compression_format="GZIP",
+            file_extension=FILE_EXTENSION,
+            buffering_hints=firehose.CfnDeliveryStream.BufferingHintsProperty(
+                interval_in_seconds=stage.buffer_seconds, size_in_m_bs=stage.buffer_mebibytes
+            ),
+            encryption_configuration=firehose.CfnDeliveryStream.EncryptionConfigurationProperty(
+                kms_encryption_config=firehose.CfnDeliveryStream.KMSEncryptionConfigProperty(awskms_key_arn=key.key_arn)
+            ),
+            cloud_watch_logging_options=firehose.CfnDeliveryStream.CloudWatchLoggingOptionsProperty(
+                enabled=True, log_group_name=log_group.log_group_name, log_stream_name=LOG_STREAM
+            ),
+            processing_configuration=firehose.CfnDeliveryStream.ProcessingConfigurationProperty(
+                enabled=True, processors=[_converter_step(converter, role, stage)]
+            ),
+        )
+        self.delivery_stream = firehose.CfnDeliveryStream(
+            self,
+            "DeliveryStream",
+            delivery_stream_type="KinesisStreamAsSource",
+            kinesis_stream_source_configuration=firehose.CfnDeliveryStream.KinesisStreamSourceConfigurationProperty(
+                kinesis_stream_arn=stream.stream_arn, role_arn=role.role_arn
+            ),
+            extended_s3_destination_configuration=destination,
+        )
+        self.delivery_stream.add_resource_dependency(log_stream)
+
+    def _role(
+        self,
+        key: kms.IKey,
+        stream: kinesis.IStream,
+        raw_bucket: s3.IBucket,
+        converter: lambda_.IFunction,
+        log_group: logs.ILogGroup,
+    ) -> iam.Role:
+        """What firehose/latest/dev/controlling-access.html asks for, on these resources alone."""
+        statements = [
+            allow(
+                "ReadStream",
+                ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"],
+                [stream.stream_arn],
+            ),
+            allow(
+                "FindBucket",
+                ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
+                [raw_bucket.bucket_arn],
+            ),
+            allow(
+                "WriteObjects",
+                ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
+                [raw_bucket.arn_for_objects(f"{prefix}*") for prefix in (CHANGES_PREFIX, ERRORS_PREFIX)],
+            ),
+            use_key_through(
+                self,
+                "s3",
+                key.key_arn,
+                ["kms:Decrypt", "kms:GenerateDataKey"],
+                bucket_key_context(raw_bucket.bucket_arn),
+            ),
+            use_key_through(self, "kinesis", key.key_arn, ["kms:Decrypt"], {"aws:kinesis:arn": stream.stream_arn}),
+            allow(
+                "Convert",
+                ["lambda:InvokeFunction", "lambda:GetFunctionConfiguration"],
+                [converter.function_arn, f"{converter.function_arn}:$LATEST"],
+            ),
+            allow("Log", ["logs:PutLogEvents"], [log_group.log_group_arn]),
+        ]
+        return iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal(
+                "firehose.amazonaws.com", conditions={"StringEquals": {"sts:ExternalId": Stack.of(self).account}}
+            ),
+            inline_policies={"Delivery": iam.PolicyDocument(statements=statements)},
+        )
+
+
+def _converter_step(
+    converter: lambda_.IFunction, role: iam.IRole, stage: Stage
+) -> firehose.CfnDeliveryStream.ProcessorProperty:
+    parameters = {
+        "LambdaArn": converter.function_arn,
+        "RoleArn": role.role_arn,
+        "NumberOfRetries": str(CONVERTER_RETRIES),
+        "BufferSizeInMBs": str(CONVERTER_BUFFER_MEBIBYTES),
+        "BufferIntervalInSeconds": str(min(stage.buffer_seconds, CONVERTER_BUFFER_SECONDS)),
+    }
+    return firehose.CfnDeliveryStream.ProcessorProperty(
+        type="Lambda",
+        parameters=[
+            firehose.CfnDeliveryStream.ProcessorParameterProperty(parameter_name=name, parameter_value=value)
+            for name, value in parameters.items()
+        ],
+    )

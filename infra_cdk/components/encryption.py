@@ -1,0 +1,113 @@
+"""The one KMS key with which everything in the stack is encrypted."""
+
+from __future__ import annotations
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from ddb_pipeline.names import ComputedNames
+
+# What "kms:*" means on a symmetric key, by name: the account's own IAM policies decide who may do it. Without this
+# delegation DynamoDB's service-linked role could not write to the encrypted stream.
+ACCOUNT_ACTIONS = (
+    "kms:CancelKeyDeletion",
+    "kms:CreateAlias",
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:DisableKeyRotation",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListGrants",
+    "kms:ListKeyPolicies",
+    "kms:ListKeyRotations",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:RetireGrant",
+    "kms:RevokeGrant",
+    "kms:RotateKeyOnDemand",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+)
+
+# What CloudWatch Logs needs, on the page AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+LOG_ACTIONS = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+
+CRAWLER_LOG_GROUPS = "/aws-glue/crawlers*"
+"""Glue makes the crawlers' log groups itself, with the role and the security configuration in their names."""
+
+
+class Encryption(Construct):
+    """A symmetric key with yearly rotation and an alias.
+
+    Its policy lets the account's IAM policies decide about it, and CloudWatch Logs use it for the log groups of this
+    stack and of the crawlers.
+
+    Args:
+        scope: The stack.
+        construct_id: Id in the construct tree.
+        names: Where the alias comes from.
+        removal_policy: What becomes of the key when the stack is deleted (it stays restorable for 30 days).
+
+    Attributes:
+        key: The key.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: ComputedNames, removal_policy: RemovalPolicy
+    ) -> None:
+        super().__init__(scope, construct_id)
+        stack = Stack.of(self)
+        log_groups = [
+            stack.format_arn(service="logs", resource=f"log-group:{name}")
+            for name in (f"{names.stack}-*", CRAWLER_LOG_GROUPS)
+        ]
+        self.key = kms.Key(
+            self,
+            "Key",
+            description=f"Everything of the pipeline {names.pipeline}, stage {names.stage}",
+            enable_key_rotation=True,
+            removal_policy=removal_policy,
+            policy=iam.PolicyDocument(
+                statements=[
+                    iam.PolicyStatement(
+                        sid="AccountDecidesByIam",
+                        principals=[iam.AccountRootPrincipal()],
+                        actions=list(ACCOUNT_ACTIONS),
+                        resources=["*"],
+                    ),
+                    iam.PolicyStatement(
+                        sid="LogGroups",
+                        principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+                        actions=list(LOG_ACTIONS),
+                        resources=["*"],
+                        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+                    ),
+                ]
+            ),
+        )
+        self.key.add_alias(f"alias/{names.resource}")

@@ -1,0 +1,117 @@
+"""The two buckets: raw objects, which are kept, and query results, which expire."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+# What a request without TLS must not do: every way to read, write or change the bucket. By name, because no action
+# in this package holds a `*`; all of these are valid in a bucket policy (s3 in the service authorization reference).
+BUCKET_ACTIONS = (
+    "s3:DeleteBucketPolicy",
+    "s3:GetBucketAcl",
+    "s3:GetBucketLocation",
+    "s3:GetBucketPolicy",
+    "s3:GetBucketVersioning",
+    "s3:GetEncryptionConfiguration",
+    "s3:GetLifecycleConfiguration",
+    "s3:ListBucket",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListBucketVersions",
+    "s3:PutBucketAcl",
+    "s3:PutBucketPolicy",
+    "s3:PutBucketVersioning",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutLifecycleConfiguration",
+)
+OBJECT_ACTIONS = (
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:DeleteObjectTagging",
+    "s3:DeleteObjectVersion",
+    "s3:DeleteObjectVersionTagging",
+    "s3:GetObject",
+    "s3:GetObjectAcl",
+    "s3:GetObjectAttributes",
+    "s3:GetObjectTagging",
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionAcl",
+    "s3:GetObjectVersionAttributes",
+    "s3:GetObjectVersionTagging",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+    "s3:PutObjectAcl",
+    "s3:PutObjectTagging",
+    "s3:PutObjectVersionAcl",
+    "s3:PutObjectVersionTagging",
+    "s3:RestoreObject",
+)
+
+
+class Storage(Construct):
+    """The raw bucket and the bucket of query results.
+
+    Both: encrypted with the key (and a bucket key, which saves most calls to KMS), closed to the public, owned by
+    the account alone, and reachable through TLS only. Their names come from CloudFormation. A bucket that is deleted
+    with the stack must be empty by then: CDK's own emptying would add a Node function with wildcard permissions.
+
+    Args:
+        scope: The stack.
+        construct_id: Id in the construct tree.
+        key: Encrypts the objects.
+        results_expire: After how long query results are deleted. Raw objects never expire, the views are made of them.
+        removal_policy: What becomes of both when the stack is deleted.
+
+    Attributes:
+        raw: The bucket that Firehose delivers to.
+        results: The bucket that Athena writes to.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey,
+        results_expire: Duration,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        # an upload that is broken off leaves parts that nobody sees and that cost
+        parts = s3.LifecycleRule(id="AbandonedUploads", abort_incomplete_multipart_upload_after=Duration.days(7))
+        results = s3.LifecycleRule(id="QueryResults", expiration=results_expire)
+        self.raw = self._bucket("Raw", key, [parts], removal_policy)
+        self.results = self._bucket("Results", key, [parts, results], removal_policy)
+
+    def _bucket(
+        self, name: str, key: kms.IKey, rules: list[s3.LifecycleRule], removal_policy: RemovalPolicy
+    ) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            name,
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=key,
+            bucket_key_enabled=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            lifecycle_rules=rules,
+            removal_policy=removal_policy,
+        )
+        for sid, actions, resource in (
+            ("BucketThroughTlsOnly", BUCKET_ACTIONS, bucket.bucket_arn),
+            ("ObjectsThroughTlsOnly", OBJECT_ACTIONS, bucket.arn_for_objects("*")),
+        ):
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=sid,
+                    effect=iam.Effect.DENY,
+                    principals=[iam.AnyPrincipal()],
+                    actions=list(actions),
+                    resources=[resource],
+                    conditions={"Bool": {"aws:SecureTransport": "false"}},
+                )
+            )
+        return bucket

@@ -1,0 +1,110 @@
+"""The stack of one pipeline and stage, as a table of contents: what there is, and in which order it is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from constructs import Construct
+
+from ddb_pipeline.change_row import CHANGES_PREFIX, ERRORS_PREFIX, TABLE_NAME
+from ddb_pipeline.declaration import Pipeline, Stage
+from ddb_pipeline.names import PROJECT, ComputedNames, PublishedNames
+from infra_cdk.components.access import PipelineAccess
+from infra_cdk.components.analytics import Analytics
+from infra_cdk.components.catalog import Catalog, Crawler
+from infra_cdk.components.change_stream import ChangeStream
+from infra_cdk.components.delivery import Delivery
+from infra_cdk.components.encryption import Encryption
+from infra_cdk.components.item_loader import ItemLoader
+from infra_cdk.components.published_names import Publication
+from infra_cdk.components.source_table import SourceTable
+from infra_cdk.components.storage import Storage
+
+
+class PipelineStack(Stack):
+    """Everything of one pipeline in one stage. It fits any account and region.
+
+    Args:
+        scope: The app.
+        pipeline: The pipeline.
+        stage: The stage.
+        **stack_properties: What else a CDK stack takes; nothing by default.
+    """
+
+    def __init__(self, scope: Construct, *, pipeline: Pipeline, stage: Stage, **stack_properties: Any) -> None:
+        names = ComputedNames(pipeline=pipeline.name, stage=stage.name)
+        super().__init__(
+            scope,
+            names.stack,
+            stack_name=names.stack,
+            description=f"Changes of the DynamoDB table of {pipeline.name} for SQL, stage {stage.name}",
+            tags={"project": PROJECT, "pipeline": pipeline.name, "stage": stage.name},
+            analytics_reporting=False,
+            **stack_properties,
+        )
+        removal_policy = RemovalPolicy.RETAIN if stage.keep_data else RemovalPolicy.DESTROY
+
+        key = Encryption(self, "Encryption", names=names, removal_policy=removal_policy).key
+        storage = Storage(
+            self,
+            "Storage",
+            key=key,
+            results_expire=Duration.days(stage.results_expire_days),
+            removal_policy=removal_policy,
+        )
+        stream = ChangeStream(
+            self, "ChangeStream", key=key, retention=Duration.hours(stage.stream_retention_hours)
+        ).stream
+        delivery_stream = Delivery(
+            self,
+            "Delivery",
+            stage=stage,
+            key=key,
+            stream=stream,
+            raw_bucket=storage.raw,
+            removal_policy=removal_policy,
+        ).delivery_stream
+        table = SourceTable(
+            self,
+            "Source",
+            pipeline=pipeline,
+            key=key,
+            stream=stream,
+            after=delivery_stream,
+            keep_data=stage.keep_data,
+        ).table
+        loader = ItemLoader(
+            self, "ItemLoader", pipeline=pipeline, table=table, key=key, removal_policy=removal_policy
+        ).function
+        catalog = Catalog(self, "Catalog", names=names, raw_bucket=storage.raw)
+        Crawler(self, "Crawler", names=names, catalog=catalog, key=key, raw_bucket=storage.raw)
+        Analytics(self, "Analytics", names=names, stage=stage, key=key, results_bucket=storage.results)
+        access = PipelineAccess(
+            self, "Access", names=names, key=key, raw_bucket=storage.raw, results_bucket=storage.results
+        )
+        Publication(
+            self,
+            "Names",
+            names=names,
+            policy_arn=access.policy.managed_policy_arn,
+            published=PublishedNames(
+                pipeline=pipeline.name,
+                stage=stage.name,
+                account=self.account,
+                region=self.region,
+                table=table.table_name,
+                change_stream=stream.stream_name,
+                delivery_stream=delivery_stream.ref,
+                raw_bucket=storage.raw.bucket_name,
+                changes_prefix=CHANGES_PREFIX,
+                errors_prefix=ERRORS_PREFIX,
+                results_bucket=storage.results.bucket_name,
+                database=names.database,
+                change_table=TABLE_NAME,
+                crawler=names.resource,
+                workgroup=names.resource,
+                item_loader=loader.function_name,
+                key_arn=key.key_arn,
+            ),
+        )
