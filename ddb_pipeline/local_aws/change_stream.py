@@ -12,6 +12,7 @@ import decimal
 import logging
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -87,6 +88,13 @@ class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no
         """Say whether a Kinesis stream of this account and region has that ARN."""
         streams = change_log.change_log(self.account_id, self.region_name).list_streams()
         return any(stream.arn == stream_arn for stream in streams)
+
+    def create_table(self, *args: Any, **kwargs: Any) -> Table:
+        """Create a table whose items a transaction can set aside at little cost."""
+        with self.lock:
+            table = super().create_table(*args, **kwargs)
+            table.items = _Items(dict)
+            return table
 
     def delete_table(self, name: str) -> Table:
         """Delete a table and its destinations."""
@@ -364,6 +372,18 @@ def replication(table_name: str, *, account_id: str, region: str) -> Destination
     """Return where a table's changes go now, with its counters; None when they go nowhere."""
     destinations = dynamodb_backends[account_id][region].destinations.get(table_name)
     return destinations.active if destinations else None
+
+
+class _Items(defaultdict[DynamoType, Any]):
+    """The items of a table. Writes replace items and never alter them, so a deep copy can share them."""
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> _Items:
+        """Return a copy as it is needed to undo a transaction, instead of copying every item for each of them."""
+        copied = _Items(self.default_factory, self)
+        for key, found in copied.items():
+            if isinstance(found, dict):
+                copied[key] = dict(found)
+        return copied
 
 
 @contextmanager

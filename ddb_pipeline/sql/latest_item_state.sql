@@ -1,4 +1,4 @@
--- One row per item that exists now, by the state rule (docs/state.md). Reads the change table once.
+-- One row per item that exists now, by the state rule (docs/correctness.md). Reads the change table once.
 WITH arrivals AS (
     -- the order of arrival, total for one item, whatever the stream did to the order of change
     SELECT

@@ -18,7 +18,6 @@ MAX_QUERY_BYTES = 262_144
 """Longest query text (Athena quotas, "Query string length")."""
 
 _KEPT = ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "TRIM")
-_LITERALS = (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ, exp.DType.DATE, exp.DType.TIME, exp.DType.TIMETZ, exp.DType.JSON)
 
 
 class TypedLiteral(exp.Expression):
@@ -37,7 +36,7 @@ class _Parser(Trino.Parser):
     FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
         name: parser for name, parser in Trino.Parser.FUNCTION_PARSERS.items() if name in _KEPT
     }
-    TYPE_LITERAL_PARSERS: ClassVar[dict[Any, Any]] = dict.fromkeys(_LITERALS, _typed_literal)
+    TYPE_LITERAL_PARSERS: ClassVar[dict[Any, Any]] = dict.fromkeys(exp.DType, _typed_literal)
 
 
 class _AthenaQueries(Trino):

@@ -1,0 +1,136 @@
+"""Arithmetic, comparison and text operators on typed values.
+
+Sources: https://trino.io/docs/current/functions/math.html, .../decimal.html, .../comparison.html and
+.../datetime.html ("Date and time operators").
+"""
+
+from __future__ import annotations
+
+from ddb_pipeline.local_aws.athena.casts import coerce
+from ddb_pipeline.local_aws.athena.signatures import Value
+from ddb_pipeline.local_aws.athena.types import (
+    BOOLEAN,
+    DAYS,
+    DOUBLE,
+    JSON,
+    MAX_DECIMAL_DIGITS,
+    MONTHS,
+    UNKNOWN,
+    VARCHAR,
+    ZONED,
+    Type,
+    as_decimal,
+    common_type,
+    decimal,
+    duckdb_type,
+)
+
+_TIMES = ("date", "timestamp", ZONED.name)
+
+
+def arithmetic(operator: str, left: Value, right: Value) -> Value | None:
+    """Compile `left operator right` for + - * / %; None: Trino has no such operator for these types."""
+    if left.type.is_number and right.type.is_number:
+        return _numbers(operator, left, right)
+    if UNKNOWN in (left.type, right.type):
+        known = right if left.type == UNKNOWN else left
+        return Value(f"CAST(NULL AS {duckdb_type(known.type)})", known.type) if known.type.is_number else None
+    return _moments(operator, left, right)
+
+
+def _numbers(operator: str, left: Value, right: Value) -> Value | None:
+    common = common_type(left.type, right.type)
+    if common is None:
+        return None
+    if common.name == "decimal":
+        return _decimals(operator, left, right)
+    first, second = coerce(left.sql, left.type, common), coerce(right.sql, right.type, common)
+    # // of doubles would floor; of whole numbers it truncates, as Trino's / does, and fails on zero
+    sign = "//" if operator == "/" and common != DOUBLE else operator
+    return Value(f"({first} {sign} {second})", common)
+
+
+def _decimals(operator: str, left: Value, right: Value) -> Value | None:
+    """Decimals have result types of their own (functions/decimal.html); a result beyond 38 digits is refused."""
+    first, second = as_decimal(left.type), as_decimal(right.type)
+    (p1, s1), (p2, s2) = first.numbers, second.numbers
+    scale = max(s1, s2)
+    a, b = coerce(left.sql, left.type, first), coerce(right.sql, right.type, second)
+    if operator in "+-":
+        result = decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
+        wide = duckdb_type(result)
+        return Value(f"CAST((CAST({a} AS {wide}) {operator} CAST({b} AS {wide})) AS {wide})", result)
+    if operator == "*":
+        if s1 + s2 > MAX_DECIMAL_DIGITS:
+            return None
+        result = decimal(p1 + p2, s1 + s2)
+        return Value(f"CAST(({a} * {b}) AS {duckdb_type(result)})", result)
+    if operator == "%":
+        result = decimal(min(p2 - s2, p1 - s1) + scale, scale)
+        return Value(f"CAST(({a} % {b}) AS {duckdb_type(result)})", result)
+    result = decimal(p1 + s2 + max(0, s2 - s1), scale)
+    # DuckDB would divide as doubles: whole numbers with a common scale are divided exactly instead
+    shift = 10 ** (scale + s2 - s1)
+    quotient = f"athena_half_up(athena_unscaled({a}) * CAST('{shift}' AS HUGEINT), athena_unscaled({b}))"
+    return Value(f"CAST(CAST({quotient} AS VARCHAR) || 'e-{scale}' AS {duckdb_type(result)})", result)
+
+
+def _moments(operator: str, left: Value, right: Value) -> Value | None:
+    if operator == "+" and left.type in (DAYS, MONTHS):
+        left, right = right, left
+    if operator not in "+-" or left.type.name not in _TIMES or right.type not in (DAYS, MONTHS):
+        return None
+    moved = f"({left.sql} {operator} {right.sql})"
+    if left.type.name != "date":
+        return Value(moved, left.type)
+    # an interval with a time of day cannot be added to a date; its literal says which unit it has
+    return None if right.literal == "time" else Value(f"CAST({moved} AS DATE)", left.type)
+
+
+def negate(value: Value) -> Value | None:
+    """Compile `-value`."""
+    return Value(f"(- {value.sql})", value.type) if value.type.is_number else None
+
+
+def compare(operator: str, left: Value, right: Value) -> Value | None:
+    """Compile = <> < <= > >=; None: Trino cannot compare these types, or local AWS not as Trino does."""
+    common = comparable(left.type, right.type)
+    if common is None:
+        return None
+    a, b = coerce(left.sql, left.type, common), coerce(right.sql, right.type, common)
+    if common != DOUBLE:
+        return Value(f"({a} {operator} {b})", BOOLEAN)
+    # DuckDB's NaN equals itself and is above all numbers; Trino's compares with nothing
+    if operator == "<>":
+        return Value(f"({a} <> {b} OR isnan({a}) OR isnan({b}))", BOOLEAN)
+    return Value(f"({a} {operator} {b} AND NOT isnan({a}) AND NOT isnan({b}))", BOOLEAN)
+
+
+def distinct_from(left: Value, right: Value, *, negated: bool) -> Value | None:
+    """Compile IS [NOT] DISTINCT FROM."""
+    common = common_type(left.type, right.type)
+    if common is None or common == JSON:
+        return None
+    a, b = coerce(left.sql, left.type, common), coerce(right.sql, right.type, common)
+    return Value(f"({a} IS {'NOT ' if negated else ''}DISTINCT FROM {b})", BOOLEAN)
+
+
+def comparable(left: Type, right: Type) -> Type | None:
+    """Common type of two sides of a comparison.
+
+    Arrays, rows and maps are refused: one that holds a NULL compares as NULL in Trino, as a value in DuckDB.
+    """
+    common = common_type(left, right)
+    return None if common is None or common.parts or common == JSON else common
+
+
+def concatenate(left: Value, right: Value) -> Value | None:
+    """Compile `left || right` of texts, bytes or arrays."""
+    if left.type.name in {"varchar", "unknown"} and right.type.name in {"varchar", "unknown"}:
+        a, b = coerce(left.sql, left.type, VARCHAR), coerce(right.sql, right.type, VARCHAR)
+        return Value(f"({a} || {b})", VARCHAR)
+    common = common_type(left.type, right.type)
+    if common is None or common.name not in {"varbinary", "array"}:
+        return None
+    a, b = coerce(left.sql, left.type, common), coerce(right.sql, right.type, common)
+    return Value(f"({a} || {b})", common)

@@ -1,0 +1,374 @@
+"""A CloudFormation template as CloudFormation reads it: parameters, conditions, intrinsic functions, order.
+
+Pure: everything a template may look up in its surroundings is passed in. Templates are JSON, as the CDK writes them.
+What this does not know (other functions, transforms, macros) is refused by name.
+(docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html)
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SECTIONS = frozenset(
+    {
+        "AWSTemplateFormatVersion",
+        "Conditions",
+        "Description",
+        "Mappings",
+        "Metadata",
+        "Outputs",
+        "Parameters",
+        "Resources",
+        "Rules",
+    }
+)
+RESOURCE_KEYS = frozenset(
+    {"Condition", "DeletionPolicy", "DependsOn", "Metadata", "Properties", "Type", "UpdateReplacePolicy"}
+)
+_SUBSTITUTION = re.compile(r"\$\{(!?)([^{}]*)\}")
+_SSM_PARAMETER = "AWS::SSM::Parameter::Value<"
+_NO_VALUE = object()
+
+
+class TemplateError(Exception):
+    """The template is wrong, or says something that local AWS does not know."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource of a template."""
+
+    logical_id: str
+    type: str
+    properties: Mapping[str, Any]
+    depends_on: tuple[str, ...]
+    condition: str | None
+    deletion_policy: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a resource that exists answers to `Ref` and `Fn::GetAtt`."""
+
+    physical_id: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Scope:
+    """The values that a template's functions can see.
+
+    Attributes:
+        values: Pseudo parameters and parameters.
+        mappings: The template's section of that name.
+        conditions: The template's conditions, decided.
+        made: The resources that exist by now.
+        exports: Exported outputs of other stacks.
+    """
+
+    values: dict[str, Any]
+    mappings: Mapping[str, Any] = field(default_factory=dict)
+    conditions: dict[str, bool] = field(default_factory=dict)
+    made: dict[str, Made] = field(default_factory=dict)
+    exports: Mapping[str, str] = field(default_factory=dict)
+
+    def resolve(self, value: Any) -> Any:
+        """Replace every intrinsic function in a value by what it stands for.
+
+        Raises:
+            TemplateError: A function is unknown, wrongly written or refers to nothing.
+        """
+        resolved = self._resolve(value)
+        return None if resolved is _NO_VALUE else resolved
+
+    def _resolve(self, value: Any) -> Any:
+        if isinstance(value, list):
+            items = [self._resolve(item) for item in value]
+            return [item for item in items if item is not _NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        function = function_of(value)
+        if function is not None:
+            name, argument = function
+            if name not in _FUNCTIONS:
+                raise TemplateError(f"local AWS does not know the function {name}")
+            try:
+                return _FUNCTIONS[name](self, argument)
+            except (IndexError, KeyError, TypeError, ValueError) as error:
+                raise TemplateError(f"{name} is wrongly written: {json.dumps(argument)[:200]} ({error!r})") from error
+        resolved = {key: self._resolve(item) for key, item in value.items()}
+        return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
+
+    def ref(self, name: str) -> Any:
+        """The value of `Ref`."""
+        if name == "AWS::NoValue":
+            return _NO_VALUE
+        if name in self.values:
+            return self.values[name]
+        if name in self.made:
+            return self.made[name].physical_id
+        raise TemplateError(f"Ref {name} refers to nothing that exists")
+
+    def attribute(self, logical_id: str, name: str) -> Any:
+        """The value of `Fn::GetAtt`."""
+        if logical_id not in self.made:
+            raise TemplateError(f"Fn::GetAtt {logical_id}.{name} refers to nothing that exists")
+        attributes = self.made[logical_id].attributes
+        if name not in attributes:
+            raise TemplateError(f"{logical_id} has no attribute {name}; it has {', '.join(sorted(attributes)) or 'none'}")
+        return attributes[name]
+
+    def holds(self, condition: Any) -> bool:
+        """Whether a condition or a rule's assertion holds."""
+        function = function_of(condition)
+        if function is None:
+            raise TemplateError(f"a condition is wrongly written: {json.dumps(condition)[:200]}")
+        name, argument = function
+        if name == "Condition":
+            if argument not in self.conditions:
+                raise TemplateError(f"there is no condition {argument}")
+            return self.conditions[argument]
+        if name == "Fn::Equals":
+            first, second = (self.resolve(item) for item in argument)
+            return bool(str(first) == str(second))
+        if name == "Fn::Contains":
+            return self.resolve(argument[1]) in self.resolve(argument[0])
+        parts: dict[str, Callable[[], bool]] = {
+            "Fn::And": lambda: all(self.holds(part) for part in argument),
+            "Fn::Or": lambda: any(self.holds(part) for part in argument),
+            "Fn::Not": lambda: not self.holds(argument[0]),
+        }
+        if name not in parts:
+            raise TemplateError(f"local AWS does not know {name} in a condition")
+        return parts[name]()
+
+
+def _find_in_map(scope: Scope, argument: Any) -> Any:
+    name, first, second = (scope.resolve(part) for part in argument)
+    return scope.mappings[name][first][second]
+
+
+def _get_attribute(scope: Scope, argument: Any) -> Any:
+    logical_id, name = argument.split(".", 1) if isinstance(argument, str) else argument
+    return scope.attribute(logical_id, scope.resolve(name))
+
+
+def _if(scope: Scope, argument: Any) -> Any:
+    condition, yes, no = argument
+    return scope._resolve(yes if scope.holds({"Condition": condition}) else no)  # noqa: SLF001 - NoValue must pass
+
+
+def _import_value(scope: Scope, argument: Any) -> str:
+    name = scope.resolve(argument)
+    if name not in scope.exports:
+        raise TemplateError(f"no export named {name} found")
+    return scope.exports[name]
+
+
+def _join(scope: Scope, argument: Any) -> str:
+    delimiter, parts = argument
+    return str(delimiter).join(str(part) for part in scope.resolve(parts))
+
+
+def _select(scope: Scope, argument: Any) -> Any:
+    index, items = argument
+    return scope.resolve(items)[int(scope.resolve(index))]
+
+
+def _split(scope: Scope, argument: Any) -> list[str]:
+    delimiter, text = argument
+    return str(scope.resolve(text)).split(delimiter)
+
+
+def _substitute(scope: Scope, argument: Any) -> str:
+    text, variables = (argument, {}) if isinstance(argument, str) else argument
+    own = {name: scope.resolve(value) for name, value in variables.items()}
+
+    def replacement(match: re.Match[str]) -> str:
+        literal, name = match.groups()
+        if literal:
+            return f"${{{name}}}"
+        if name in own:
+            return str(own[name])
+        return str(_get_attribute(scope, name) if "." in name else scope.ref(name))
+
+    return _SUBSTITUTION.sub(replacement, text)
+
+
+_FUNCTIONS: dict[str, Callable[[Scope, Any], Any]] = {
+    "Fn::Base64": lambda scope, value: base64.b64encode(str(scope.resolve(value)).encode()).decode(),
+    "Fn::FindInMap": _find_in_map,
+    "Fn::GetAtt": _get_attribute,
+    "Fn::If": _if,
+    "Fn::ImportValue": _import_value,
+    "Fn::Join": _join,
+    "Fn::Select": _select,
+    "Fn::Split": _split,
+    "Fn::Sub": _substitute,
+    "Ref": lambda scope, name: scope.ref(name),
+}
+
+
+def function_of(value: Any) -> tuple[str, Any] | None:
+    """The intrinsic function that a value is, and its argument; None for plain values."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return None
+    ((name, argument),) = value.items()
+    return (name, argument) if name in {"Ref", "Condition"} or name.startswith("Fn::") else None
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Read a template's text.
+
+    Raises:
+        TemplateError: It is not a JSON object with resources, or has a section that is not known.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise TemplateError(f"local AWS reads templates in JSON only: {error}") from None
+    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict) or not document["Resources"]:
+        raise TemplateError("Template format error: At least one Resources member must be defined.")
+    unknown = sorted(set(document) - SECTIONS)
+    if unknown:
+        raise TemplateError(f"local AWS does not know the template section {', '.join(unknown)}")
+    return document
+
+
+def resources_of(document: Mapping[str, Any]) -> dict[str, Resource]:
+    """The template's resources, in the order in which they must be made: each after what it refers to.
+
+    Raises:
+        TemplateError: A resource is wrongly written, refers to nothing, or the order is a circle.
+    """
+    resources = {name: _resource(name, content) for name, content in document["Resources"].items()}
+    known = set(resources) | set(document.get("Parameters", {}))
+    needs = {}
+    for name, resource in resources.items():
+        wanted = {*resource.depends_on, *references(resource.properties)}
+        missing = sorted(other for other in wanted if other not in known and not other.startswith("AWS::"))
+        if missing:
+            raise TemplateError(f"Template format error: Unresolved resource dependencies {missing} of {name}")
+        needs[name] = wanted & set(resources)
+    ordered: dict[str, Resource] = {}
+    while len(ordered) < len(resources):
+        ready = [name for name in resources if name not in ordered and needs[name] <= set(ordered)]
+        if not ready:
+            circle = ", ".join(sorted(set(resources) - set(ordered)))
+            raise TemplateError(f"Circular dependency between resources: [{circle}]")
+        # one at a time keeps the template's own order where nothing else decides
+        ordered[ready[0]] = resources[ready[0]]
+    return ordered
+
+
+def _resource(name: str, content: Any) -> Resource:
+    if not isinstance(content, dict) or not isinstance(content.get("Type"), str):
+        raise TemplateError(f"Template format error: resource {name} has no Type")
+    unknown = sorted(set(content) - RESOURCE_KEYS)
+    if unknown:
+        raise TemplateError(f"local AWS does not know {', '.join(unknown)} of resource {name}")
+    depends_on = content.get("DependsOn", [])
+    return Resource(
+        logical_id=name,
+        type=content["Type"],
+        properties=content.get("Properties") or {},
+        depends_on=(depends_on,) if isinstance(depends_on, str) else tuple(depends_on),
+        condition=content.get("Condition"),
+        deletion_policy=content.get("DeletionPolicy", "Delete"),
+    )
+
+
+def references(value: Any) -> Iterator[str]:
+    """Logical ids and parameters that a value refers to."""
+    if isinstance(value, list):
+        for item in value:
+            yield from references(item)
+    if not isinstance(value, dict):
+        return
+    name, argument = function_of(value) or ("", None)
+    if name == "Ref":
+        yield str(argument)
+    elif name == "Fn::GetAtt":
+        yield str(argument.split(".", 1)[0] if isinstance(argument, str) else argument[0])
+    elif name == "Fn::Sub":
+        text, variables = (argument, {}) if isinstance(argument, str) else argument
+        for literal, inner in _SUBSTITUTION.findall(text):
+            if not literal and inner not in variables:
+                yield inner.split(".", 1)[0]
+        yield from references(variables)
+    else:
+        for item in value.values():
+            yield from references(item)
+
+
+def parameter_values(
+    document: Mapping[str, Any], given: Mapping[str, str], look_up: Callable[[str], str]
+) -> dict[str, Any]:
+    """The values of the template's parameters.
+
+    Args:
+        document: The template.
+        given: Values passed with the request.
+        look_up: Reads an SSM parameter.
+
+    Raises:
+        TemplateError: A parameter is missing, unknown or not allowed.
+    """
+    declared = document.get("Parameters", {})
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise TemplateError(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
+    values: dict[str, Any] = {}
+    for name, parameter in declared.items():
+        value = given.get(name, parameter.get("Default"))
+        if value is None:
+            raise TemplateError(f"Parameters: [{name}] must have values")
+        kind = str(parameter["Type"])
+        if kind.startswith(_SSM_PARAMETER):
+            value = look_up(str(value))
+            kind = kind.removeprefix(_SSM_PARAMETER).removesuffix(">")
+        allowed = parameter.get("AllowedValues")
+        if allowed is not None and value not in allowed:
+            raise TemplateError(f"Parameter '{name}' must be one of AllowedValues")
+        is_list = kind == "CommaDelimitedList" or kind.startswith("List<")
+        values[name] = [part.strip() for part in str(value).split(",")] if is_list else str(value)
+    return values
+
+
+def failed_rules(document: Mapping[str, Any], scope: Scope) -> list[str]:
+    """What the template's rules have against its parameters."""
+    failed = []
+    for name, rule in document.get("Rules", {}).items():
+        if "RuleCondition" in rule and not scope.holds(rule["RuleCondition"]):
+            continue
+        failed += [
+            assertion.get("AssertDescription", f"rule {name} is not satisfied")
+            for assertion in rule["Assertions"]
+            if not scope.holds(assertion["Assert"])
+        ]
+    return failed
+
+
+def decide_conditions(document: Mapping[str, Any], scope: Scope) -> None:
+    """Decide the template's conditions, each after those that it names."""
+    waiting = dict(document.get("Conditions", {}))
+    while waiting:
+        ready = [name for name, content in waiting.items() if not _named_conditions(content) & set(waiting)]
+        if not ready:
+            raise TemplateError(f"Circular dependency between conditions: {', '.join(sorted(waiting))}")
+        for name in ready:
+            scope.conditions[name] = scope.holds(waiting.pop(name))
+
+
+def _named_conditions(value: Any) -> set[str]:
+    if isinstance(value, list):
+        return {name for item in value for name in _named_conditions(item)}
+    if not isinstance(value, dict):
+        return set()
+    name, argument = function_of(value) or ("", None)
+    return {str(argument)} if name == "Condition" else {n for item in value.values() for n in _named_conditions(item)}

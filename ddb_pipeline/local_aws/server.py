@@ -1,0 +1,264 @@
+"""Local AWS as one server on loopback: moto's backends, extended by the modules of this package.
+
+All state is in memory and in this process; a second server in the same process starts empty, but two at once would
+share their state, so `start` refuses that.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import ThreadedWSGIServer
+
+from ddb_pipeline.local_aws import athena, change_stream, crawler, delivery, deployment, functions
+from ddb_pipeline.local_aws.gateway import Gateway
+from ddb_pipeline.names import PROJECT
+
+HOST = "127.0.0.1"
+LOG_FILE = "requests.log"
+
+# The user's own profile and keys: moto and boto3 in this process must not find them.
+_ENVIRONMENT: dict[str, str | None] = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_SESSION_TOKEN": None,
+    "AWS_PROFILE": None,
+    "AWS_DEFAULT_PROFILE": None,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "MOTO_ACCOUNT_ID": None,
+}
+
+_running = threading.Lock()
+
+
+class LocalAwsError(Exception):
+    """Local AWS cannot start."""
+
+
+class PortTakenError(LocalAwsError):
+    """Another program listens on the port."""
+
+
+class LocalAws:
+    """An AWS on this machine's loopback, for the services of the path.
+
+    Args:
+        port: Port to listen on; 0 takes a free one.
+        directory: Where the request log and the functions' code go; without it there is no log, and the code
+            goes to a temporary directory.
+    """
+
+    def __init__(self, port: int = 0, directory: Path | None = None) -> None:
+        self._port = port
+        self._directory = directory
+        self._server: _Server | None = None
+        self._gateway: Gateway | None = None
+        self._thread: threading.Thread | None = None
+        self._environment: dict[str, str | None] = {}
+        self._stop_lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    @property
+    def endpoint(self) -> str:
+        """The URL to give to clients, such as in `AWS_ENDPOINT_URL`.
+
+        Raises:
+            LocalAwsError: Local AWS has not been started.
+        """
+        if self._server is None:
+            raise LocalAwsError("local AWS has not been started: call start() first")
+        return f"http://{HOST}:{self._server.port}"
+
+    def start(self) -> None:
+        """Take the port, make the backends ready and serve from threads of this process.
+
+        Raises:
+            PortTakenError: Another program listens on the port; nothing was started.
+            LocalAwsError: A local AWS runs in this process already.
+        """
+        if not _running.acquire(blocking=False):
+            raise LocalAwsError("a local AWS runs in this process already: stop it first")
+        try:
+            listener = _listen(self._port)
+        except BaseException:
+            _running.release()
+            raise
+        self._stopped.clear()
+        self._environment = _set_environment(_ENVIRONMENT)
+        log = _Log(self._directory)
+        self._gateway = Gateway(self._controls(), log.write)
+        with listener:
+            self._server = _Server(listener, self._gateway, log)
+        functions.install(self.endpoint, None if self._directory is None else self._directory / "functions")
+        change_stream.install()
+        delivery.install()
+        crawler.install()
+        athena.install()
+        deployment.install(self.endpoint)
+        self._thread = threading.Thread(target=self._serve, args=(self._server,), name="local-aws", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End background work and functions, stop serving, and forget everything. Stopping twice is harmless."""
+        with self._stop_lock:
+            if self._server is None or self._gateway is None or self._thread is None:
+                return
+            deployment.stop()
+            delivery.stop()
+            crawler.stop()
+            athena.stop()
+            functions.stop()
+            self._gateway.close()
+            self._server.shutdown()
+            self._thread.join(timeout=5)
+            BackendDict.reset()
+            reset_model_data()
+            _restore_environment(self._environment)
+            self._server, self._gateway, self._thread = None, None, None
+            _running.release()
+            self._stopped.set()
+
+    def wait(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until local AWS has stopped, for instance by `POST /_local_aws/shutdown`.
+
+        Args:
+            timeout_seconds: Longest wait; None waits for ever.
+
+        Returns:
+            Whether it has stopped.
+        """
+        return self._stopped.wait(timeout_seconds)
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    @staticmethod
+    def _serve(server: _Server) -> None:
+        # the default of 0.5 s makes every stop that slow
+        server.serve_forever(poll_interval=0.05)
+
+    def _controls(self) -> dict[tuple[str, str], Any]:
+        return {
+            ("GET", "health"): self._health,
+            ("POST", "shutdown"): self._shutdown,
+            ("POST", "expire-items"): change_stream.expire_items,
+        }
+
+    @staticmethod
+    def _health() -> dict[str, Any]:
+        return {"status": "ok", "pid": os.getpid(), "version": metadata.version(PROJECT)}
+
+    def _shutdown(self) -> dict[str, Any]:
+        # from another thread: stop() waits for this one's answer
+        threading.Timer(0.1, self.stop).start()
+        return {"status": "stopping", "pid": os.getpid()}
+
+
+class _Log:
+    """The request log, in a file or nowhere."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._lock = threading.Lock()
+        self._path = None if directory is None else directory / LOG_FILE
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text("", encoding="utf-8")
+
+    def write(self, text: str) -> None:
+        if self._path is not None:
+            with self._lock, self._path.open("a", encoding="utf-8") as file:
+                file.write(text if text.endswith("\n") else text + "\n")
+
+
+class _Handler(MotoRequestHandler):
+    """Handles one connection, and logs to our file instead of standard error."""
+
+    # headers and body are written apart: without this each small answer may wait for an acknowledgement
+    disable_nagle_algorithm = True
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+        """Log a line, with its time."""
+        self.server.log(type, f"{self.log_date_time_string()} {message}", *args)
+
+
+class _Server(ThreadedWSGIServer):
+    """A thread for each connection, on a socket that is bound already."""
+
+    def __init__(self, listener: socket.socket, gateway: Gateway, log: _Log) -> None:
+        host, port = listener.getsockname()
+        super().__init__(host, port, gateway, _Handler, fd=listener.fileno())
+        self._log_file = log
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ARG002 - werkzeug's name
+        """Log a line."""
+        self._log_file.write(message % args if args else message)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - werkzeug's signature
+        """Log an error of a connection, such as a client that went away."""
+        import traceback
+
+        self._log_file.write(traceback.format_exc())
+
+
+def _listen(port: int) -> socket.socket:
+    """Take the port, on loopback only.
+
+    Raises:
+        PortTakenError: Another program has it.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        # a port that was served a moment ago can be taken again; one that is listened on cannot
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(
+            f"port {port} of {HOST} cannot be taken ({error.strerror}): stop the program that uses it "
+            "(`ddb-pipeline local down`, if it is local AWS), or choose another port"
+        ) from error
+    return listener
+
+
+def _set_environment(wanted: dict[str, str | None]) -> dict[str, str | None]:
+    """Set or remove variables; return what they were."""
+    before = {name: os.environ.get(name) for name in wanted}
+    for name, value in wanted.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    return before
+
+
+def _restore_environment(before: dict[str, str | None]) -> None:
+    """Give variables back their values, but leave those that somebody has changed since."""
+    for name, value in before.items():
+        if os.environ.get(name) != _ENVIRONMENT[name]:
+            continue
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -1,0 +1,79 @@
+"""The synthesized templates that the tests of infra_cdk read: made once for all of them, it takes seconds."""
+
+import dataclasses
+import functools
+import json
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ddb_pipeline.declaration import Declaration, KeyAttribute, Pipeline, load_declaration
+from infra_cdk.app import synthesize
+
+REPOSITORY = Path(__file__).parents[2]
+
+ORDERS = Pipeline(
+    name="order_lines",
+    partition_key=KeyAttribute(name='Customer."Id"', type="B"),
+    sort_key=KeyAttribute(name="person", type="N"),
+    time_to_live_attribute=None,
+    start_date=date(2026, 1, 1),
+    crawl_schedule="5 * * * *",
+    views_schedule="30 6 * * *",
+)
+
+
+def declaration() -> Declaration:
+    """The project's own pipeline.toml, and a second pipeline with a composite key of awkward names."""
+    own = load_declaration(REPOSITORY / "pipeline.toml")
+    return dataclasses.replace(own, pipelines={**own.pipelines, ORDERS.name: ORDERS})
+
+
+@functools.cache
+def assembly() -> Path:
+    """All pipelines in all stages; the directory goes when the test process ends."""
+    folder = tempfile.TemporaryDirectory()
+    _folders.append(folder)
+    return synthesize(declaration(), Path(folder.name) / "assembly")
+
+
+_folders: list[tempfile.TemporaryDirectory] = []
+
+
+def template(stage: str, pipeline: str = "persons") -> dict[str, Any]:
+    name = f"ddb-change-analytics-{stage}-{pipeline.replace('_', '-')}.template.json"
+    return json.loads((assembly() / name).read_text(encoding="utf-8"))
+
+
+def all_templates() -> dict[str, dict[str, Any]]:
+    return {path.name: json.loads(path.read_text(encoding="utf-8")) for path in assembly().glob("*.template.json")}
+
+
+def resources(stage: str, resource_type: str, pipeline: str = "persons") -> dict[str, dict[str, Any]]:
+    """The resources of a type by their logical ids."""
+    found = template(stage, pipeline)["Resources"]
+    return {name: resource for name, resource in found.items() if resource["Type"] == resource_type}
+
+
+def resource(stage: str, resource_type: str, pipeline: str = "persons") -> dict[str, Any]:
+    """The only resource of a type."""
+    found = resources(stage, resource_type, pipeline)
+    assert len(found) == 1, sorted(found)
+    return next(iter(found.values()))
+
+
+def resolved(value: Any, names: dict[str, str]) -> Any:
+    """A value as CloudFormation makes it: Ref, Fn::GetAtt and Fn::Join give what `names` says, or their own target."""
+    if isinstance(value, list):
+        return [resolved(part, names) for part in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"Ref": str(target)}:
+            return names.get(target, target)
+        case {"Fn::GetAtt": [str(target), str(attribute)]}:
+            return names.get(f"{target}.{attribute}", f"{target}.{attribute}")
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(resolved(part, names) for part in parts)
+    return {key: resolved(part, names) for key, part in value.items()}

@@ -1,0 +1,67 @@
+"""The contract check: what it says about a table that departs from the change row."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ddb_pipeline import change_row
+from ddb_pipeline.checks import contract_problems
+
+TABLE: dict[str, Any] = {
+    "StorageDescriptor": {
+        "Columns": [{"Name": column.name, "Type": column.type} for column in change_row.COLUMNS],
+        "SerdeInfo": {"SerializationLibrary": change_row.SERIALIZATION_LIBRARY},
+        "InputFormat": change_row.INPUT_FORMAT,
+        "OutputFormat": change_row.OUTPUT_FORMAT,
+    },
+    "PartitionKeys": [{"Name": column.name, "Type": column.type} for column in change_row.PARTITION_COLUMNS],
+}
+
+
+def test_a_table_as_declared_has_no_problems():
+    assert contract_problems(TABLE) == []
+
+
+def drop(table: dict[str, Any]) -> None:
+    del table["StorageDescriptor"]["Columns"][3]
+
+
+def retype(table: dict[str, Any]) -> None:
+    table["StorageDescriptor"]["Columns"][5]["Type"] = "string"
+
+
+def add(table: dict[str, Any]) -> None:
+    table["StorageDescriptor"]["Columns"].append({"Name": "extra", "Type": "string"})
+
+
+def swap(table: dict[str, Any]) -> None:
+    table["PartitionKeys"].reverse()
+
+
+def serde(table: dict[str, Any]) -> None:
+    table["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"] = "org.openx.data.jsonserde.JsonSerDe"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (drop, "column table_name is missing"),
+        (retype, "column changed_at_us is string, not bigint"),
+        (add, "column extra is unknown to the contract"),
+        (swap, "partition keys are in another order: hour, day, month, year"),
+        (serde, "SerDe is org.openx.data.jsonserde.JsonSerDe, not org.apache.hive.hcatalog.data.JsonSerDe"),
+    ],
+)
+def test_a_departure_is_named(change: Callable[[dict[str, Any]], None], said: str):
+    table = copy.deepcopy(TABLE)
+    change(table)
+
+    assert contract_problems(table) == [said]
+
+
+def test_a_table_that_says_nothing_has_every_problem():
+    assert len(contract_problems({})) == len(change_row.COLUMNS) + len(change_row.PARTITION_COLUMNS) + 3

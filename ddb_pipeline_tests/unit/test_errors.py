@@ -1,0 +1,63 @@
+"""Each failure of AWS becomes one sentence that says what to do."""
+
+from __future__ import annotations
+
+import pytest
+from botocore import exceptions
+from botocore.exceptions import ClientError
+
+from ddb_pipeline.errors import AwsError, NotDeployedError, PipelineError, SettingsError, explained
+
+
+def refusal(code: str, message: str = "because") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "GetTable")
+
+
+def explanation(error: Exception) -> PipelineError:
+    with pytest.raises(PipelineError) as caught, explained("stage dev, eu-central-1"):
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (refusal("ExpiredTokenException"), AwsError, ["expired", "sign in again"]),
+        (refusal("UnrecognizedClientException"), AwsError, ["does not accept the credentials", "AWS_PROFILE"]),
+        (refusal("InvalidAccessKeyId"), AwsError, ["does not accept the credentials"]),
+        (refusal("AccessDeniedException", "no"), AwsError, ["denies GetTable", "no", "managed policy"]),
+        (refusal("EntityNotFoundException"), NotDeployedError, ["GetTable finds nothing", "ddb-pipeline local up"]),
+        (refusal("NoSuchBucket"), NotDeployedError, ["ddb-pipeline local up"]),
+        (refusal("SomethingNew", "odd"), AwsError, ["GetTable", "SomethingNew", "odd"]),
+        (exceptions.NoCredentialsError(), SettingsError, ["no AWS credentials", "AWS_PROFILE"]),
+        (exceptions.ProfileNotFound(profile="x"), SettingsError, ["(x)", "AWS_PROFILE"]),
+        (exceptions.NoRegionError(), SettingsError, ["AWS_REGION"]),
+        (
+            exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1/path"),
+            AwsError,
+            ["nothing answers at http://127.0.0.1:1:", "ddb-pipeline local up"],
+        ),
+        (exceptions.UnauthorizedSSOTokenError(), SettingsError, ["sign in again"]),
+    ],
+)
+def test_a_failure_is_named_with_what_to_do(error: Exception, kind: type[PipelineError], said: list[str]):
+    told = explanation(error)
+
+    assert type(told) is kind
+    for words in said:
+        assert words in str(told)
+    assert "\n" not in str(told)
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "SlowDown", "500", "InternalServiceException"])
+def test_what_may_pass_is_marked_so(code: str):
+    assert explanation(refusal(code)).transient
+
+
+def test_what_will_not_pass_is_not():
+    assert not explanation(refusal("AccessDenied")).transient
+
+
+def test_our_own_defects_stay_what_they_are():
+    with pytest.raises(ZeroDivisionError), explained("here"):
+        raise ZeroDivisionError

@@ -1,0 +1,194 @@
+"""Who may do what: every policy of every template, read statement by statement."""
+
+import pytest
+
+from ddb_pipeline_tests.unit.infra_templates import all_templates, resolved, resources, template
+
+NAMES = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "1", "AWS::URLSuffix": "amazonaws.com"}
+
+# Statements on all resources, with the reason
+UNLIMITED = {
+    ("AWS::KMS::Key", "AccountDecidesByIam"): "in a key's own policy, * is this key",
+    ("AWS::KMS::Key", "LogGroups"): "in a key's own policy, * is this key",
+    ("AWS::IAM::Role", "ReadSecurityConfiguration"): "Glue has no ARN for a security configuration",
+}
+
+pytestmark = pytest.mark.xdist_group("infra_templates")
+
+
+def policy_documents(resource):
+    """Every policy document of a resource, wherever it is kept."""
+    found = []
+    waiting = [resource["Properties"]]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if "Statement" in value:
+                found.append(value)
+            else:
+                waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return found
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def statements():
+    """Every statement of every template, with where it is."""
+    return [
+        (file, name, resource["Type"], statement)
+        for file, content in all_templates().items()
+        for name, resource in content["Resources"].items()
+        for document in policy_documents(resource)
+        for statement in as_list(document["Statement"])
+    ]
+
+
+def statements_of(logical_id_prefix, stage="dev"):
+    """The statements of one role or policy by their ids, as CloudFormation makes them."""
+    (resource,) = [
+        resource
+        for name, resource in template(stage)["Resources"].items()
+        if name.startswith(logical_id_prefix) and resource["Type"] in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
+    ]
+    return {
+        statement["Sid"]: resolved(statement, NAMES)
+        for document in policy_documents(resource)
+        for statement in document["Statement"]
+        if "Sid" in statement
+    }
+
+
+def test_all_kinds_of_policies_are_read():
+    types = {resource_type for _, _, resource_type, _ in statements()}
+    assert types == {"AWS::KMS::Key", "AWS::S3::BucketPolicy", "AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
+
+
+def test_no_action_holds_a_wildcard():
+    for file, name, _, statement in statements():
+        assert "NotAction" not in statement, (file, name)
+        for action in as_list(statement["Action"]):
+            assert "*" not in action, (file, name, action)
+            assert "?" not in action, (file, name, action)
+
+
+def test_all_resources_are_named_but_where_it_has_a_reason():
+    unlimited = set()
+    for _, _, resource_type, statement in statements():
+        assert "NotResource" not in statement
+        if "*" in as_list(statement.get("Resource")):
+            unlimited.add((resource_type, statement["Sid"]))
+    assert unlimited == set(UNLIMITED)
+
+
+def test_only_deny_statements_are_for_everyone():
+    for file, name, _, statement in statements():
+        if "*" in str(statement.get("Principal", "")):
+            assert statement["Effect"] == "Deny", (file, name)
+
+
+def test_roles_carry_no_policies_of_aws():
+    for stage in ("local", "dev", "prod"):
+        for role in resources(stage, "AWS::IAM::Role").values():
+            assert "ManagedPolicyArns" not in role["Properties"]
+        assert resources(stage, "AWS::IAM::Policy") == {}
+
+
+def test_the_key_is_used_through_named_services_only():
+    for file, name, resource_type, statement in statements():
+        if resource_type != "AWS::KMS::Key" and any(
+            action.startswith("kms:") for action in as_list(statement["Action"])
+        ):
+            assert "kms:ViaService" in statement["Condition"]["StringEquals"], (file, name)
+
+
+@pytest.mark.parametrize(
+    ("role_prefix", "service", "condition"),
+    [
+        ("DeliveryRole", "firehose.amazonaws.com", {"StringEquals": {"sts:ExternalId": "1"}}),
+        ("CrawlerRole", "glue.amazonaws.com", {"StringEquals": {"aws:SourceAccount": "1"}}),
+        ("DeliveryConverterRole", "lambda.amazonaws.com", None),
+        ("ItemLoaderRole", "lambda.amazonaws.com", None),
+    ],
+)
+def test_a_role_trusts_one_service_for_this_account(role_prefix, service, condition):
+    (role,) = [found for name, found in resources("dev", "AWS::IAM::Role").items() if name.startswith(role_prefix)]
+    (trust,) = resolved(role["Properties"]["AssumeRolePolicyDocument"]["Statement"], NAMES)
+    assert trust["Principal"] == {"Service": service}
+    assert trust.get("Condition") == condition
+
+
+def test_the_converter_may_do_nothing_but_log():
+    assert list(statements_of("DeliveryConverterRole")) == ["Log"]
+
+
+def test_the_loader_may_write_items_of_its_table():
+    found = statements_of("ItemLoaderRole")
+    (table,) = resources("dev", "AWS::DynamoDB::Table")
+    assert list(found) == ["Log", "WriteItems", "UseKeyThroughDynamodb"]
+    assert found["WriteItems"]["Action"] == ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+    assert found["WriteItems"]["Resource"] == f"{table}.Arn"
+
+
+def test_firehose_reads_the_stream_calls_the_converter_and_writes_two_prefixes():
+    found = statements_of("DeliveryRole")
+    (raw,) = [name for name in resources("dev", "AWS::S3::Bucket") if "Raw" in name]
+    (stream,) = resources("dev", "AWS::Kinesis::Stream")
+    (converter,) = [name for name in resources("dev", "AWS::Lambda::Function") if "Converter" in name]
+    assert found["ReadStream"]["Resource"] == f"{stream}.Arn"
+    assert found["WriteObjects"]["Resource"] == [f"{raw}.Arn/changes/*", f"{raw}.Arn/errors/*"]
+    assert found["Convert"]["Resource"] == [f"{converter}.Arn", f"{converter}.Arn:$LATEST"]
+    assert found["UseKeyThroughS3"]["Condition"] == {
+        "StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"},
+        "StringLike": {"kms:EncryptionContext:aws:s3:arn": [f"{raw}.Arn", f"{raw}.Arn/*"]},
+    }
+    assert found["UseKeyThroughKinesis"]["Action"] == "kms:Decrypt"
+    assert found["UseKeyThroughKinesis"]["Condition"]["StringLike"] == {
+        "kms:EncryptionContext:aws:kinesis:arn": f"{stream}.Arn"
+    }
+
+
+def test_the_crawler_may_change_its_one_table_and_not_write_objects():
+    found = statements_of("CrawlerRole")
+    assert found["RegisterHours"]["Resource"] == [
+        "arn:aws:glue:eu-west-1:1:catalog",
+        "arn:aws:glue:eu-west-1:1:database/ddb_dev_persons",
+        "arn:aws:glue:eu-west-1:1:table/ddb_dev_persons/changes",
+    ]
+    assert found["ReadObjects"]["Action"] == "s3:GetObject"
+    assert found["UseKeyThroughS3"]["Action"] == "kms:Decrypt"
+    actions = {action for statement in found.values() for action in as_list(statement["Action"])}
+    assert not {action for action in actions if action.startswith("s3:Put") or "Delete" in action}
+
+
+def test_the_pipeline_may_do_what_it_does_and_nothing_else():
+    found = statements_of("AccessPolicy")
+    arn = "arn:aws:{}:eu-west-1:1:{}".format
+    buckets = resources("dev", "AWS::S3::Bucket")
+    (raw,) = [name for name in buckets if "Raw" in name]
+    (results,) = [name for name in buckets if "Results" in name]
+    assert {sid: as_list(statement["Resource"]) for sid, statement in found.items()} == {
+        "ReadNames": [arn("ssm", "parameter/ddb-change-analytics/dev/persons")],
+        "Crawl": [arn("glue", "crawler/ddb-change-analytics-dev-persons")],
+        "UseCatalog": [
+            arn("glue", "catalog"),
+            arn("glue", "database/ddb_dev_persons"),
+            arn("glue", "table/ddb_dev_persons/*"),
+        ],
+        "LookForDefaultDatabase": [arn("glue", "catalog"), arn("glue", "database/default")],
+        "RunQueries": [arn("athena", "workgroup/ddb-change-analytics-dev-persons")],
+        "FindBuckets": [f"{raw}.Arn", f"{results}.Arn"],
+        "ReadRawObjects": [f"{raw}.Arn/changes/*", f"{raw}.Arn/errors/*"],
+        "SeeUploads": [f"{results}.Arn"],
+        "UseResults": [f"{results}.Arn/*"],
+        "UseKeyThroughS3": [next(iter(f"{key}.Arn" for key in resources("dev", "AWS::KMS::Key")))],
+    }
+    assert found["Crawl"]["Action"] == ["glue:GetCrawler", "glue:ListCrawls", "glue:StartCrawler", "glue:StopCrawler"]
+    assert found["ReadNames"]["Action"] == "ssm:GetParameter"
+    assert found["ReadRawObjects"]["Action"] == "s3:GetObject"
+    assert {"athena:StartQueryExecution", "athena:StopQueryExecution"} <= set(found["RunQueries"]["Action"])
+    (policy,) = resources("dev", "AWS::IAM::ManagedPolicy").values()
+    assert not {"Roles", "Users", "Groups"} & set(policy["Properties"])
