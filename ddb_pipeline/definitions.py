@@ -6,7 +6,7 @@ no environment; a configured stage only decides how the definitions start out (n
 
 from __future__ import annotations
 
-from dagster import AssetSelection, Definitions, define_asset_job
+from dagster import AssetSelection, Definitions, define_asset_job, definitions
 
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.change_table import change_table_asset
@@ -66,4 +66,7 @@ def _configured_stage(declaration: Declaration) -> Stage | None:
         return None
 
 
-defs = build_definitions(load_declaration())
+@definitions
+def defs() -> Definitions:
+    """Return what `workspace.yaml` loads: all pipelines of `pipeline.toml`."""
+    return build_definitions(load_declaration())

@@ -6,6 +6,7 @@ id; any interrupt stops the query, also Dagster's own, which PyAthena (it knows 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,6 +127,9 @@ class AthenaResource(ConfigurableResource):  # type: ignore[type-arg]  # the par
     def _connect(self, waiting: Waiting) -> Any:
         import pyathena
         from pyathena.util import RetryConfig
+
+        # PyAthena logs, with traceback, each error that it also raises: without a handler Python would print that
+        logging.getLogger("pyathena").addHandler(logging.NullHandler())
 
         def look(_execution: Any) -> None:
             # called after each look at the query; PyAthena's own pause is fixed, so it is set to zero

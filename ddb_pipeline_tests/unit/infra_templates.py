@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib
 import json
 import tempfile
 from datetime import date
@@ -10,6 +11,10 @@ from typing import Any
 
 from ddb_pipeline.declaration import Declaration, KeyAttribute, Pipeline, load_declaration
 from infra_cdk.app import synthesize
+
+# Not an import statement, which would be sorted before those of infra_cdk: that one finds Node for aws_cdk.
+assertions = importlib.import_module("aws_cdk.assertions")
+Match, Template = assertions.Match, assertions.Template
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -24,7 +24,7 @@ def run(arguments, **environment):
         for name, value in os.environ.items()
         if name != "JSII_NODE" and not name.startswith(("CDK_", "PYTEST_"))
     }
-    nowhere = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     return subprocess.run(
         [sys.executable, "-m", "infra_cdk.app", *arguments],
         cwd=REPOSITORY,

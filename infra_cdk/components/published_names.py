@@ -35,7 +35,7 @@ class Publication(Construct):
         stack = Stack.of(self)
         ssm.CfnParameter(
             self,
-            "NamesParameter",
+            "Resource",
             type="String",
             name=names.parameter,
             description="Names that ddb_pipeline reads at run time",

@@ -51,7 +51,8 @@ def literal_value(sql: str, node: exp.Expr) -> Value:
         return Value(f"unhex('{digits}')", VARBINARY)
     written = node.name
     if node.is_string:
-        return Value(text(written), Type("varchar", (len(written),)), written)
+        # DuckDB gives a bare literal the type that suits its neighbours
+        return Value(f"CAST({text(written)} AS VARCHAR)", Type("varchar", (len(written),)), written)
     if written.isdecimal() and written.isascii():
         number = int(written)
         if number >= _BIGINT_LIMIT:

@@ -151,7 +151,11 @@ class QueryCompiler:
             raise failed_at(
                 self.sql, node, "MISSING_SCHEMA_NAME", "Schema must be specified when session schema is not set"
             )
-        found = self.find(database, name)
+        try:
+            found = self.find(database, name)
+        except QueryFailedError as error:
+            kind, _, message = str(error).partition(": ")
+            raise failed_at(self.sql, node, kind, message) from None
         if found is None:
             full = f"awsdatacatalog.{database}.{name}"
             raise failed_at(self.sql, node, "TABLE_NOT_FOUND", f"Table '{full}' does not exist")

@@ -60,7 +60,7 @@ class LocalGlueBackend(GlueBackend):
 
         return SimpleNamespace(url_bases=urls.url_bases, url_paths={"{0}/$": LocalGlueResponse.dispatch})
 
-    def create_crawler(
+    def create_crawler(  # noqa: PLR0917 (moto's signature)
         self,
         name: str,
         role: str,

@@ -50,6 +50,11 @@ class Resource:
     condition: str | None
     deletion_policy: str
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What must exist before this: logical ids and parameters."""
+        return frozenset({*self.depends_on, *references(self.properties)})
+
 
 @dataclass(frozen=True)
 class Made:
@@ -120,12 +125,14 @@ class Scope:
             raise TemplateError(f"Fn::GetAtt {logical_id}.{name} refers to nothing that exists")
         attributes = self.made[logical_id].attributes
         if name not in attributes:
-            raise TemplateError(f"{logical_id} has no attribute {name}; it has {', '.join(sorted(attributes)) or 'none'}")
+            raise TemplateError(
+                f"{logical_id} has no attribute {name}; it has {', '.join(sorted(attributes)) or 'none'}"
+            )
         return attributes[name]
 
     def holds(self, condition: Any) -> bool:
         """Whether a condition or a rule's assertion holds."""
-        function = function_of(condition)
+        function = _condition_of(condition)
         if function is None:
             raise TemplateError(f"a condition is wrongly written: {json.dumps(condition)[:200]}")
         name, argument = function
@@ -219,7 +226,14 @@ def function_of(value: Any) -> tuple[str, Any] | None:
     if not isinstance(value, dict) or len(value) != 1:
         return None
     ((name, argument),) = value.items()
-    return (name, argument) if name in {"Ref", "Condition"} or name.startswith("Fn::") else None
+    return (name, argument) if name == "Ref" or name.startswith("Fn::") else None
+
+
+def _condition_of(value: Any) -> tuple[str, Any] | None:
+    """The same for what stands where a condition is expected: it may name another one."""
+    if isinstance(value, dict) and len(value) == 1 and isinstance(value.get("Condition"), str):
+        return "Condition", value["Condition"]
+    return function_of(value)
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -248,16 +262,14 @@ def resources_of(document: Mapping[str, Any]) -> dict[str, Resource]:
     """
     resources = {name: _resource(name, content) for name, content in document["Resources"].items()}
     known = set(resources) | set(document.get("Parameters", {}))
-    needs = {}
     for name, resource in resources.items():
-        wanted = {*resource.depends_on, *references(resource.properties)}
-        missing = sorted(other for other in wanted if other not in known and not other.startswith("AWS::"))
+        missing = sorted(other for other in resource.needs if other not in known and not other.startswith("AWS::"))
         if missing:
             raise TemplateError(f"Template format error: Unresolved resource dependencies {missing} of {name}")
-        needs[name] = wanted & set(resources)
+    needs = {name: resource.needs & set(resources) for name, resource in resources.items()}
     ordered: dict[str, Resource] = {}
     while len(ordered) < len(resources):
-        ready = [name for name in resources if name not in ordered and needs[name] <= set(ordered)]
+        ready = [name for name in resources if name not in ordered and not (needs[name] - set(ordered))]
         if not ready:
             circle = ", ".join(sorted(set(resources) - set(ordered)))
             raise TemplateError(f"Circular dependency between resources: [{circle}]")
@@ -370,5 +382,5 @@ def _named_conditions(value: Any) -> set[str]:
         return {name for item in value for name in _named_conditions(item)}
     if not isinstance(value, dict):
         return set()
-    name, argument = function_of(value) or ("", None)
+    name, argument = _condition_of(value) or ("", None)
     return {str(argument)} if name == "Condition" else {n for item in value.values() for n in _named_conditions(item)}

@@ -17,8 +17,9 @@ from strict_json import RefusedError
 RESPONSE_LIMIT_BYTES = 5_500_000
 """Of the encoded response. Lambda's own limit is 6 MB; past it, Firehose would fail the whole batch."""
 
-# {"recordId": "", "result": "ProcessingFailed", "data": ""} and a comma, with the spaces of Lambda's encoder
-_ENVELOPE_BYTES = 64
+# as the encoder of Lambda's Python runtime writes it, with its spaces
+_RESPONSE_BYTES = len('{"records": []}')
+_ENVELOPE_BYTES = len('{"recordId": "", "result": "ProcessingFailed", "data": ""}, ')
 # each character of a recordId at its longest: \u1234
 _ESCAPED_BYTES = 6
 
@@ -43,7 +44,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
             rows[position] = _encoded_row(record)
         except RefusedError as error:
             reasons[position] = str(error)
-    budget = RESPONSE_LIMIT_BYTES - sum(_envelope_bytes(record["recordId"]) for record in records)
+    budget = RESPONSE_LIMIT_BYTES - _RESPONSE_BYTES - sum(_envelope_bytes(record["recordId"]) for record in records)
     budget = _drop_what_does_not_fit(rows, reasons, budget)
     answers = []
     for position, record in enumerate(records):

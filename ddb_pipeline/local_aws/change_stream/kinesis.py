@@ -14,7 +14,7 @@ from moto.kinesis import urls as kinesis_urls
 from moto.kinesis.models import KinesisBackend, Record, Shard, Stream, kinesis_backends
 
 
-class IndexedShard(Shard):  # type: ignore[misc]  # moto has no types
+class IndexedShard(Shard):
     """A shard whose records are found by sequence number: 1, 2, 3, without gaps."""
 
     def get_records(self, last_sequence_id: str, limit: int | None) -> tuple[list[Record], int, int]:
@@ -40,7 +40,7 @@ class IndexedShard(Shard):  # type: ignore[misc]  # moto has no types
         return len(self.records)
 
 
-class ChangeLogBackend(KinesisBackend):  # type: ignore[misc]  # moto has no types
+class IndexedKinesisBackend(KinesisBackend):
     """moto's Kinesis with indexed shards and one writer at a time."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -106,12 +106,12 @@ class ChangeLogBackend(KinesisBackend):  # type: ignore[misc]  # moto has no typ
 
 def install() -> None:
     """Make moto use this Kinesis; before moto's first use of it."""
-    kinesis_backends.backend = ChangeLogBackend
+    kinesis_backends.backend = IndexedKinesisBackend
 
 
-def change_log(account_id: str, region: str) -> ChangeLogBackend:
+def streams_of(account_id: str, region: str) -> IndexedKinesisBackend:
     """Return the streams of an account and region."""
     backend = kinesis_backends[account_id][region]
-    if not isinstance(backend, ChangeLogBackend):
+    if not isinstance(backend, IndexedKinesisBackend):
         raise TypeError("moto's own Kinesis is in use: call install() before the server starts")
     return backend

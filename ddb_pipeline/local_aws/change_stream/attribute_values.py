@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -160,22 +160,22 @@ def size_of_image(image: Mapping[str, AttributeValue]) -> int:
 
 def _size(value: AttributeValue) -> int:
     [(kind, content)] = value.items()
-    if kind == "S":
-        return len(content.encode())
-    if kind == "N":
-        return _size_of_number(content)
-    if kind == "B":
-        return len(base64.b64decode(content))
-    if kind == "M":
-        return _CONTAINER_OVERHEAD + size_of_image(content) + _ELEMENT_OVERHEAD * len(content)
-    if kind == "L":
-        return _CONTAINER_OVERHEAD + sum(_ELEMENT_OVERHEAD + _size(member) for member in content)
     if kind in _SET_ELEMENTS:
         return sum(_size({_SET_ELEMENTS[kind][0]: element}) for element in content)
-    return 1  # BOOL, NULL
+    size_of = _SIZES.get(kind)
+    return 1 if size_of is None else size_of(content)  # BOOL and NULL take one byte
 
 
 def _size_of_number(text: str) -> int:
     # one byte, and one for every two significant digits; AWS does not document the byte for the minus sign
     digits = text.lstrip("-").replace(".", "").strip("0")
     return 1 + (len(digits) + 1) // 2 + (1 if text.startswith("-") else 0)
+
+
+_SIZES: Mapping[str, Callable[[Any], int]] = {
+    "S": lambda text: len(text.encode()),
+    "N": _size_of_number,
+    "B": lambda text: len(base64.b64decode(text)),
+    "M": lambda members: _CONTAINER_OVERHEAD + size_of_image(members) + _ELEMENT_OVERHEAD * len(members),
+    "L": lambda members: _CONTAINER_OVERHEAD + sum(_ELEMENT_OVERHEAD + _size(member) for member in members),
+}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from ddb_pipeline.local_aws.change_record import Precision
+from ddb_pipeline.local_aws.change_stream.change_record import Precision
 
 Status = Literal["ACTIVE", "DISABLED", "ENABLE_FAILED"]
 

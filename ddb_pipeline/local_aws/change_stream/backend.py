@@ -1,4 +1,4 @@
-"""DynamoDB to Kinesis: moto's DynamoDB, made to send every change of a table to its Kinesis stream.
+"""moto's DynamoDB, made to send every change of a table to its Kinesis stream.
 
 moto has no Kinesis streaming destinations, lets writers of one item overtake each other, keeps half of a failed
 update, and stores numbers as they were sent. Images feed everything downstream, so all of that is put right here:
@@ -12,16 +12,11 @@ import decimal
 import logging
 import time
 import uuid
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from threading import RLock
-from types import SimpleNamespace
 from typing import Any
 
-from moto.core.responses import ActionResult
-from moto.dynamodb import urls as dynamodb_urls
 from moto.dynamodb.exceptions import (
     ItemSizeTooLarge,
     ItemSizeToUpdateTooLarge,
@@ -29,36 +24,45 @@ from moto.dynamodb.exceptions import (
     ResourceNotFoundException,
     TransactWriteSingleOpException,
 )
-from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
+from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
-from moto.dynamodb.responses import DynamoHandler
 from moto.kinesis.exceptions import StreamNotFoundError
 
-from ddb_pipeline.local_aws import change_log
-from ddb_pipeline.local_aws.attribute_values import (
+from ddb_pipeline.local_aws.change_stream import kinesis
+from ddb_pipeline.local_aws.change_stream.attribute_values import (
     InvalidValueError,
     image_of,
     normalised_attributes,
     same_image,
 )
-from ddb_pipeline.local_aws.change_record import Change
-from ddb_pipeline.local_aws.legacy_updates import as_update_expression
-from ddb_pipeline.local_aws.streaming_destinations import Destination, InvalidRequestError, TableDestinations
+from ddb_pipeline.local_aws.change_stream.change_record import Change
+from ddb_pipeline.local_aws.change_stream.destinations import Destination, TableDestinations
+from ddb_pipeline.local_aws.change_stream.items import (
+    Attributes,
+    TableItems,
+    checked_key,
+    has_expired,
+    rebuilt_item,
+    restore_item,
+    store_item,
+    stored_item,
+    wire_values,
+)
+from ddb_pipeline.local_aws.change_stream.legacy_updates import as_update_expression
 
 LOG = logging.getLogger(__name__)
 
 RECORD_BYTES = 1024 * 1024
 """Largest record of a Kinesis stream; DynamoDB skips and counts what is larger (kds_using-shards-and-metrics.html)."""
 
-# developerguide/howitworks-ttl.html: items that expired more than five years ago are left alone
-_OLDEST_EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
+OLDEST_EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
+"""Items that expired longer ago are left alone (developerguide/howitworks-ttl.html: five years)."""
+
 _NUMBER_ARITHMETIC = decimal.Context(prec=38, Emin=-999_999, Emax=999_999, traps=[decimal.Inexact])
 
-Attributes = Mapping[str, Mapping[str, Any]]
 
-
-class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no types
+class ChangeStreamBackend(DynamoDBBackend):
     """moto's DynamoDB with Kinesis streaming destinations."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -70,7 +74,9 @@ class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no
 
     @property
     def _url_module(self) -> Any:
-        return SimpleNamespace(url_bases=dynamodb_urls.url_bases, url_paths={"{0}/": ChangeStreamHandler.dispatch})
+        from ddb_pipeline.local_aws.change_stream import api
+
+        return api
 
     def destinations_of(self, table_name: str) -> tuple[str, TableDestinations]:
         """Return a table's name and its destinations.
@@ -86,14 +92,14 @@ class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no
 
     def stream_exists(self, stream_arn: str) -> bool:
         """Say whether a Kinesis stream of this account and region has that ARN."""
-        streams = change_log.change_log(self.account_id, self.region_name).list_streams()
+        streams = kinesis.streams_of(self.account_id, self.region_name).list_streams()
         return any(stream.arn == stream_arn for stream in streams)
 
     def create_table(self, *args: Any, **kwargs: Any) -> Table:
         """Create a table whose items a transaction can set aside at little cost."""
         with self.lock:
             table = super().create_table(*args, **kwargs)
-            table.items = _Items(dict)
+            table.items = TableItems(dict)
             return table
 
     def delete_table(self, name: str) -> Table:
@@ -124,7 +130,7 @@ class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no
         with self.lock, _dynamodb_errors():
             table = self.get_table(table_name)
             attributes = normalised_attributes(item_attrs)
-            before = _stored(table, attributes)
+            before = stored_item(table, attributes)
             item = super().put_item(table_name, attributes, *args, **kwargs)
             self._changed(table, before, item)
             return item
@@ -143,24 +149,24 @@ class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no
         with self.lock, _dynamodb_errors():
             table = self.get_table(table_name)
             key = normalised_attributes(key)
-            before = _stored(table, _checked_key(table, key))
+            before = stored_item(table, checked_key(table, key))
             names, values = expression_attribute_names, normalised_attributes(expression_attribute_values or {})
             if attribute_updates:
                 update_expression, names, values = as_update_expression(attribute_updates)
             if before is not None:
                 # moto updates in place: let it have a copy, and keep the item as it was
-                _store(table, _rebuilt(before, before.attrs))
+                store_item(table, rebuilt_item(before, wire_values(before)))
             try:
                 with decimal.localcontext(_NUMBER_ARITHMETIC):
                     item = super().update_item(table_name, key, update_expression, names, values, {}, **conditions)
-                    item = _rebuilt(item, normalised_attributes(_wire_values(item.attrs)))
+                    item = rebuilt_item(item, normalised_attributes(wire_values(item)))
             except ItemSizeTooLarge:
-                _restore(table, key, before)
+                restore_item(table, key, before)
                 raise ItemSizeToUpdateTooLarge from None
             except BaseException:
-                _restore(table, key, before)
+                restore_item(table, key, before)
                 raise
-            _store(table, item)
+            store_item(table, item)
             self._changed(table, before, item)
             return item
 
@@ -176,7 +182,7 @@ class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no
         """Delete an item; a change if there was one."""
         with self.lock, _dynamodb_errors():
             table = self.get_table(table_name)
-            key = _checked_key(table, normalised_attributes(key))
+            key = checked_key(table, normalised_attributes(key))
             values = normalised_attributes(expression_attribute_values or {})
             item = super().delete_item(table_name, key, expression_attribute_names, values, *args, **kwargs)
             self._changed(table, item, None)
@@ -211,8 +217,8 @@ class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no
                 if old is not new:
                     table = self.tables[place[0]]
                     if new is not None:
-                        new = _rebuilt(new, normalised_attributes(_wire_values(new.attrs)))
-                        _store(table, new)
+                        new = rebuilt_item(new, normalised_attributes(wire_values(new)))
+                        store_item(table, new)
                     self._changed(table, old, new)
             return result
 
@@ -230,7 +236,11 @@ class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no
             for table in list(self.tables.values()):
                 if table.ttl["TimeToLiveStatus"] != "ENABLED":
                     continue
-                expired = [item for item in table.all_items() if _has_expired(item, table.ttl["AttributeName"], now)]
+                expired = [
+                    item
+                    for item in table.all_items()
+                    if has_expired(item, table.ttl["AttributeName"], now, now - OLDEST_EXPIRY_SECONDS)
+                ]
                 for item in expired:
                     table.delete_item(item.hash_key, item.range_key)
                     self._changed(table, item, None, expired=True)
@@ -255,7 +265,7 @@ class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no
         item = before if after is None else after
         if destination is None or item is None:
             return
-        old, new = (None if one is None else image_of(_wire_values(one.attrs)) for one in (before, after))
+        old, new = (None if one is None else image_of(wire_values(one)) for one in (before, after))
         if same_image(old, new):
             return
         # wall clock, but never backwards: the records of an item carry the order of its writes
@@ -274,7 +284,7 @@ class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no
             destination.failed_to_replicate += 1
             LOG.warning("a change of table %s is larger than a Kinesis record: skipped", change.table_name)
             return
-        streams = change_log.change_log(self.account_id, self.region_name)
+        streams = kinesis.streams_of(self.account_id, self.region_name)
         try:
             streams.append(destination.stream_arn, change.partition_key, record)
         except StreamNotFoundError:
@@ -282,108 +292,6 @@ class ChangeStreamBackend(DynamoDBBackend):  # type: ignore[misc]  # moto has no
             LOG.warning("a change of table %s is lost: %s is gone", change.table_name, destination.stream_arn)
         else:
             destination.replicated += 1
-
-
-class ChangeStreamHandler(DynamoHandler):  # type: ignore[misc]  # moto has no types
-    """moto's DynamoDB API with the operations on Kinesis streaming destinations."""
-
-    def put_item(self) -> ActionResult:
-        """PutItem: condition, write and returned values are one step."""
-        with self.dynamodb_backend.lock:
-            return super().put_item()
-
-    def update_item(self) -> ActionResult:
-        """UpdateItem: condition, write and returned values are one step."""
-        with self.dynamodb_backend.lock:
-            return super().update_item()
-
-    def delete_item(self) -> ActionResult:
-        """DeleteItem: condition, write and returned values are one step."""
-        if self.body.get("Expected"):
-            # moto would delete without looking at it
-            raise MockValidationException(
-                "Local AWS does not support Expected in DeleteItem: use ConditionExpression"
-            )
-        with self.dynamodb_backend.lock:
-            return super().delete_item()
-
-    def enable_kinesis_streaming_destination(self) -> ActionResult:
-        """EnableKinesisStreamingDestination."""
-        with self._destinations() as (name, destinations):
-            answer = destinations.enable(
-                self.body["StreamArn"],
-                self.body.get("EnableKinesisStreamingConfiguration"),
-                self.dynamodb_backend.stream_exists,
-            )
-        return ActionResult({"TableName": name, **answer})
-
-    def disable_kinesis_streaming_destination(self) -> ActionResult:
-        """DisableKinesisStreamingDestination."""
-        with self._destinations() as (name, destinations):
-            answer = destinations.disable(self.body["StreamArn"], self.body.get("EnableKinesisStreamingConfiguration"))
-        return ActionResult({"TableName": name, **answer})
-
-    def update_kinesis_streaming_destination(self) -> ActionResult:
-        """UpdateKinesisStreamingDestination."""
-        with self._destinations() as (name, destinations):
-            answer = destinations.update(self.body["StreamArn"], self.body.get("UpdateKinesisStreamingConfiguration"))
-        return ActionResult({"TableName": name, **answer})
-
-    def describe_kinesis_streaming_destination(self) -> ActionResult:
-        """DescribeKinesisStreamingDestination."""
-        with self._destinations() as (name, destinations):
-            return ActionResult({"TableName": name, "KinesisDataStreamDestinations": destinations.describe()})
-
-    @contextmanager
-    def _destinations(self) -> Iterator[tuple[str, TableDestinations]]:
-        with self.dynamodb_backend.lock:
-            try:
-                yield self.dynamodb_backend.destinations_of(self.body["TableName"])
-            except InvalidRequestError as error:
-                raise MockValidationException(str(error)) from None
-
-
-def install() -> None:
-    """Make moto use this DynamoDB, and the Kinesis that it writes to; before moto's first use of either."""
-    change_log.install()
-    dynamodb_backends.backend = ChangeStreamBackend
-
-
-def expire_items(now: float | None = None) -> dict[str, int]:
-    """Do what DynamoDB's time to live does in the background: delete the items whose time has passed.
-
-    An item expires when its table's time-to-live attribute is a number of epoch seconds that lies in the past, but
-    not more than five years (developerguide/howitworks-ttl.html). The deletes are changes by DynamoDB itself.
-
-    Args:
-        now: Epoch seconds; the clock's by default.
-
-    Returns:
-        For every table with time to live, how many items were deleted.
-    """
-    deleted: dict[str, int] = {}
-    for _account, _region, backend in dynamodb_backends.iter_backends():
-        for table_name, count in backend.expire_items(time.time() if now is None else now).items():
-            deleted[table_name] = deleted.get(table_name, 0) + count
-    return deleted
-
-
-def replication(table_name: str, *, account_id: str, region: str) -> Destination | None:
-    """Return where a table's changes go now, with its counters; None when they go nowhere."""
-    destinations = dynamodb_backends[account_id][region].destinations.get(table_name)
-    return destinations.active if destinations else None
-
-
-class _Items(defaultdict[DynamoType, Any]):
-    """The items of a table. Writes replace items and never alter them, so a deep copy can share them."""
-
-    def __deepcopy__(self, _memo: dict[int, Any]) -> _Items:
-        """Return a copy as it is needed to undo a transaction, instead of copying every item for each of them."""
-        copied = _Items(self.default_factory, self)
-        for key, found in copied.items():
-            if isinstance(found, dict):
-                copied[key] = dict(found)
-        return copied
 
 
 @contextmanager
@@ -395,61 +303,3 @@ def _dynamodb_errors() -> Iterator[None]:
         raise MockValidationException(str(error)) from None
     except decimal.Inexact:
         raise MockValidationException("Number overflow. The result has more than 38 significant digits") from None
-
-
-def _has_expired(item: Item, attribute: str, now: float) -> bool:
-    value = item.attrs.get(attribute)
-    return value is not None and value.type == "N" and now - _OLDEST_EXPIRY_SECONDS <= Decimal(value.value) < now
-
-
-def _checked_key(table: Table, key: Attributes) -> Attributes:
-    types = {table.hash_key_attr: table.hash_key_type}
-    if table.range_key_attr is not None:
-        types[table.range_key_attr] = table.range_key_type
-    if {name: next(iter(value)) for name, value in key.items()} != types:
-        raise MockValidationException("The provided key element does not match the schema")
-    return key
-
-
-def _stored(table: Table, attributes: Attributes) -> Item | None:
-    """The item that a table holds under the key in some attributes; None also if there is no such key."""
-    key = {name: attributes[name] for name in table.table_key_attrs if name in attributes}
-    try:
-        _checked_key(table, key)
-    except MockValidationException:
-        return None
-    parts = [DynamoType(key[name]) for name in table.table_key_attrs]
-    return table.get_item(*parts)
-
-
-def _store(table: Table, item: Item) -> None:
-    if item.range_key is None:
-        table.items[item.hash_key] = item
-    else:
-        table.items[item.hash_key][item.range_key] = item
-
-
-def _restore(table: Table, key: Attributes, before: Item | None) -> None:
-    if before is not None:
-        _store(table, before)
-    else:
-        parts = [DynamoType(key[name]) for name in table.table_key_attrs]
-        table.delete_item(parts[0], parts[1] if parts[1:] else None)
-
-
-def _rebuilt(item: Item, attributes: Mapping[str, Any]) -> Item:
-    """An item of its own: nothing in it is shared with another item or another attribute."""
-    plain = {name: _wire_value(value) if isinstance(value, DynamoType) else value for name, value in attributes.items()}
-    return Item(item.hash_key, item.range_key, plain)
-
-
-def _wire_values(attributes: Mapping[str, DynamoType]) -> dict[str, dict[str, Any]]:
-    return {name: _wire_value(value) for name, value in attributes.items()}
-
-
-def _wire_value(value: DynamoType) -> dict[str, Any]:
-    if value.is_map():
-        return {"M": _wire_values(value.value)}
-    if value.is_list():
-        return {"L": [_wire_value(member) for member in value.value]}
-    return {value.type: list(value.value) if value.is_set() else value.value}

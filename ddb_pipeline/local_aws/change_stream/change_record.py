@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ddb_pipeline.local_aws.attribute_values import AttributeValue, size_of_image
+from ddb_pipeline.local_aws.change_stream.attribute_values import AttributeValue, size_of_image
 
 Precision = Literal["MILLISECOND", "MICROSECOND"]
 Image = Mapping[str, AttributeValue]

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ddb_pipeline.local_aws.attribute_values import InvalidValueError, normalised
+from ddb_pipeline.local_aws.change_stream.attribute_values import InvalidValueError, normalised
 
-_CLAUSES = {"PUT": ("SET", "{name} = {value}"), "ADD": ("ADD", "{name} {value}"), "DELETE": ("DELETE", "{name} {value}")}
+_CLAUSES = {
+    "PUT": ("SET", "{name} = {value}"),
+    "ADD": ("ADD", "{name} {value}"),
+    "DELETE": ("DELETE", "{name} {value}"),
+}
 
 
 def as_update_expression(

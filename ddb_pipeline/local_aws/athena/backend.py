@@ -1,0 +1,189 @@
+"""Athena's state: executions, request tokens, workgroups that are enforced. moto keeps the rest."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from types import SimpleNamespace
+from typing import Any
+
+from moto.athena import urls
+from moto.athena.models import AthenaBackend
+from moto.core.exceptions import JsonRESTError
+
+from ddb_pipeline.local_aws.athena import results
+from ddb_pipeline.local_aws.athena.engine import Engine
+from ddb_pipeline.local_aws.athena.execution import QueryExecution
+from ddb_pipeline.local_aws.athena.statements import kinds
+
+MAX_RESULTS = 1000
+_LISTED = 50
+_TOKEN_LENGTHS = (32, 128)
+
+_engines: list[Engine] = []
+_engines_lock = threading.Lock()
+
+
+class InvalidRequestError(JsonRESTError):
+    """InvalidRequestException: the request itself is wrong."""
+
+    code = 400
+
+    def __init__(self, message: str) -> None:
+        super().__init__("InvalidRequestException", message)
+
+
+class LocalAthenaBackend(AthenaBackend):  # type: ignore[misc]
+    """Athena of one account and region, which really runs queries."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.query_executions: dict[str, QueryExecution] = {}
+        self._lock = threading.RLock()
+        self._engine: Engine | None = None
+
+    @property
+    def _url_module(self) -> Any:
+        from ddb_pipeline.local_aws.athena.api import LocalAthenaResponse
+
+        return SimpleNamespace(url_bases=urls.url_bases, url_paths={"{0}/$": LocalAthenaResponse.dispatch})
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the queries; made when first needed."""
+        with self._lock:
+            if self._engine is None or self._engine.is_closed:
+                self._engine = Engine(self.account_id, self.region_name)
+                with _engines_lock:
+                    _engines.append(self._engine)
+            return self._engine
+
+    def start(self, request: dict[str, Any]) -> str:
+        """StartQueryExecution: queue a query and return its id.
+
+        Args:
+            request: The request's parameters.
+
+        Raises:
+            InvalidRequestError: Workgroup, token, parameters or output location are wrong.
+        """
+        name = request.get("WorkGroup") or "primary"
+        group = self.work_groups.get(name)
+        if group is None:
+            raise InvalidRequestError(f"WorkGroup {name} is not found.")
+        if request.get("ExecutionParameters"):
+            raise InvalidRequestError("ExecutionParameters are not supported by local AWS: put the values into the query")
+        sql = str(request.get("QueryString") or "")
+        if not sql.strip():
+            raise InvalidRequestError("Query string is empty.")
+        token = request.get("ClientRequestToken")
+        if token is not None and not _TOKEN_LENGTHS[0] <= len(token) <= _TOKEN_LENGTHS[1]:
+            raise InvalidRequestError("ClientRequestToken must be 32 to 128 characters long")
+        context = dict(request.get("QueryExecutionContext") or {})
+        catalog = str(context.get("Catalog") or "awsdatacatalog")
+        if catalog.lower() != "awsdatacatalog":
+            raise InvalidRequestError(f"the data catalog {catalog} is not supported by local AWS")
+        with self._lock:
+            known = self._by_token(token, sql)
+            if known is not None:
+                return known.id
+            identity = str(uuid.uuid4())
+            statement_type, substatement_type = kinds(sql)
+            execution = QueryExecution(
+                id=identity,
+                sql=sql,
+                workgroup=name,
+                context=context,
+                result_configuration=_result_configuration(group.configuration, request.get("ResultConfiguration")),
+                cutoff=group.configuration.get("BytesScannedCutoffPerQuery"),
+                token=token,
+                result_file=self.engine.directory / f"{identity}.result",
+                statement_type=statement_type,
+                substatement_type=substatement_type,
+            )
+            self.query_executions[identity] = execution
+        self.engine.submit(execution)
+        return identity
+
+    def _by_token(self, token: str | None, sql: str) -> QueryExecution | None:
+        for known in self.query_executions.values():
+            if token is not None and known.token == token:
+                if known.sql != sql:
+                    raise InvalidRequestError("Idempotent parameters do not match")
+                return known
+        return None
+
+    def execution(self, identity: str) -> QueryExecution:
+        """Look a query up.
+
+        Raises:
+            InvalidRequestError: There is none of that id.
+        """
+        found = self.query_executions.get(identity)
+        if found is None:
+            raise InvalidRequestError(f"QueryExecution {identity} was not found")
+        return found
+
+    def list_executions(self, workgroup: str | None, limit: int | None, token: str | None) -> tuple[list[str], str | None]:
+        """ListQueryExecutions: ids of a workgroup, newest first, and the token of the next page."""
+        name = workgroup or "primary"
+        if name not in self.work_groups:
+            raise InvalidRequestError(f"WorkGroup {name} is not found.")
+        found = [one.id for one in reversed(list(self.query_executions.values())) if one.workgroup == name]
+        start, count = _offset(token), min(limit or _LISTED, _LISTED)
+        return found[start : start + count], str(start + count) if len(found) > start + count else None
+
+    def results(self, identity: str, limit: int | None, token: str | None) -> dict[str, Any]:
+        """GetQueryResults: a page of rows. The first row of the first page holds the names of the columns.
+
+        Raises:
+            InvalidRequestError: The query has not succeeded, or the page size or token is wrong.
+        """
+        execution = self.execution(identity)
+        if execution.state != "SUCCEEDED":
+            verb = "has not yet finished" if execution.completed is None else "did not finish successfully"
+            raise InvalidRequestError(f"Query {verb}. Current state: {execution.state}")
+        if limit is not None and not 1 <= limit <= MAX_RESULTS:
+            raise InvalidRequestError(f"MaxResults is {limit}; allowed is 1 to {MAX_RESULTS}")
+        lines, following = results.read_rows(execution.result_file, _offset(token), limit or MAX_RESULTS)
+        rows = [{"Data": [{} if text is None else {"VarCharValue": text} for text in line]} for line in lines]
+        answer: dict[str, Any] = {
+            "UpdateCount": 0,
+            "ResultSet": {
+                "Rows": rows,
+                "ResultSetMetadata": {"ColumnInfo": results.column_info(execution.fields)},
+            },
+        }
+        return answer | ({"NextToken": str(following)} if following is not None else {})
+
+
+def _result_configuration(group: dict[str, Any], own: dict[str, Any] | None) -> dict[str, Any]:
+    """Where a result goes: the workgroup decides if it is enforced, else the request, else the workgroup."""
+    of_group = dict(group.get("ResultConfiguration") or {})
+    chosen = of_group if group.get("EnforceWorkGroupConfiguration") else {**of_group, **(own or {})}
+    location = str(chosen.get("OutputLocation") or "")
+    if not location:
+        raise InvalidRequestError(
+            "No output location provided. An output location is required either through the Workgroup result "
+            "configuration setting or as an API input."
+        )
+    if not location.startswith("s3://"):
+        raise InvalidRequestError(f"outputLocation is not a valid S3 path: {location}")
+    return chosen
+
+
+def _offset(token: str | None) -> int:
+    if token is None:
+        return 0
+    if not (token.isascii() and token.isdecimal()):
+        raise InvalidRequestError("NextToken is not one that this operation returned")
+    return int(token)
+
+
+def close_engines() -> None:
+    """End all queries of all regions."""
+    with _engines_lock:
+        engines = list(_engines)
+        _engines.clear()
+    for engine in engines:
+        engine.close()

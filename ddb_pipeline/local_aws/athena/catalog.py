@@ -1,0 +1,153 @@
+"""Tables and views from the Glue catalog of this process, as a query sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.glue.models import GlueBackend, glue_backends
+
+from ddb_pipeline.local_aws.athena import views
+from ddb_pipeline.local_aws.athena.errors import QueryFailedError
+from ddb_pipeline.local_aws.athena.relations import Field, Partition, Table, View
+from ddb_pipeline.local_aws.athena.types import VARCHAR, from_hive
+
+JSON_SERDE = "org.apache.hive.hcatalog.data.JsonSerDe"
+TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
+_PARTITION_TYPES = ("string", "varchar")
+
+
+class Catalog:
+    """The Glue catalog of one account and region."""
+
+    def __init__(self, account: str, region: str) -> None:
+        self._glue: GlueBackend = glue_backends[account][region]
+
+    def has_database(self, database: str) -> bool:
+        """Whether the database exists; `default` always does, as in Athena."""
+        return database in self._glue.databases or database == "default"
+
+    def databases(self) -> list[dict[str, Any]]:
+        """Every database, as Athena's API shows it."""
+        return [_database(found.as_dict()) for found in self._glue.get_databases()]
+
+    def tables(self, database: str) -> list[dict[str, Any]]:
+        """Every table of a database, as Athena's API shows it."""
+        return [_table_metadata(found.as_dict()) for found in self._glue.databases[database].tables.values()]
+
+    def find(self, database: str, name: str) -> Table | View | None:
+        """Look a table or view up.
+
+        Args:
+            database: Lower-case name of the database.
+            name: Lower-case name of the table or view.
+
+        Raises:
+            QueryFailedError: The database does not exist, or the table is of a kind that local AWS does not read.
+        """
+        if not self.has_database(database):
+            raise QueryFailedError("SCHEMA_NOT_FOUND", f"Schema '{database}' does not exist")
+        entry = self.entry(database, name)
+        if entry is None:
+            return None
+        if entry.get("TableType") == views.TABLE_TYPE:
+            return views.read(database, name, entry)
+        return self._table(database, name, entry)
+
+    def entry(self, database: str, name: str) -> dict[str, Any] | None:
+        """The catalog's own entry of a table or view; None: there is none."""
+        found = self._glue.databases.get(database)
+        if found is None or name not in found.tables:
+            return None
+        entry: dict[str, Any] = found.tables[name].as_dict()
+        return entry
+
+    def put_view(self, database: str, name: str, entry: dict[str, Any], *, replaces: bool) -> None:
+        """Store a view, in place of the one there if `replaces`."""
+        if replaces:
+            self._glue.update_table(database, name, entry)
+        else:
+            self._glue.create_table(database, name, entry)
+
+    def drop(self, database: str, name: str) -> None:
+        """Remove a view."""
+        self._glue.delete_table(database, name)
+
+    def _table(self, database: str, name: str, entry: dict[str, Any]) -> Table:
+        storage = entry.get("StorageDescriptor") or {}
+        parameters = entry.get("Parameters") or {}
+        serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary")
+        _require(name, "the SerDe", serde, JSON_SERDE)
+        _require(name, "the input format", storage.get("InputFormat"), TEXT_INPUT)
+        if str(parameters.get("projection.enabled", "")).lower() == "true":
+            raise QueryFailedError("NOT_SUPPORTED", f"partition projection of table {name} is not supported by local AWS")
+        columns = tuple(_field(name, column) for column in storage.get("Columns") or [])
+        partition_columns = []
+        for column in entry.get("PartitionKeys") or []:
+            _require(name, f"the type of partition column {column['Name']}", column.get("Type"), *_PARTITION_TYPES)
+            partition_columns.append(Field(str(column["Name"]).lower(), VARCHAR))
+        if not partition_columns:
+            partitions = [Partition((), _location(name, storage))]
+        else:
+            stored = self._glue.databases[database].tables[name].partitions.values()
+            partitions = [self._partition(name, found.as_dict(), len(partition_columns)) for found in list(stored)]
+        return Table(database, name, columns, tuple(partition_columns), tuple(partitions))
+
+    def _partition(self, table: str, entry: dict[str, Any], count: int) -> Partition:
+        values, storage = tuple(map(str, entry.get("Values") or [])), entry.get("StorageDescriptor") or {}
+        if len(values) != count:
+            raise QueryFailedError("HIVE_INVALID_METADATA", f"a partition of {table} has {len(values)} values, not {count}")
+        serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary", JSON_SERDE)
+        _require(f"{table}, partition {'/'.join(values)}", "the SerDe", serde, JSON_SERDE)
+        return Partition(values, _location(table, storage))
+
+
+def _require(table: str, what: str, found: Any, *allowed: str) -> None:
+    if found not in allowed:
+        raise QueryFailedError(
+            "NOT_SUPPORTED", f"{what} of table {table} is {found}; local AWS reads {' or '.join(allowed)} only"
+        )
+
+
+def _field(table: str, column: dict[str, Any]) -> Field:
+    type_ = from_hive(str(column.get("Type")))
+    if type_ is None:
+        raise QueryFailedError(
+            "NOT_SUPPORTED", f"column {column['Name']} of table {table} is a {column.get('Type')}, which local AWS does not read"
+        )
+    return Field(str(column["Name"]).lower(), type_)
+
+
+def _location(table: str, storage: dict[str, Any]) -> str:
+    location = str(storage.get("Location") or "")
+    if not location.startswith("s3://"):
+        raise QueryFailedError("HIVE_INVALID_METADATA", f"table {table} has no location in S3: '{location}'")
+    return location if location.endswith("/") else location + "/"
+
+
+def _database(entry: dict[str, Any]) -> dict[str, Any]:
+    shown = {"Name": entry["Name"], "Description": entry.get("Description"), "Parameters": entry.get("Parameters") or {}}
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+def _table_metadata(entry: dict[str, Any]) -> dict[str, Any]:
+    storage = entry.get("StorageDescriptor") or {}
+    parameters = dict(entry.get("Parameters") or {})
+    serde = storage.get("SerdeInfo") or {}
+    extra = {
+        "inputformat": storage.get("InputFormat"),
+        "outputformat": storage.get("OutputFormat"),
+        "location": storage.get("Location"),
+        "serde.serialization.lib": serde.get("SerializationLibrary"),
+    }
+    return {
+        "Name": entry["Name"],
+        "CreateTime": entry["CreateTime"].timestamp() if entry.get("CreateTime") else 0,
+        "TableType": entry.get("TableType") or "",
+        "Columns": [_column(column) for column in storage.get("Columns") or []],
+        "PartitionKeys": [_column(column) for column in entry.get("PartitionKeys") or []],
+        "Parameters": parameters | {key: value for key, value in extra.items() if value},
+    }
+
+
+def _column(column: dict[str, Any]) -> dict[str, Any]:
+    return {key: column[key] for key in ("Name", "Type", "Comment") if column.get(key) is not None}

@@ -1,0 +1,203 @@
+"""Runs queries in the background: catalog and S3 of this process, one DuckDB for all."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from moto.s3.exceptions import MissingBucket
+from moto.s3.models import S3Backend, s3_backends
+from moto.utilities.utils import get_partition
+
+from ddb_pipeline.local_aws.athena import results
+from ddb_pipeline.local_aws.athena.casts import text
+from ddb_pipeline.local_aws.athena.catalog import Catalog
+from ddb_pipeline.local_aws.athena.errors import SYSTEM_ERROR, QueryCancelledError, QueryFailedError
+from ddb_pipeline.local_aws.athena.execution import QueryExecution
+from ddb_pipeline.local_aws.athena.macros import MACROS
+from ddb_pipeline.local_aws.athena.relations import Partition, Scan
+from ddb_pipeline.local_aws.athena.statements import Plan, prepare
+from ddb_pipeline.local_aws.athena.storage import CutoffExceededError, Storage, scan_sql
+
+_LOG = logging.getLogger(__name__)
+_WORKERS = 4
+_MEMORY_LIMIT = "2GB"
+_BATCH = 5000
+_ENCRYPTION = {"SSE_S3": "AES256", "SSE_KMS": "aws:kms"}
+
+
+class Engine:
+    """Queries of one account and region.
+
+    Args:
+        account: The account.
+        region: The region.
+    """
+
+    def __init__(self, account: str, region: str) -> None:
+        self._s3: S3Backend = s3_backends[account][get_partition(region)]
+        self.catalog = Catalog(account, region)
+        self.directory = Path(tempfile.mkdtemp(prefix="local-athena-"))
+        objects = self.directory / "objects"
+        objects.mkdir()
+        self._storage = Storage(self._s3, objects)
+        self._duckdb = _connect(self.directory, objects)
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="athena")
+        self._executions: list[QueryExecution] = []
+        self.is_closed = False
+
+    def submit(self, execution: QueryExecution) -> None:
+        """Queue a query; its state tells how it goes."""
+        self._executions = [known for known in self._executions if known.completed is None]
+        self._executions.append(execution)
+        self._pool.submit(self._run, execution)
+
+    def close(self) -> None:
+        """Interrupt what runs, wait for it to end, and remove all local files."""
+        self.is_closed = True
+        for execution in self._executions:
+            execution.cancel()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._duckdb.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _run(self, execution: QueryExecution) -> None:
+        connection = self._duckdb.cursor()
+        try:
+            if not execution.begin(connection):
+                return
+            self._answer(execution, connection)
+            execution.finish("SUCCEEDED")
+        except QueryCancelledError as error:
+            execution.finish("CANCELLED", str(error))
+        except QueryFailedError as error:
+            execution.finish("FAILED", str(error), error.category)
+        except duckdb.Error as error:
+            if execution.is_cancelled:
+                execution.finish("CANCELLED", "Query cancelled by user")
+            else:
+                failure = translate(error)
+                execution.finish("FAILED", str(failure), failure.category)
+        except Exception as error:  # whatever it is, the client must see the query end
+            _LOG.exception("query %s failed inside local AWS", execution.id)
+            execution.finish("FAILED", f"GENERIC_INTERNAL_ERROR: local AWS failed: {error!r}", SYSTEM_ERROR)
+        finally:
+            connection.close()
+
+    def _answer(self, execution: QueryExecution, connection: duckdb.DuckDBPyConnection) -> None:
+        self._require_bucket(execution)
+        plan = prepare(execution.sql, execution.database, datetime.now(UTC), self.catalog)
+        if plan is not None:
+            execution.fields = plan.relation.fields
+            self._stage(execution, plan, connection)
+        execution.planned = time.time()
+        if plan is None:
+            execution.result_file.write_text("", encoding="utf-8")
+        else:
+            connection.execute(plan.relation.sql)
+            results.write_rows(execution.result_file, plan.relation.fields, _batches(execution, connection))
+        self._publish(execution)
+
+    def _stage(self, execution: QueryExecution, plan: Plan, connection: duckdb.DuckDBPyConnection) -> None:
+        for scan in plan.scans:
+            partitions = _selected(connection, scan)
+            left = None if execution.cutoff is None else execution.cutoff - execution.scanned
+            try:
+                staged = self._storage.stage(partitions, left)
+            except CutoffExceededError as error:
+                execution.scanned += error.size
+                # Athena cancels such a query (ug/workgroups-setting-control-limits-cloudwatch.html)
+                raise QueryCancelledError("Bytes scanned limit was exceeded") from None
+            execution.scanned += sum(item.size for item in staged)
+            if execution.is_cancelled:
+                raise QueryCancelledError("Query cancelled by user")
+            spelled = self._storage.check(connection, scan.table, staged)
+            first = len(scan.table.columns) + 1
+            last = first + len(scan.table.partition_columns)
+            uses_partitions = any(f".c{place}" in plan.relation.sql for place in range(first, last))
+            rows = scan_sql(scan.table, staged, spelled, partitions=uses_partitions)
+            connection.execute(f"CREATE TEMP VIEW {scan.name} AS {rows}")
+
+    def _require_bucket(self, execution: QueryExecution) -> None:
+        bucket = execution.output_location.removeprefix("s3://").partition("/")[0]
+        try:
+            self._s3.get_bucket(bucket)
+        except MissingBucket:
+            raise QueryFailedError(
+                "INVALID_OUTPUT_LOCATION", f"Unable to verify/create output bucket {bucket}: it does not exist"
+            ) from None
+
+    def _publish(self, execution: QueryExecution) -> None:
+        """Write the result and its metadata to S3, encrypted as the workgroup says."""
+        bucket, _, key = execution.output_location.removeprefix("s3://").partition("/")
+        encryption = execution.result_configuration.get("EncryptionConfiguration") or {}
+        options: dict[str, Any] = {
+            "encryption": _ENCRYPTION.get(str(encryption.get("EncryptionOption"))),
+            "kms_key_id": encryption.get("KmsKey"),
+        }
+        self._s3.put_object(bucket, key, execution.result_file.read_bytes(), **options)
+        metadata = repr(results.column_info(execution.fields)).encode()
+        self._s3.put_object(bucket, f"{key}.metadata", metadata, **options)
+
+
+def _connect(directory: Path, objects: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={"memory_limit": _MEMORY_LIMIT})
+    connection.execute(f"SET temp_directory={text(str(directory / 'spill'))}")
+    for macro in MACROS:
+        connection.execute(f"CREATE MACRO {macro}")
+    # DuckDB may read the copies of S3 objects, and nothing else of this machine
+    connection.execute(f"SET allowed_directories=[{text(f'{objects}/')}]")
+    connection.execute("SET enable_external_access=false")
+    connection.execute("SET lock_configuration=true")
+    return connection
+
+
+def _selected(connection: duckdb.DuckDBPyConnection, scan: Scan) -> list[Partition]:
+    """Partitions that the query's conditions leave: DuckDB evaluates the conditions on the catalog's values."""
+    partitions = list(scan.table.partitions)
+    if not scan.predicates or not partitions:
+        return partitions
+    lines = ", ".join(f"({i}, {', '.join(map(text, found.values))})" for i, found in enumerate(partitions))
+    names = ", ".join(["id", *(f"v{i}" for i in range(1, len(scan.table.partition_columns) + 1))])
+    condition = " AND ".join(f"({predicate})" for predicate in scan.predicates)
+    query = f"SELECT id FROM (VALUES {lines}) AS p({names}) WHERE {condition} ORDER BY id"
+    return [partitions[place] for (place,) in connection.execute(query).fetchall()]
+
+
+def _batches(execution: QueryExecution, connection: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
+    while rows := connection.fetchmany(_BATCH):
+        if execution.is_cancelled:
+            raise QueryCancelledError("Query cancelled by user")
+        yield rows
+
+
+def translate(error: duckdb.Error) -> QueryFailedError:
+    """Say what DuckDB found in Trino's words, as far as it is the query's doing."""
+    message = str(error)
+    marked = re.search(r"\[ATHENA\](\w+): (.*?)\[/ATHENA\]", message, re.DOTALL)
+    if marked:
+        return QueryFailedError(marked[1], marked[2])
+    if "Division by zero" in message:
+        return QueryFailedError("DIVISION_BY_ZERO", "Division by zero")
+    if "More than one row returned by a subquery" in message:
+        return QueryFailedError("SUBQUERY_MULTIPLE_ROWS", "Scalar sub-query has returned multiple rows")
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return QueryFailedError("EXCEEDED_LOCAL_MEMORY_LIMIT", f"the query needs more than {_MEMORY_LIMIT} in local AWS")
+    unread = re.search(r"Could not convert string '(.*?)' to (\w+)", message, re.DOTALL)
+    if unread:
+        return QueryFailedError("INVALID_CAST_ARGUMENT", f"Cannot cast '{unread[1]}' to {unread[2]}")
+    first = message.splitlines()[0]
+    if isinstance(error, (duckdb.OutOfRangeException, duckdb.ConversionException)):
+        return QueryFailedError("NUMERIC_VALUE_OUT_OF_RANGE", first.partition(": ")[2])
+    if isinstance(error, duckdb.InvalidInputException):
+        return QueryFailedError("INVALID_FUNCTION_ARGUMENT", first.partition(": ")[2])
+    return QueryFailedError("GENERIC_INTERNAL_ERROR", f"local AWS could not run this: {first}", category=SYSTEM_ERROR)

@@ -1,0 +1,245 @@
+"""S3 objects as local files that DuckDB reads: copied once per content, checked once.
+
+A file is named by the object's ETag, so a query fetches only what is new. When an object is first copied, the
+structure of its lines is looked at, because DuckDB reads more than Athena's SerDe does: it matches names by case
+where the SerDe does not, and converts values that the SerDe refuses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from moto.s3.exceptions import MissingBucket
+from moto.s3.models import S3Backend
+
+from ddb_pipeline.local_aws.athena.casts import text
+from ddb_pipeline.local_aws.athena.errors import QueryFailedError
+from ddb_pipeline.local_aws.athena.relations import Partition, Table
+from ddb_pipeline.local_aws.athena.types import Type, duckdb_type
+
+_COMPRESSED = re.compile(r"\.(bz2|zst|zstd|snappy|lzo|lz4|deflate|xz|zip|parquet|orc|avro)$", re.IGNORECASE)
+_FILE = "athena_source_file"
+_NOT_AN_OBJECT = "NOT_AN_OBJECT"
+# kinds of JSON values (DuckDB's json_structure) that a column of a type reads as Athena's SerDe does
+_WHOLE = ("UBIGINT", "BIGINT")
+_ACCEPTED: dict[str, tuple[str, ...]] = {
+    "tinyint": _WHOLE,
+    "smallint": _WHOLE,
+    "integer": _WHOLE,
+    "bigint": _WHOLE,
+    "boolean": ("BOOLEAN",),
+    "double": (*_WHOLE, "DOUBLE"),
+    # a fraction would pass through a binary number on its way
+    "decimal": _WHOLE,
+    "varchar": ("VARCHAR", *_WHOLE, "BOOLEAN"),
+}
+
+
+@dataclass(frozen=True)
+class StagedObject:
+    """An object of a partition.
+
+    Attributes:
+        uri: `s3://bucket/key`.
+        size: Bytes in S3, as they are billed.
+        path: The local copy.
+        partition: The partition it belongs to.
+    """
+
+    uri: str
+    size: int
+    path: Path
+    partition: Partition
+
+
+class Storage:
+    """Objects of one account, staged into a directory.
+
+    Args:
+        s3: moto's S3 of the account.
+        directory: Where the copies are kept.
+    """
+
+    def __init__(self, s3: S3Backend, directory: Path) -> None:
+        self._s3 = s3
+        self._directory = directory
+        self._lock = threading.Lock()
+        # names and kinds of the values in each copy
+        self._structures: dict[Path, frozenset[tuple[str, str]]] = {}
+
+    def stage(self, partitions: Iterable[Partition], cutoff: int | None) -> list[StagedObject]:
+        """Copy the objects of partitions, as far as they are new.
+
+        Args:
+            partitions: What is read.
+            cutoff: Most bytes that may be read; None: any number.
+
+        Raises:
+            QueryFailedError: A bucket is missing, or an object's compression is not supported.
+            CutoffExceededError: The objects are more than `cutoff` bytes.
+        """
+        found: list[StagedObject] = []
+        total = 0
+        for partition in partitions:
+            bucket_name, _, prefix = partition.location.removeprefix("s3://").partition("/")
+            try:
+                bucket = self._s3.get_bucket(bucket_name)
+            except MissingBucket:
+                message = f"The specified bucket does not exist: '{bucket_name}', location {partition.location}"
+                raise QueryFailedError("HIVE_CANNOT_OPEN_SPLIT", message) from None
+            # a copy of the names: Firehose writes while queries read
+            for name, key in list(bucket.keys.items()):
+                if name.startswith(prefix) and not _is_hidden(name[len(prefix) :]) and key.size:
+                    path = self._path(name, key.etag)
+                    found.append(StagedObject(f"s3://{bucket_name}/{name}", key.size, path, partition))
+                    total += key.size
+                    if cutoff is None or total <= cutoff:
+                        self._copy(path, key)
+        if cutoff is not None and total > cutoff:
+            raise CutoffExceededError(total)
+        return found
+
+    def _path(self, name: str, etag: str) -> Path:
+        if _COMPRESSED.search(name):
+            raise QueryFailedError("NOT_SUPPORTED", f"the format of object '{name}' is not supported by local AWS")
+        ending = ".json.gz" if name.lower().endswith(".gz") else ".json"
+        return self._directory / (re.sub(r"[^0-9a-zA-Z-]", "", etag) + ending)
+
+    def _copy(self, path: Path, key: Any) -> None:
+        with self._lock:
+            if not path.exists():
+                part = path.with_suffix(".part")
+                part.write_bytes(key.value)
+                part.replace(path)
+
+    def check(self, connection: duckdb.DuckDBPyConnection, table: Table, staged: Sequence[StagedObject]) -> dict[str, str]:
+        """Look at the structure of new copies, and hold them to the table's columns.
+
+        Args:
+            connection: Used for reading.
+            table: The table they belong to.
+            staged: The objects.
+
+        Returns:
+            For each column, the name it has in the objects.
+
+        Raises:
+            QueryFailedError: A line is not a JSON object, or a value or name cannot be read as Athena would.
+        """
+        new = sorted({item.path for item in staged if item.path not in self._structures})
+        if new:
+            self._look(connection, new, staged)
+        spelled: dict[str, str] = {}
+        types = {str(field.name): field.type for field in table.columns}
+        for item in staged:
+            for name, kind in self._structures[item.path]:
+                if kind == _NOT_AN_OBJECT:
+                    raise QueryFailedError("HIVE_CURSOR_ERROR", f"Row is not a valid JSON Object in {item.uri}")
+                own = types.get(name.lower())
+                if own is None:
+                    continue
+                if kind != "NULL" and kind not in _ACCEPTED[own.name]:
+                    raise _bad_value(item, name, kind, own)
+                if spelled.setdefault(name.lower(), name) != name:
+                    both = f"'{spelled[name.lower()]}' and '{name}'"
+                    message = f"column {name.lower()} is spelled {both} in the objects of table {table.name}"
+                    raise QueryFailedError("NOT_SUPPORTED", f"{message}: not supported by local AWS")
+        return spelled
+
+    def _look(self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], staged: Sequence[StagedObject]) -> None:
+        query = (
+            "SELECT DISTINCT filename, CAST(json_structure(json) AS VARCHAR) FROM read_json_objects("
+            f"{_list(paths)}, format='newline_delimited', filename=true, maximum_object_size=33554432)"
+        )
+        structures: dict[Path, set[tuple[str, str]]] = {path: set() for path in paths}
+        try:
+            for filename, structure in connection.execute(query).fetchall():
+                structures[Path(filename)] |= _kinds(structure)
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error as error:
+            raise _unreadable(staged, str(error)) from None
+        self._structures.update({path: frozenset(found) for path, found in structures.items()})
+
+
+class CutoffExceededError(Exception):
+    """The query would read more bytes than its workgroup allows.
+
+    Attributes:
+        size: Bytes it would read.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size} bytes")
+        self.size = size
+
+
+def scan_sql(table: Table, staged: Sequence[StagedObject], spelled: dict[str, str], *, partitions: bool) -> str:
+    """SQL of the rows of a table: columns `c1`, `c2`, ..., then the partition columns.
+
+    Args:
+        table: The table.
+        staged: Its objects, those of the selected partitions only.
+        spelled: Names of the columns in the objects, from `Storage.check`.
+        partitions: Whether the query uses partition columns: they cost a join.
+    """
+    width = len(table.columns)
+    parts = range(width + 1, width + 1 + len(table.partition_columns))
+    if not staged:
+        empty = [f"CAST(NULL AS {duckdb_type(field.type)}) AS c{i}" for i, field in enumerate(table.columns, 1)]
+        return f"SELECT {', '.join([*empty, *(f'CAST(NULL AS VARCHAR) AS c{i}' for i in parts)])} WHERE false"
+    names = {str(field.name): spelled.get(str(field.name), str(field.name)) for field in table.columns}
+    columns = ", ".join(f"{text(names[str(f.name)])}: {text(duckdb_type(f.type))}" for f in table.columns)
+    chosen = [f'j."{names[str(f.name)].replace(chr(34), chr(34) * 2)}" AS c{i}' for i, f in enumerate(table.columns, 1)]
+    reading = (
+        f"read_json({_list([item.path for item in staged])}, columns={{{columns}}}, format='newline_delimited', "
+        f"maximum_object_size=33554432{', filename=' + text(_FILE) if partitions else ''}) AS j"
+    )
+    if not partitions:
+        return f"SELECT {', '.join([*chosen, *(f'CAST(NULL AS VARCHAR) AS c{i}' for i in parts)])} FROM {reading}"
+    lines = ", ".join(
+        f"({', '.join(map(text, (str(item.path), *item.partition.values)))})" for item in staged
+    )
+    values = [f"p.v{i} AS c{column}" for i, column in enumerate(parts, 1)]
+    aliases = ", ".join(["file", *(f"v{i}" for i in range(1, len(parts) + 1))])
+    return (
+        f"SELECT {', '.join([*chosen, *values])} FROM {reading} "
+        f"JOIN (VALUES {lines}) AS p({aliases}) ON j.{_FILE} = p.file"
+    )
+
+
+def _unreadable(staged: Sequence[StagedObject], message: str) -> QueryFailedError:
+    """Name the object that DuckDB could not read as lines of JSON."""
+    uris = {str(item.path): item.uri for item in staged}
+    place = re.search(r'in file "([^"]+)"', message)
+    line = re.search(r"in line (\d+)", message)
+    shown = f" in {uris[place[1]]}{f', line {line[1]}' if line else ''}" if place and place[1] in uris else ""
+    return QueryFailedError("HIVE_CURSOR_ERROR", f"Row is not a valid JSON Object{shown}")
+
+
+def _list(paths: Sequence[Path]) -> str:
+    return f"[{', '.join(text(str(path)) for path in paths)}]"
+
+
+def _is_hidden(relative: str) -> bool:
+    return any(part.startswith(("_", ".")) for part in relative.split("/"))
+
+
+def _kinds(structure: str) -> set[tuple[str, str]]:
+    found = json.loads(structure)
+    if not isinstance(found, dict):
+        return {("", _NOT_AN_OBJECT)}
+    return {(name, kind if isinstance(kind, str) else "NESTED") for name, kind in found.items()}
+
+
+def _bad_value(item: StagedObject, name: str, kind: str, type_: Type) -> QueryFailedError:
+    shown = {"UBIGINT": "a whole number", "BIGINT": "a whole number", "DOUBLE": "a fraction", "NESTED": "an object or array"}
+    message = f"a value of '{name}' in {item.uri} is {shown.get(kind, kind.lower())}, the column is {type_}"
+    return QueryFailedError("HIVE_CURSOR_ERROR", message)

@@ -1,0 +1,94 @@
+"""DynamoDB's API on moto, with the operations on Kinesis streaming destinations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from moto.core.responses import ActionResult
+from moto.dynamodb import urls as dynamodb_urls
+from moto.dynamodb.exceptions import MockValidationException
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.responses import DynamoHandler
+
+from ddb_pipeline.local_aws.change_stream.backend import ChangeStreamBackend
+from ddb_pipeline.local_aws.change_stream.destinations import InvalidRequestError, TableDestinations
+
+
+def change_stream_backend(account_id: str, region: str) -> ChangeStreamBackend:
+    """Return the tables of an account and region.
+
+    Raises:
+        TypeError: moto uses its own DynamoDB.
+    """
+    backend = dynamodb_backends[account_id][region]
+    if not isinstance(backend, ChangeStreamBackend):
+        raise TypeError("moto's own DynamoDB is in use: call install() before the server starts")
+    return backend
+
+
+class ChangeStreamHandler(DynamoHandler):
+    """moto's DynamoDB API with the operations on Kinesis streaming destinations."""
+
+    @property
+    def dynamodb_backend(self) -> ChangeStreamBackend:
+        """The tables of the request's account and region."""
+        return change_stream_backend(self.current_account, self.region)
+
+    def put_item(self) -> ActionResult:
+        """PutItem: condition, write and returned values are one step."""
+        with self.dynamodb_backend.lock:
+            return super().put_item()
+
+    def update_item(self) -> ActionResult:
+        """UpdateItem: condition, write and returned values are one step."""
+        with self.dynamodb_backend.lock:
+            return super().update_item()
+
+    def delete_item(self) -> ActionResult:
+        """DeleteItem: condition, write and returned values are one step."""
+        if self.body.get("Expected"):
+            # moto would delete without looking at it
+            raise MockValidationException("Local AWS does not support Expected in DeleteItem: use ConditionExpression")
+        with self.dynamodb_backend.lock:
+            return super().delete_item()
+
+    def enable_kinesis_streaming_destination(self) -> ActionResult:
+        """EnableKinesisStreamingDestination."""
+        with self._destinations() as (name, destinations):
+            answer = destinations.enable(
+                self.body["StreamArn"],
+                self.body.get("EnableKinesisStreamingConfiguration"),
+                self.dynamodb_backend.stream_exists,
+            )
+        return ActionResult({"TableName": name, **answer})
+
+    def disable_kinesis_streaming_destination(self) -> ActionResult:
+        """DisableKinesisStreamingDestination."""
+        with self._destinations() as (name, destinations):
+            answer = destinations.disable(self.body["StreamArn"], self.body.get("EnableKinesisStreamingConfiguration"))
+        return ActionResult({"TableName": name, **answer})
+
+    def update_kinesis_streaming_destination(self) -> ActionResult:
+        """UpdateKinesisStreamingDestination."""
+        with self._destinations() as (name, destinations):
+            answer = destinations.update(self.body["StreamArn"], self.body.get("UpdateKinesisStreamingConfiguration"))
+        return ActionResult({"TableName": name, **answer})
+
+    def describe_kinesis_streaming_destination(self) -> ActionResult:
+        """DescribeKinesisStreamingDestination."""
+        with self._destinations() as (name, destinations):
+            return ActionResult({"TableName": name, "KinesisDataStreamDestinations": destinations.describe()})
+
+    @contextmanager
+    def _destinations(self) -> Iterator[tuple[str, TableDestinations]]:
+        with self.dynamodb_backend.lock:
+            try:
+                yield self.dynamodb_backend.destinations_of(self.body["TableName"])
+            except InvalidRequestError as error:
+                raise MockValidationException(str(error)) from None
+
+
+# moto finds the API's address and paths by these names
+url_bases = dynamodb_urls.url_bases
+url_paths = {"{0}/": ChangeStreamHandler.dispatch}

@@ -1,0 +1,194 @@
+"""Firehose's API on moto: delivery streams that really deliver, for the settings this project uses."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
+
+from moto.core.responses import ActionResult
+from moto.firehose import urls as firehose_urls
+from moto.firehose.exceptions import InvalidArgumentException
+from moto.firehose.models import FirehoseBackend, firehose_backends
+from moto.firehose.responses import FirehoseResponse
+from moto.kinesis.exceptions import StreamNotFoundError
+
+from ddb_pipeline.local_aws.change_stream.kinesis import streams_of
+from ddb_pipeline.local_aws.delivery.settings import (
+    DeliverySettings,
+    InvalidSettingError,
+    delivery_settings,
+    with_defaults,
+)
+from ddb_pipeline.local_aws.delivery.worker import DeliveryCounts, DeliveryWorker
+
+_POLL_SECONDS = 0.02
+
+
+class DeliveryBackend(FirehoseBackend):
+    """moto's Firehose with a worker behind every delivery stream."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.workers: dict[str, DeliveryWorker] = {}
+
+    @property
+    def _url_module(self) -> Any:
+        return SimpleNamespace(url_bases=firehose_urls.url_bases, url_paths={"{0}/$": DeliveryResponse.dispatch})
+
+    def create_from_request(self, request: dict[str, Any]) -> str:
+        """Create a delivery stream and start its worker.
+
+        Args:
+            request: The whole CreateDeliveryStream request.
+
+        Returns:
+            The ARN.
+
+        Raises:
+            InvalidArgumentException: A setting is wrong or not supported, or there is no such Kinesis stream.
+        """
+        try:
+            settings = delivery_settings(request)
+        except InvalidSettingError as error:
+            raise InvalidArgumentException(str(error)) from None
+        try:
+            stream = streams_of(self.account_id, self.region_name).describe_stream(settings.source_arn, None)
+        except (StreamNotFoundError, IndexError):
+            raise InvalidArgumentException(
+                f"The Kinesis stream {settings.source_arn} does not exist in this account and region"
+            ) from None
+        arn = self._describe_as(settings, copy.deepcopy(request))
+        worker = DeliveryWorker(settings, arn=arn, stream=stream, account_id=self.account_id, region=self.region_name)
+        self.workers[settings.name] = worker
+        worker.start()
+        return arn
+
+    def _describe_as(self, settings: DeliverySettings, request: dict[str, Any]) -> str:
+        source = {
+            **request["KinesisStreamSourceConfiguration"],
+            "DeliveryStartTimestamp": datetime.now(UTC).replace(tzinfo=None),
+        }
+        others = dict.fromkeys(
+            ("encryption", "s3", "redshift", "elasticsearch", "splunk", "http", "snowflake", "iceberg")
+        )
+        return cast(
+            "str",
+            self.create_delivery_stream(
+                self.region_name,
+                settings.name,
+                "KinesisStreamAsSource",
+                source,
+                others["encryption"],
+                others["s3"],
+                with_defaults(request["ExtendedS3DestinationConfiguration"]),
+                others["redshift"],
+                others["elasticsearch"],
+                others["splunk"],
+                others["http"],
+                others["snowflake"],
+                others["iceberg"],
+                request.get("Tags") or [],
+            ),
+        )
+
+    def delete_delivery_stream(self, delivery_stream_name: str) -> None:
+        """Delete a delivery stream, once what is on its Kinesis stream has been delivered."""
+        super().delete_delivery_stream(delivery_stream_name)
+        self.workers.pop(delivery_stream_name).stop()
+
+    def reset(self) -> None:
+        """Forget everything; workers that still run are stopped."""
+        for worker in self.workers.values():
+            worker.stop()
+        super().reset()
+
+
+class DeliveryResponse(FirehoseResponse):
+    """moto's Firehose API; what local AWS does not do is refused by name."""
+
+    def create_delivery_stream(self) -> ActionResult:
+        """CreateDeliveryStream."""
+        request = {name: value for name, value in self.params.items() if value is not None}
+        return ActionResult({"DeliveryStreamARN": self.firehose_backend.create_from_request(request)})
+
+    def put_record(self) -> NoReturn:
+        """PutRecord: as on AWS, not for a delivery stream that reads a Kinesis stream."""
+        raise InvalidArgumentException("This operation is not permitted on KinesisStreamAsSource delivery stream type.")
+
+    def put_record_batch(self) -> NoReturn:
+        """PutRecordBatch: as PutRecord."""
+        self.put_record()
+
+    def update_destination(self) -> NoReturn:
+        """UpdateDestination: delete the delivery stream and create another."""
+        raise InvalidArgumentException("Local AWS does not support UpdateDestination")
+
+    def start_delivery_stream_encryption(self) -> NoReturn:
+        """StartDeliveryStreamEncryption: not for a delivery stream that reads a Kinesis stream."""
+        raise InvalidArgumentException("Local AWS does not support StartDeliveryStreamEncryption")
+
+    def stop_delivery_stream_encryption(self) -> NoReturn:
+        """StopDeliveryStreamEncryption: not for a delivery stream that reads a Kinesis stream."""
+        raise InvalidArgumentException("Local AWS does not support StopDeliveryStreamEncryption")
+
+
+def install() -> None:
+    """Make moto use this Firehose; before moto's first use of it."""
+    firehose_backends.backend = DeliveryBackend
+
+
+def stop() -> None:
+    """End all delivery streams, each once it has delivered what is on its Kinesis stream."""
+    for _account, _region, backend in list(firehose_backends.iter_backends()):
+        for worker in list(backend.workers.values()):
+            worker.stop()
+
+
+def counts(delivery_stream: str, *, account_id: str, region: str) -> DeliveryCounts:
+    """Return what a delivery stream has done so far.
+
+    Raises:
+        KeyError: There is no such delivery stream.
+    """
+    worker: DeliveryWorker = firehose_backends[account_id][region].workers[delivery_stream]
+    return worker.counts
+
+
+def wait_until_delivered(timeout_seconds: float) -> bool:
+    """Wait until everything that is on the Kinesis streams now has been written to S3, by all delivery streams.
+
+    Buffers keep their times: this waits for them, it does not hurry them.
+
+    Args:
+        timeout_seconds: Longest wait.
+
+    Returns:
+        Whether it has been written.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    workers = [
+        worker
+        for _account, _region, backend in list(firehose_backends.iter_backends())
+        for worker in list(backend.workers.values())
+    ]
+    targets = [(worker, worker.newest()) for worker in workers]
+    return all(_is_true_before(deadline, _settled(worker, newest, deadline)) for worker, newest in targets)
+
+
+def _settled(worker: DeliveryWorker, newest: dict[str, int], deadline: float) -> Callable[[], bool]:
+    if not _is_true_before(deadline, lambda: worker.has_read_up_to(newest)):
+        return lambda: False
+    read = worker.counts.read
+    return lambda: worker.has_settled_up_to(read)
+
+
+def _is_true_before(deadline: float, condition: Callable[[], bool]) -> bool:
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True

@@ -1,0 +1,207 @@
+"""Firehose's contract with the Lambda function that converts records: the event, the answer, and what failed.
+
+Sources: firehose/latest/dev/data-transformation-status-model.html, data-transformation-failure-handling.html and
+monitoring-with-cloudwatch-logs.html (the error codes). Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+INVOCATION_BYTES = 6 * 1024 * 1024
+"""Longest event of a synchronous invocation (lambda/latest/dg/gettingstarted-limits.html)."""
+
+# what an event holds beside its records
+_ENVELOPE_BYTES = 4096
+# names, ids and times around a record's data; the partition key is extra, and JSON may escape each of its characters
+_METADATA_BYTES = 512
+_LONGEST_ESCAPE = 12
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """A record as read from the Kinesis stream.
+
+    Attributes:
+        number: Its place among all records that the delivery stream has read, from 1.
+        data: Its data in base64.
+        shard_id: Shard that it came from.
+        sequence_number: Its number in that shard.
+        partition_key: Partition key that it was put with.
+        arrived_at_ms: Approximate arrival in the stream, epoch milliseconds.
+    """
+
+    number: int
+    data: str
+    shard_id: str
+    sequence_number: str
+    partition_key: str
+    arrived_at_ms: int
+
+    @property
+    def record_id(self) -> str:
+        """Id for the function; unique, and the same in every attempt."""
+        return f"{self.shard_id}{self.sequence_number:0>56}000000"
+
+    @property
+    def size(self) -> int:
+        """Bytes of the data."""
+        return len(self.data) * 3 // 4 - self.data[-2:].count("=")
+
+    @property
+    def most_bytes_in_event(self) -> int:
+        """Upper bound of the bytes that the record takes in the event."""
+        return len(self.data) + _LONGEST_ESCAPE * len(self.partition_key) + _METADATA_BYTES
+
+    def in_event(self) -> dict[str, Any]:
+        """The record as it stands in the event."""
+        return {
+            "recordId": self.record_id,
+            "approximateArrivalTimestamp": self.arrived_at_ms,
+            "data": self.data,
+            "kinesisRecordMetadata": {
+                "sequenceNumber": self.sequence_number,
+                "subsequenceNumber": 0,
+                "partitionKey": self.partition_key,
+                "shardId": self.shard_id,
+                "approximateArrivalTimestamp": self.arrived_at_ms,
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a record, or a whole invocation, failed: code and message as Firehose gives them."""
+
+    code: str
+    message: str
+
+
+FUNCTION_ERROR = Failure(
+    "Lambda.FunctionError", "The Lambda function was successfully invoked but it returned an error result."
+)
+_UNREADABLE = Failure(
+    "Lambda.JsonProcessingException",
+    "There was an error parsing returned records from the Lambda function. Ensure that the returned records follow "
+    "the status model required by Amazon Data Firehose.",
+)
+_MISSING = Failure(
+    "Lambda.MissingRecordId",
+    "One or more record Ids were not returned. Ensure that the Lambda function returns all received record Ids.",
+)
+_DUPLICATED = Failure(
+    "Lambda.DuplicatedRecordId",
+    "Multiple records were returned with the same record Id. Ensure that the Lambda function returns unique record "
+    "Ids for each record.",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one record: data to deliver, nothing to deliver (dropped), or a failure."""
+
+    record: SourceRecord
+    data: bytes | None = None
+    failure: Failure | None = None
+
+
+def batches(records: Iterable[SourceRecord], buffer_bytes: int) -> Iterator[list[SourceRecord]]:
+    """Cut records into batches of at most the hinted size, each of them fit for one invocation.
+
+    Args:
+        records: Records, in order.
+        buffer_bytes: The processor's size hint, in bytes of data.
+    """
+    batch: list[SourceRecord] = []
+    size, event_bytes = 0, _ENVELOPE_BYTES
+    for record in records:
+        in_event = record.most_bytes_in_event
+        full = size + record.size > buffer_bytes or event_bytes + in_event > INVOCATION_BYTES
+        if batch and full:
+            yield batch
+            batch, size, event_bytes = [], 0, _ENVELOPE_BYTES
+        batch.append(record)
+        size += record.size
+        event_bytes += in_event
+    if batch:
+        yield batch
+
+
+def event(
+    records: Sequence[SourceRecord], *, invocation_id: str, delivery_stream_arn: str, source_arn: str, region: str
+) -> bytes:
+    """Return the event of an invocation, JSON."""
+    content = {
+        "invocationId": invocation_id,
+        "deliveryStreamArn": delivery_stream_arn,
+        "sourceKinesisStreamArn": source_arn,
+        "region": region,
+        "records": [record.in_event() for record in records],
+    }
+    return json.dumps(content).encode()
+
+
+def outcomes(records: Sequence[SourceRecord], answer: bytes) -> list[Outcome]:
+    """Read the function's answer: what became of each record, in the order of the records.
+
+    An answer that does not follow the contract fails all records; an id that is missing or twice there fails the
+    record that it belongs to; ids that were never sent are passed over.
+    """
+    try:
+        returned = json.loads(answer)["records"]
+        by_id = {str(one["recordId"]): one for one in returned}
+        count = Counter(str(one["recordId"]) for one in returned)
+        sane = all(one["result"] in ("Ok", "Dropped", "ProcessingFailed") for one in returned)
+    except (ValueError, TypeError, KeyError):
+        sane = False
+    if not sane:
+        return failed(records, _UNREADABLE)
+    return [_outcome(record, by_id.get(record.record_id), count[record.record_id]) for record in records]
+
+
+def failed(records: Sequence[SourceRecord], failure: Failure) -> list[Outcome]:
+    """Return that all records failed for one reason."""
+    return [Outcome(record, failure=failure) for record in records]
+
+
+def _outcome(record: SourceRecord, returned: dict[str, Any] | None, count: int) -> Outcome:
+    if returned is None:
+        return Outcome(record, failure=_MISSING)
+    if count > 1:
+        return Outcome(record, failure=_DUPLICATED)
+    if returned["result"] == "Dropped":
+        return Outcome(record)
+    if returned["result"] == "ProcessingFailed":
+        return Outcome(record, failure=FUNCTION_ERROR)
+    try:
+        return Outcome(record, data=base64.b64decode(returned["data"], validate=True))
+    except (KeyError, TypeError, ValueError, binascii.Error):
+        return Outcome(record, failure=FUNCTION_ERROR)
+
+
+def failure_line(outcome: Outcome, *, attempts: int, ended_at_ms: int, function_arn: str) -> bytes:
+    """Return the line that Firehose writes for a failed record, under the error prefix.
+
+    Args:
+        outcome: The failed record.
+        attempts: How many invocations were made.
+        ended_at_ms: When Firehose gave up, epoch milliseconds.
+        function_arn: The function. Named `lambdaArn` in the documentation, `lambdaARN` in some published objects.
+    """
+    failure = outcome.failure or FUNCTION_ERROR
+    line = {
+        "attemptsMade": attempts,
+        "arrivalTimestamp": outcome.record.arrived_at_ms,
+        "errorCode": failure.code,
+        "errorMessage": failure.message,
+        "attemptEndingTimestamp": ended_at_ms,
+        "rawData": outcome.record.data,
+        "lambdaArn": function_arn,
+    }
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,128 @@
+"""How the stack's catalog, crawler, workgroup and saved queries are made."""
+
+from __future__ import annotations
+
+from ddb_pipeline.local_aws.deployment.place import (
+    Place,
+    Properties,
+    ResourceError,
+    ResourceType,
+    picked,
+    tag_list,
+    tag_table,
+    wait_until,
+)
+from ddb_pipeline.local_aws.deployment.template import Made
+
+
+def _make_database(place: Place, properties: Properties) -> Made:
+    settings = {"Name": place.generated_name(255).lower(), **properties["DatabaseInput"]}
+    place.client("glue").create_database(**picked(properties, "CatalogId"), DatabaseInput=settings)
+    return Made(settings["Name"])
+
+
+def _delete_database(place: Place, made: Made, properties: Properties) -> None:
+    place.client("glue").delete_database(**picked(properties, "CatalogId"), Name=made.physical_id)
+
+
+def _make_catalog_table(place: Place, properties: Properties) -> Made:
+    settings = {"Name": place.generated_name(255).lower(), **properties["TableInput"]}
+    place.client("glue").create_table(**picked(properties, "CatalogId", "DatabaseName"), TableInput=settings)
+    return Made(settings["Name"])
+
+
+def _update_catalog_table(place: Place, made: Made, old: Properties, new: Properties) -> None:
+    renamed = new["TableInput"].get("Name", made.physical_id) != made.physical_id
+    if renamed or old["DatabaseName"] != new["DatabaseName"]:
+        raise ResourceError("local AWS cannot rename or move a catalog table: start it anew and deploy again")
+    settings = {"Name": made.physical_id, **new["TableInput"]}
+    place.client("glue").update_table(**picked(new, "CatalogId", "DatabaseName"), TableInput=settings)
+
+
+def _delete_catalog_table(place: Place, made: Made, properties: Properties) -> None:
+    place.client("glue").delete_table(**picked(properties, "CatalogId", "DatabaseName"), Name=made.physical_id)
+
+
+def _make_security(place: Place, properties: Properties) -> Made:
+    encryption = dict(properties["EncryptionConfiguration"])
+    # the API has the singular (API_EncryptionConfiguration.html)
+    if "S3Encryptions" in encryption:
+        encryption["S3Encryption"] = encryption.pop("S3Encryptions")
+    place.client("glue").create_security_configuration(Name=properties["Name"], EncryptionConfiguration=encryption)
+    return Made(properties["Name"])
+
+
+def _delete_security(place: Place, made: Made, properties: Properties) -> None:  # noqa: ARG001
+    place.client("glue").delete_security_configuration(Name=made.physical_id)
+
+
+def _make_crawler(place: Place, properties: Properties) -> Made:
+    name = properties.get("Name") or place.generated_name(255)
+    same = (
+        "Configuration",
+        "CrawlerSecurityConfiguration",
+        "Description",
+        "RecrawlPolicy",
+        "Role",
+        "SchemaChangePolicy",
+        "Targets",
+    )
+    schedule = properties.get("Schedule", {}).get("ScheduleExpression")
+    place.client("glue").create_crawler(
+        Name=name,
+        **picked(properties, *same),
+        **({"Schedule": schedule} if schedule else {}),
+        **({"Tags": tag_table(properties)} if properties.get("Tags") else {}),
+    )
+    return Made(name)
+
+
+def _delete_crawler(place: Place, made: Made, properties: Properties) -> None:  # noqa: ARG001
+    glue, name = place.client("glue"), made.physical_id
+    if glue.get_crawler(Name=name)["Crawler"]["State"] == "RUNNING":
+        glue.stop_crawler(Name=name)
+    wait_until(f"crawler {name} did not stop", lambda: bool(glue.get_crawler(Name=name)["Crawler"]["State"] == "READY"))
+    glue.delete_crawler(Name=name)
+
+
+def _make_workgroup(place: Place, properties: Properties) -> Made:
+    athena, name = place.client("athena"), properties["Name"]
+    configuration = properties.get("WorkGroupConfiguration")
+    athena.create_work_group(
+        Name=name,
+        **picked(properties, "Description"),
+        **({"Configuration": configuration} if configuration else {}),
+        **tag_list(properties),
+    )
+    return Made(name)
+
+
+def _configure_workgroup(place: Place, made: Made, properties: Properties) -> None:
+    if properties.get("State", "ENABLED") != "ENABLED":
+        place.client("athena").update_work_group(WorkGroup=made.physical_id, State=properties["State"])
+
+
+def _delete_workgroup(place: Place, made: Made, properties: Properties) -> None:
+    recursive = bool(properties.get("RecursiveDeleteOption", False))
+    place.client("athena").delete_work_group(WorkGroup=made.physical_id, RecursiveDeleteOption=recursive)
+
+
+def _make_query(place: Place, properties: Properties) -> Made:
+    name = properties.get("Name") or place.generated_name(128)
+    same = ("Database", "Description", "QueryString", "WorkGroup")
+    query = place.client("athena").create_named_query(Name=name, **picked(properties, *same))["NamedQueryId"]
+    return Made(query, {"NamedQueryId": query})
+
+
+def _delete_query(place: Place, made: Made, properties: Properties) -> None:  # noqa: ARG001
+    place.client("athena").delete_named_query(NamedQueryId=made.physical_id)
+
+
+TYPES = {
+    "AWS::Athena::NamedQuery": ResourceType(_make_query, _delete_query),
+    "AWS::Athena::WorkGroup": ResourceType(_make_workgroup, _delete_workgroup, _configure_workgroup),
+    "AWS::Glue::Crawler": ResourceType(_make_crawler, _delete_crawler),
+    "AWS::Glue::Database": ResourceType(_make_database, _delete_database),
+    "AWS::Glue::SecurityConfiguration": ResourceType(_make_security, _delete_security),
+    "AWS::Glue::Table": ResourceType(_make_catalog_table, _delete_catalog_table, update=_update_catalog_table),
+}

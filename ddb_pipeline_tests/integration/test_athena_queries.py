@@ -1,0 +1,415 @@
+"""The local Athena as boto3 and PyAthena see it: states, pages, results, tables, views, errors."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import time
+import uuid
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from moto.server import ThreadedMotoServer
+from pyathena import connect
+from pyathena.cursor import DictCursor
+
+from ddb_pipeline.change_row import COLUMNS, INPUT_FORMAT, OUTPUT_FORMAT, PARTITION_COLUMNS, SERIALIZATION_LIBRARY
+from ddb_pipeline.local_aws import athena
+
+REGION = "eu-west-1"
+KEYS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": REGION}
+
+
+class LocalAthena:
+    """A database, a workgroup and a table `changes` of their own in a running server."""
+
+    def __init__(self, endpoint):
+        own = uuid.uuid4().hex[:8]
+        self.endpoint = endpoint
+        self.database, self.group = f"db_{own}", f"group-{own}"
+        self.raw, self.results = f"raw-{own}", f"results-{own}"
+        self.athena, self.glue, self.s3 = (self.client(name) for name in ("athena", "glue", "s3"))
+        for bucket in (self.raw, self.results):
+            self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.glue.create_database(DatabaseInput={"Name": self.database})
+        self.make_group(self.group)
+        self.make_table("changes")
+
+    def client(self, service):
+        return boto3.client(service, endpoint_url=self.endpoint, config=Config(retries={"max_attempts": 1}), **KEYS)
+
+    def make_group(self, name, **configuration):
+        result = {
+            "OutputLocation": f"s3://{self.results}/out/",
+            "EncryptionConfiguration": {"EncryptionOption": "SSE_KMS", "KmsKey": "alias/own"},
+        }
+        self.athena.create_work_group(
+            Name=name,
+            Configuration={"ResultConfiguration": result, "EnforceWorkGroupConfiguration": True, **configuration},
+        )
+
+    def make_table(self, name, columns=COLUMNS, serde=SERIALIZATION_LIBRARY):
+        storage = {
+            "Columns": [{"Name": column.name, "Type": column.type} for column in columns],
+            "Location": f"s3://{self.raw}/{name}/",
+            "InputFormat": INPUT_FORMAT,
+            "OutputFormat": OUTPUT_FORMAT,
+            "SerdeInfo": {"SerializationLibrary": serde},
+        }
+        keys = [{"Name": column.name, "Type": column.type} for column in PARTITION_COLUMNS]
+        self.glue.create_table(
+            DatabaseName=self.database,
+            TableInput={
+                "Name": name, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage, "PartitionKeys": keys,
+                "Parameters": {"classification": "json"},
+            },
+        )  # fmt: skip
+
+    def put(self, lines, hour="00", table="changes", name=None, register=True):
+        prefix = f"{table}/year=2026/month=01/day=02/hour={hour}/"
+        body = gzip.compress("".join(line + "\n" for line in lines).encode())
+        self.s3.put_object(Bucket=self.raw, Key=f"{prefix}{name or uuid.uuid4().hex}.json.gz", Body=body)
+        if register:
+            storage = self.glue.get_table(DatabaseName=self.database, Name=table)["Table"]["StorageDescriptor"]
+            entry = {
+                "Values": ["2026", "01", "02", hour],
+                "StorageDescriptor": {**storage, "Location": f"s3://{self.raw}/{prefix}"},
+            }
+            try:
+                self.glue.create_partition(DatabaseName=self.database, TableName=table, PartitionInput=entry)
+            except self.glue.exceptions.AlreadyExistsException:
+                pass
+        return len(body)
+
+    def start(self, sql, group=None, **request):
+        request.setdefault("QueryExecutionContext", {"Database": self.database})
+        return self.athena.start_query_execution(QueryString=sql, WorkGroup=group or self.group, **request)[
+            "QueryExecutionId"
+        ]
+
+    def wait(self, identity, seconds=30):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = self.athena.get_query_execution(QueryExecutionId=identity)["QueryExecution"]
+            if found["Status"]["State"] in {"SUCCEEDED", "FAILED", "CANCELLED"}:
+                return found
+            time.sleep(0.02)
+        raise AssertionError("the query did not end")
+
+    def run(self, sql, **request):
+        return self.wait(self.start(sql, **request))
+
+    def rows(self, sql):
+        """Rows as GetQueryResults gives them, without the header; None is NULL."""
+        found = self.run(sql)
+        assert found["Status"]["State"] == "SUCCEEDED", found["Status"]["StateChangeReason"]
+        page = self.athena.get_query_results(QueryExecutionId=found["QueryExecutionId"])
+        lines = [[cell.get("VarCharValue") for cell in row["Data"]] for row in page["ResultSet"]["Rows"]]
+        return lines[1:]
+
+    def reason(self, sql, **request):
+        found = self.run(sql, **request)
+        assert found["Status"]["State"] == "FAILED"
+        return found["Status"]["StateChangeReason"]
+
+    def pyathena(self, **options):
+        return connect(
+            work_group=self.group, schema_name=self.database, endpoint_url=self.endpoint, poll_interval=0.05, **KEYS, **options
+        )
+
+
+@pytest.fixture(scope="module")
+def local():
+    athena.install()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield LocalAthena(f"http://{host}:{port}")
+    server.stop()
+
+
+def change(**values):
+    row = dict.fromkeys(column.name for column in COLUMNS)
+    row |= {"row_version": 1, "event_id": uuid.uuid4().hex, "event_name": "INSERT", "changed_at_us": 1_700_000_000_000_000}
+    return json.dumps(row | values)
+
+
+@pytest.fixture(scope="module")
+def changes(local):
+    """Two registered hours with two changes each, one hour that no crawl has found, one hidden object."""
+    sizes = [
+        local.put([change(event_name="INSERT", size_bytes=1), change(event_name="MODIFY", size_bytes=2)], hour="10"),
+        local.put([change(event_name="REMOVE", expired_by_ttl=True), change(event_name="REMOVE")], hour="11"),
+    ]
+    local.put([change()], hour="12", register=False)
+    local.put(["not json"], hour="11", name="_hidden")
+    return sizes
+
+
+def test_a_query_succeeds_with_header_types_statistics_and_result_file(local):
+    found = local.run("SELECT 1 AS One, 'a' b, CAST(NULL AS bigint) c, 1.5 d, true e, ARRAY[1,NULL] f, X'6162' g")
+    identity = found["QueryExecutionId"]
+    assert (found["StatementType"], found["SubstatementType"], found["WorkGroup"]) == ("DML", "SELECT", local.group)
+    assert found["ResultConfiguration"]["OutputLocation"] == f"s3://{local.results}/out/{identity}.csv"
+    assert found["Statistics"]["DataScannedInBytes"] == 0
+    assert found["EngineVersion"]["EffectiveEngineVersion"] == "Athena engine version 3"
+    answer = local.athena.get_query_results(QueryExecutionId=identity)["ResultSet"]
+    assert [cell.get("VarCharValue") for cell in answer["Rows"][0]["Data"]] == list("abcdefg")[:0] + [
+        "one", "b", "c", "d", "e", "f", "g",
+    ]  # fmt: skip
+    assert answer["Rows"][1]["Data"] == [
+        {"VarCharValue": "1"}, {"VarCharValue": "a"}, {}, {"VarCharValue": "1.5"}, {"VarCharValue": "true"},
+        {"VarCharValue": "[1, null]"}, {"VarCharValue": "61 62"},
+    ]  # fmt: skip
+    types = [column["Type"] for column in answer["ResultSetMetadata"]["ColumnInfo"]]
+    assert types == ["integer", "varchar", "bigint", "decimal", "boolean", "array", "varbinary"]
+    stored = local.s3.get_object(Bucket=local.results, Key=f"out/{identity}.csv")
+    assert stored["Body"].read().decode() == (
+        '"one","b","c","d","e","f","g"\n"1","a",,"1.5","true","[1, null]","61 62"\n'
+    )
+    assert (stored["ServerSideEncryption"], stored["SSEKMSKeyId"]) == ("aws:kms", "alias/own")
+    assert local.s3.head_object(Bucket=local.results, Key=f"out/{identity}.csv.metadata")["ContentLength"] > 0
+
+
+def test_pages_of_a_result_hold_every_row_once(local):
+    identity = local.start("SELECT n, 'a\nb\"c,' || CAST(n AS varchar) t FROM UNNEST(sequence(1, 2500)) AS s(n)")
+    local.wait(identity)
+    pages = local.athena.get_paginator("get_query_results").paginate(
+        QueryExecutionId=identity, PaginationConfig={"PageSize": 999}
+    )
+    rows = [row["Data"] for page in pages for row in page["ResultSet"]["Rows"]]
+    assert [cell["VarCharValue"] for cell in rows[0]] == ["n", "t"]
+    assert [[c["VarCharValue"] for c in row] for row in rows[1:]] == [[str(n), f'a\nb"c,{n}'] for n in range(1, 2501)]
+
+
+def test_pyathena_reads_values_with_their_python_types(local):
+    with local.pyathena() as connection:
+        cursor = connection.cursor().execute(
+            "SELECT 1, BIGINT '2' IS NULL, DATE '2026-01-02', TIMESTAMP '2026-01-02 03:04:05.678', NULL, CAST('' AS varchar)"
+            .replace("BIGINT '2'", "2")
+        )
+        row = cursor.fetchone()
+        assert (row[0], row[1], str(row[2]), str(row[3]), row[4], row[5]) == (
+            1, False, "2026-01-02", "2026-01-02 03:04:05.678000", None, "",
+        )  # fmt: skip
+        assert cursor.data_scanned_in_bytes == 0
+        assert connection.cursor(DictCursor).execute("SELECT 1 a, 'x' b").fetchall() == [{"a": 1, "b": "x"}]
+        formatted = connection.cursor().execute("SELECT %(text)s || 'b'", {"text": "it's"}).fetchall()
+        assert formatted == [("it'sb",)]
+
+
+def test_only_registered_partitions_are_read_and_only_selected_ones_are_billed(local, changes):
+    everything = "SELECT event_name, count(*) FROM changes GROUP BY 1 ORDER BY 1"
+    assert local.rows(everything) == [["INSERT", "1"], ["MODIFY", "1"], ["REMOVE", "2"]]
+    assert local.run(everything)["Statistics"]["DataScannedInBytes"] == sum(changes)
+    pruned = "SELECT hour, sum(size_bytes) FROM changes WHERE year = '2026' AND hour < '11' GROUP BY hour"
+    assert local.rows(pruned) == [["10", "3"]]
+    assert local.run(pruned)["Statistics"]["DataScannedInBytes"] == changes[0]
+    none = local.run("SELECT * FROM changes WHERE hour = '23'")
+    assert none["Statistics"]["DataScannedInBytes"] == 0
+    qualified = f'SELECT C."HOUR" FROM "AwsDataCatalog"."{local.database}"."changes" c WHERE EXPIRED_BY_TTL'
+    assert local.rows(qualified) == [["11"]]
+
+
+def test_an_object_that_arrives_later_is_read_by_the_next_query(local):
+    local.make_table("growing")
+    assert local.rows("SELECT count(*) FROM growing") == [["0"]]
+    local.put([change()], table="growing")
+    assert local.rows("SELECT count(*) FROM growing") == [["1"]]
+    local.put([change(), change()], table="growing")
+    assert local.rows("SELECT count(*) FROM growing") == [["3"]]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"row_version": ', "Row is not a valid JSON Object in s3://"),
+        ('["an array"]', "Row is not a valid JSON Object in s3://"),
+        ('{"size_bytes": "twelve"}', "a value of 'size_bytes' in s3://"),
+        ('{"new_image": {"pk": {"S": "x"}}}', "is an object or array, the column is varchar"),
+    ],
+)
+def test_a_line_that_the_serde_could_not_read_fails_and_names_the_object(local, line, said):
+    name = f"broken_{uuid.uuid4().hex[:6]}"
+    local.make_table(name)
+    local.put([change(), line], table=name)
+    reason = local.reason(f"SELECT count(*) FROM {name}")
+    assert reason.startswith("HIVE_CURSOR_ERROR: ")
+    assert said in reason
+    assert f"s3://{local.raw}/{name}/" in reason
+
+
+def test_names_in_the_data_are_matched_whatever_their_case(local):
+    local.make_table("cased")
+    local.put(['{"Event_Name": "INSERT", "SIZE_BYTES": 3}'], table="cased")
+    assert local.rows("SELECT event_name, size_bytes FROM cased") == [["INSERT", "3"]]
+    local.put(['{"event_name": "INSERT"}'], table="cased")
+    assert "column event_name is spelled" in local.reason("SELECT event_name FROM cased")
+
+
+def test_a_view_is_stored_as_athena_stores_it_and_can_be_queried(local, changes):
+    created = local.run(
+        "CREATE OR REPLACE VIEW Counted AS\nSELECT hour, CAST(count(*) AS bigint) AS Total, "
+        "CAST(ROW(1, 'x') AS ROW(a bigint, b varchar)) r, TIMESTAMP '2026-01-01 00:00:00.000' t, ARRAY['a'] l, 'abc' s "
+        "FROM changes GROUP BY hour;"
+    )
+    assert created["Status"]["State"] == "SUCCEEDED", created["Status"]
+    assert (created["StatementType"], created["SubstatementType"]) == ("DDL", "CREATE_VIEW")
+    stored = local.glue.get_table(DatabaseName=local.database, Name="counted")["Table"]
+    assert stored["TableType"] == "VIRTUAL_VIEW"
+    assert stored["Parameters"] == {"presto_view": "true", "comment": "Presto View"}
+    assert stored["ViewExpandedText"] == "/* Presto View */"
+    assert [(c["Name"], c["Type"]) for c in stored["StorageDescriptor"]["Columns"]] == [
+        ("hour", "string"), ("total", "bigint"), ("r", "struct<a:bigint,b:string>"), ("t", "timestamp"),
+        ("l", "array<varchar(1)>"), ("s", "varchar(3)"),
+    ]  # fmt: skip
+    content = json.loads(base64.b64decode(stored["ViewOriginalText"].split()[3]))
+    assert (content["catalog"], content["schema"]) == ("awsdatacatalog", local.database)
+    assert content["originalSql"].startswith("SELECT hour")
+    assert not content["originalSql"].endswith(";")
+    assert [c["type"] for c in content["columns"]] == [
+        "varchar", "bigint", "row(a bigint, b varchar)", "timestamp(3)", "array(varchar(1))", "varchar(3)",
+    ]  # fmt: skip
+    assert local.rows("SELECT total, r.b, r, t FROM counted ORDER BY hour LIMIT 1") == [
+        ["2", "x", "{a=1, b=x}", "2026-01-01 00:00:00.000"]
+    ]
+    local.run("CREATE VIEW on_top AS SELECT sum(total) AS n FROM counted")
+    assert local.rows("SELECT n FROM on_top") == [["4"]]
+    assert "already exists" in local.reason("CREATE VIEW on_top AS SELECT 1 AS n")
+    assert local.run("DROP VIEW on_top")["Status"]["State"] == "SUCCEEDED"
+    assert "does not exist" in local.reason("DROP VIEW on_top")
+    assert local.run("DROP VIEW IF EXISTS on_top")["Status"]["State"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT current_timestamp AS t", "Unsupported Hive type: timestamp(3) with time zone"),
+        ("SELECT json_parse('1') AS t", "Unsupported Hive type: json"),
+        ("SELECT NULL AS t", "Column type is unknown: t"),
+        ("SELECT TIMESTAMP '2026-01-01 00:00:00.000000' AS t", "Unsupported Hive type: timestamp(6)"),
+        ("SELECT 1 AS a, 2 AS A", "Column name 'a' specified more than once"),
+        ("SELECT 1", "Column name not specified at position 1"),
+        ("SELECT * FROM bad_view", "TABLE_NOT_FOUND"),
+    ],
+)
+def test_athena_refuses_such_a_view_and_stores_nothing(local, query, said):
+    assert said in local.reason(f"CREATE OR REPLACE VIEW bad_view AS {query}") or "recursive" in said
+    with pytest.raises(local.glue.exceptions.EntityNotFoundException):
+        local.glue.get_table(DatabaseName=local.database, Name="bad_view")
+
+
+def test_a_view_whose_table_changed_is_stale(local):
+    local.run("CREATE OR REPLACE VIEW base_of AS SELECT 1 AS a")
+    local.run("CREATE OR REPLACE VIEW star_of AS SELECT * FROM base_of")
+    local.run("CREATE OR REPLACE VIEW base_of AS SELECT 'x' AS a")
+    assert local.reason("SELECT * FROM star_of").startswith("VIEW_IS_STALE: line 1:15: ")
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELECT * FROM nowhere", "TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.{db}.nowhere' does not exist"),
+        ("SELECT a FROM other_db.t", "SCHEMA_NOT_FOUND: line 1:15: Schema 'other_db' does not exist"),
+        ("SELECT\n  nothing FROM changes", "COLUMN_NOT_FOUND: line 2:3: Column 'nothing' cannot be resolved"),
+        ("SELECT 1/0", "DIVISION_BY_ZERO: Division by zero"),
+        ("SELECT CAST('x' AS bigint)", "INVALID_CAST_ARGUMENT: Cannot cast 'x' to BIGINT"),
+        ("SELECT FROM WHERE", "SYNTAX_ERROR: "),
+        ("SELECT 1; SELECT 2", "SYNTAX_ERROR: Only one sql statement is allowed. Got: 2"),
+        ("SHOW TABLES", "NOT_SUPPORTED: the statement SHOW is not supported by local AWS"),
+        ("INSERT INTO changes SELECT * FROM changes", "NOT_SUPPORTED: the statement INSERT"),
+        ("CREATE TABLE x AS SELECT 1 a", "NOT_SUPPORTED: the statement CREATE"),
+        ('SELECT "$path" FROM changes', 'NOT_SUPPORTED: line 1:8: the hidden column "$path"'),
+        ("SELECT * FROM read_csv('/etc/passwd')", "NOT_SUPPORTED: "),
+        ("SELECT * FROM '/etc/passwd'", ""),
+        ("COPY (SELECT 1) TO '/tmp/x'", "NOT_SUPPORTED: "),
+        ("ATTACH '/tmp/x'", "NOT_SUPPORTED: "),
+        ("PRAGMA version", "NOT_SUPPORTED: "),
+        ("SELECT getenv('HOME')", "FUNCTION_NOT_FOUND: line 1:8: Function 'getenv'"),
+        ("SELECT * FROM duckdb_settings", "TABLE_NOT_FOUND"),
+        ("SELECT * FROM information_schema.tables", "SCHEMA_NOT_FOUND"),
+    ],
+)  # fmt: skip
+def test_a_wrong_or_unknown_query_fails_with_athenas_kind_of_error(local, sql, said):
+    assert local.reason(sql).startswith(said.replace("{db}", local.database))
+
+
+def test_tables_of_other_formats_are_refused_by_name(local):
+    local.make_table("openx", serde="org.openx.data.jsonserde.JsonSerDe")
+    assert "the SerDe of table openx is org.openx.data.jsonserde.JsonSerDe" in local.reason("SELECT * FROM openx")
+
+
+def test_the_same_request_token_starts_one_query(local):
+    token = uuid.uuid4().hex
+    first = local.start("SELECT 1", ClientRequestToken=token)
+    assert local.start("SELECT 1", ClientRequestToken=token) == first
+    with pytest.raises(ClientError, match="Idempotent parameters do not match"):
+        local.start("SELECT 2", ClientRequestToken=token)
+
+
+def test_a_running_query_is_really_interrupted(local):
+    endless = "SELECT count(*) FROM UNNEST(sequence(1, 100000)) a(x), UNNEST(sequence(1, 100000)) b(y) WHERE x % 7 = y % 11"
+    identity = local.start(endless)
+    while local.athena.get_query_execution(QueryExecutionId=identity)["QueryExecution"]["Status"]["State"] == "QUEUED":
+        time.sleep(0.02)
+    time.sleep(0.3)
+    started = time.monotonic()
+    local.athena.stop_query_execution(QueryExecutionId=identity)
+    assert local.wait(identity)["Status"]["State"] == "CANCELLED"
+    assert time.monotonic() - started < 5
+    assert local.rows("SELECT 1") == [["1"]]
+
+
+def test_a_query_over_the_workgroups_cutoff_is_cancelled(local, changes):
+    local.make_group("tiny", BytesScannedCutoffPerQuery=changes[0])
+    assert local.run("SELECT count(*) FROM changes WHERE hour = '10'", group="tiny")["Status"]["State"] == "SUCCEEDED"
+    over = local.run("SELECT count(*) FROM changes", group="tiny")
+    assert (over["Status"]["State"], over["Status"]["StateChangeReason"]) == (
+        "CANCELLED", "Bytes scanned limit was exceeded",
+    )  # fmt: skip
+
+
+def test_requests_that_are_wrong_are_refused_at_once(local):
+    for call, said in (
+        (lambda: local.start("SELECT 1", group="nobody"), "WorkGroup nobody is not found"),
+        (lambda: local.start("SELECT ?", ExecutionParameters=["1"]), "ExecutionParameters are not supported"),
+        (lambda: local.start("SELECT 1", group="primary"), "No output location provided"),
+        (lambda: local.athena.get_query_execution(QueryExecutionId="none"), "QueryExecution none was not found"),
+        (lambda: local.athena.get_work_group(WorkGroup="nobody"), "WorkGroup nobody is not found"),
+    ):
+        with pytest.raises(ClientError, match=said):
+            call()
+
+
+def test_a_missing_results_bucket_fails_the_query(local):
+    request = {"ResultConfiguration": {"OutputLocation": "s3://no-such-results/"}}
+    assert "Unable to verify/create output bucket no-such-results" in local.reason("SELECT 1", group="primary", **request)
+
+
+def test_executions_are_listed_newest_first_and_described_in_batches(local):
+    ids = [local.start("SELECT 1") for _ in range(3)]
+    for identity in ids:
+        local.wait(identity)
+    listed = local.athena.list_query_executions(WorkGroup=local.group, MaxResults=2)
+    assert listed["QueryExecutionIds"] == [ids[2], ids[1]]
+    assert local.athena.list_query_executions(WorkGroup=local.group, NextToken=listed["NextToken"], MaxResults=1)[
+        "QueryExecutionIds"
+    ] == [ids[0]]
+    batch = local.athena.batch_get_query_execution(QueryExecutionIds=[ids[0], "none"])
+    assert [one["QueryExecutionId"] for one in batch["QueryExecutions"]] == [ids[0]]
+    assert [one["QueryExecutionId"] for one in batch["UnprocessedQueryExecutionIds"]] == ["none"]
+
+
+def test_databases_and_tables_come_from_the_glue_catalog(local):
+    names = [d["Name"] for d in local.athena.list_databases(CatalogName="AwsDataCatalog")["DatabaseList"]]
+    assert local.database in names
+    table = local.athena.get_table_metadata(CatalogName="AwsDataCatalog", DatabaseName=local.database, TableName="changes")
+    assert [column["Name"] for column in table["TableMetadata"]["PartitionKeys"]] == ["year", "month", "day", "hour"]
+
+
+def test_queries_run_again_after_stop(local):
+    athena.stop()
+    assert local.rows("SELECT count(*) FROM changes WHERE hour = 'none'") == [["0"]]

@@ -1,0 +1,132 @@
+"""What the catalog and Athena are told: each sentence of the design has a test here."""
+
+import json
+
+import pytest
+
+from ddb_pipeline import change_row
+from ddb_pipeline_tests.unit.infra_templates import (
+    Template,
+    declaration,
+    resolved,
+    resource,
+    resources,
+    template,
+)
+
+STAGES = ["local", "dev", "prod"]
+
+pytestmark = pytest.mark.xdist_group("infra_templates")
+
+
+@pytest.fixture(scope="module", params=STAGES)
+def stage(request):
+    return declaration().stage(request.param)
+
+
+@pytest.fixture(scope="module")
+def stack(stage):
+    return Template.from_json(template(stage.name))
+
+
+# --- catalog
+
+
+def test_the_table_changes_is_the_change_row_contract(stage):
+    table = resource(stage.name, "AWS::Glue::Table")["Properties"]
+    content = table["TableInput"]
+    storage = content["StorageDescriptor"]
+    (raw,) = [name for name in resources(stage.name, "AWS::S3::Bucket") if "Raw" in name]
+
+    def columns(found):
+        return [(column["Name"], column["Type"], column["Comment"]) for column in found]
+
+    def contract(wanted):
+        return [(column.name, column.type, column.comment) for column in wanted]
+
+    assert table["DatabaseName"] == f"ddb_{stage.name}_persons"
+    assert content["Name"] == "changes"
+    assert columns(storage["Columns"]) == contract(change_row.COLUMNS)
+    assert columns(content["PartitionKeys"]) == contract(change_row.PARTITION_COLUMNS)
+    assert resolved(storage["Location"], {raw: "bucket"}) == "s3://bucket/changes/"
+    assert storage["SerdeInfo"]["SerializationLibrary"] == change_row.SERIALIZATION_LIBRARY
+    assert storage["InputFormat"] == change_row.INPUT_FORMAT
+    assert storage["OutputFormat"] == change_row.OUTPUT_FORMAT
+    # what a crawler compares: without compressionType it deprecates the table
+    assert content["Parameters"] == {
+        "EXTERNAL": "TRUE",
+        "classification": "json",
+        "compressionType": "gzip",
+        "typeOfData": "file",
+    }
+    assert content["TableType"] == "EXTERNAL_TABLE"
+
+
+def test_the_crawler_registers_hours_of_that_table_and_changes_nothing(stack, stage):
+    crawler = resource(stage.name, "AWS::Glue::Crawler")
+    table, database = resources(stage.name, "AWS::Glue::Table"), resources(stage.name, "AWS::Glue::Database")
+    properties = crawler["Properties"]
+    assert properties["Name"] == f"ddb-change-analytics-{stage.name}-persons"
+    assert properties["Targets"] == {
+        "CatalogTargets": [{"DatabaseName": f"ddb_{stage.name}_persons", "Tables": ["changes"]}]
+    }
+    assert properties["SchemaChangePolicy"] == {"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"}
+    assert json.loads(properties["Configuration"]) == {
+        "Version": 1.0,
+        "CrawlerOutput": {"Partitions": {"AddOrUpdateBehavior": "InheritFromTable"}},
+        "Grouping": {"TableGroupingPolicy": "CombineCompatibleSchemas"},
+    }
+    assert "Schedule" not in properties
+    assert crawler["DependsOn"] == list(table)
+    assert next(iter(table.values()))["DependsOn"] == list(database)
+
+
+def test_the_name_of_the_security_configuration_carries_a_hash_of_its_content():
+    names = {}
+    for stage_name in STAGES:
+        found = resource(stage_name, "AWS::Glue::SecurityConfiguration")
+        (logical_id,) = resources(stage_name, "AWS::Glue::SecurityConfiguration")
+        crawler = resource(stage_name, "AWS::Glue::Crawler")["Properties"]
+        assert crawler["CrawlerSecurityConfiguration"] == {"Ref": logical_id}
+        prefix, digest = found["Properties"]["Name"].rsplit("-", 1)
+        assert prefix == f"ddb-change-analytics-{stage_name}-persons"
+        assert len(bytes.fromhex(digest)) == 4
+        names[digest] = found["Properties"]["EncryptionConfiguration"]
+    assert len(names) == 1, "the same content has the same hash"
+
+
+# --- Athena
+
+
+def test_the_workgroup_enforces_engine_encryption_place_and_scan_cutoff(stack, stage):
+    (results,) = [name for name in resources(stage.name, "AWS::S3::Bucket") if "Results" in name]
+    workgroup = resource(stage.name, "AWS::Athena::WorkGroup")["Properties"]
+    configuration = workgroup["WorkGroupConfiguration"]
+    assert workgroup["Name"] == f"ddb-change-analytics-{stage.name}-persons"
+    assert workgroup["RecursiveDeleteOption"] is not stage.keep_data
+    assert configuration["EnforceWorkGroupConfiguration"] is True
+    assert configuration["EngineVersion"] == {"SelectedEngineVersion": "Athena engine version 3"}
+    assert configuration["BytesScannedCutoffPerQuery"] == stage.scan_cutoff_mebibytes * 1024 * 1024
+    result = configuration["ResultConfiguration"]
+    assert resolved(result["OutputLocation"], {results: "bucket"}) == "s3://bucket/queries/"
+    assert result["EncryptionConfiguration"]["EncryptionOption"] == "SSE_KMS"
+
+
+def test_saved_queries_read_the_views_and_say_what_they_answer(stage):
+    (workgroup,) = resources(stage.name, "AWS::Athena::WorkGroup")
+    queries = resources(stage.name, "AWS::Athena::NamedQuery").values()
+    assert [query["Properties"]["Name"] for query in queries] == [
+        "changes_per_hour",
+        "most_recent_changes",
+        "persons_by_area_and_type",
+        "undecided_items",
+    ]
+    for query in queries:
+        properties = query["Properties"]
+        assert properties["Database"] == f"ddb_{stage.name}_persons"
+        assert properties["WorkGroup"] == f"ddb-change-analytics-{stage.name}-persons"
+        assert query["DependsOn"] == [workgroup]
+        assert properties["QueryString"].startswith(f"-- {properties['Description']}\n")
+        assert (
+            "FROM latest_item_state" in properties["QueryString"] or "FROM change_counts" in properties["QueryString"]
+        )

@@ -1,0 +1,138 @@
+"""The stack as a whole: what outlives it, what it publishes, and what linters say."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ddb_pipeline.names import PublishedNames
+from ddb_pipeline_tests.unit.infra_templates import (
+    all_templates,
+    assembly,
+    declaration,
+    resolved,
+    resource,
+    resources,
+    template,
+)
+
+STAGES = ["local", "dev", "prod"]
+
+pytestmark = pytest.mark.xdist_group("infra_templates")
+
+
+@pytest.fixture(scope="module", params=STAGES)
+def stage(request):
+    return declaration().stage(request.param)
+
+
+# --- what is kept, what is published
+
+
+def test_data_outlives_the_stack_only_where_the_stage_says_so(stage):
+    kept = {
+        "AWS::DynamoDB::Table": 1,
+        "AWS::KMS::Key": 1,
+        "AWS::Logs::LogGroup": 3,
+        "AWS::S3::Bucket": 2,
+    }
+    policy = "Retain" if stage.keep_data else "Delete"
+    for resource_type, count in kept.items():
+        found = resources(stage.name, resource_type).values()
+        assert [one["DeletionPolicy"] for one in found] == [policy] * count, resource_type
+        assert [one["UpdateReplacePolicy"] for one in found] == [policy] * count, resource_type
+    table = resource(stage.name, "AWS::DynamoDB::Table")["Properties"]
+    assert table["DeletionProtectionEnabled"] is stage.keep_data
+    retained = {found["Type"] for found in template(stage.name)["Resources"].values()
+                if found.get("DeletionPolicy") == "Retain"}  # fmt: skip
+    assert retained == (set(kept) if stage.keep_data else set())
+
+
+def test_only_prod_keeps_data():
+    assert [declaration().stage(name).keep_data for name in STAGES] == [False, False, True]
+
+
+@pytest.mark.parametrize("pipeline", ["persons", "order_lines"])
+def test_the_parameter_holds_every_published_name(stage, pipeline):
+    parameter = resource(stage.name, "AWS::SSM::Parameter", pipeline)["Properties"]
+    # as CloudFormation may fill them in
+    names = {"AWS::AccountId": "123456789012", "AWS::Region": "eu-west-1"}
+    published = PublishedNames.from_json(resolved(parameter["Value"], names))
+
+    def logical_id(resource_type, part=""):
+        (found,) = [name for name in resources(stage.name, resource_type, pipeline) if part in name]
+        return found
+
+    assert parameter["Type"] == "String"
+    assert parameter["Name"] == f"/ddb-change-analytics/{stage.name}/{pipeline}"
+    assert published == PublishedNames(
+        pipeline=pipeline,
+        stage=stage.name,
+        account="123456789012",
+        region="eu-west-1",
+        table=logical_id("AWS::DynamoDB::Table"),
+        change_stream=logical_id("AWS::Kinesis::Stream"),
+        delivery_stream=logical_id("AWS::KinesisFirehose::DeliveryStream"),
+        raw_bucket=logical_id("AWS::S3::Bucket", "Raw"),
+        changes_prefix="changes/",
+        errors_prefix="errors/",
+        results_bucket=logical_id("AWS::S3::Bucket", "Results"),
+        database=f"ddb_{stage.name}_{pipeline}",
+        change_table="changes",
+        crawler=f"ddb-change-analytics-{stage.name}-{pipeline}",
+        workgroup=f"ddb-change-analytics-{stage.name}-{pipeline}",
+        item_loader=logical_id("AWS::Lambda::Function", "ItemLoader"),
+        key_arn=f"{logical_id('AWS::KMS::Key')}.Arn",
+    )
+
+
+def test_outputs_are_the_published_names_and_the_policy(stage):
+    outputs = template(stage.name)["Outputs"]
+    parameter = resource(stage.name, "AWS::SSM::Parameter")["Properties"]["Value"]
+    published = json.loads(resolved(parameter, {}))
+    shown = {name: resolved(output["Value"], {}) for name, output in outputs.items()}
+    assert shown.pop("Parameter") == f"/ddb-change-analytics/{stage.name}/persons"
+    assert shown.pop("PipelinePolicyArn") in resources(stage.name, "AWS::IAM::ManagedPolicy")
+    assert shown == {name.title().replace("_", ""): value for name, value in published.items()}
+
+
+# --- the whole
+
+
+def test_there_is_one_stack_per_pipeline_and_stage():
+    assert sorted(all_templates()) == sorted(
+        f"ddb-change-analytics-{stage_name}-{pipeline}.template.json"
+        for stage_name in STAGES
+        for pipeline in ("persons", "order-lines")
+    )
+
+
+def test_a_stack_fits_any_account_and_region():
+    manifest = json.loads((assembly() / "manifest.json").read_text())
+    environments = {
+        artifact["environment"]
+        for artifact in manifest["artifacts"].values()
+        if artifact["type"] == "aws:cloudformation:stack"
+    }
+    assert environments == {"aws://unknown-account/unknown-region"}
+    assert "missing" not in manifest
+
+
+def test_the_cdk_finds_nothing_to_warn_of():
+    """The report of its own template validation and of its constructs."""
+    report = json.loads((assembly() / "validation-report.json").read_text())
+    assert report["pluginReports"] == []
+
+
+def test_cfn_lint_finds_nothing():
+    acknowledged = {
+        # the CDK lets a function depend on its role as well as refer to it
+        "W3005",
+    }
+    templates = [str(path) for path in sorted(assembly().glob("*.template.json"))]
+    program = str(Path(sys.executable).with_name("cfn-lint"))
+    command = [program, "--ignore-checks", *sorted(acknowledged), "--", *templates]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
