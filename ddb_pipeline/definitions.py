@@ -6,7 +6,7 @@ no environment; a configured stage only decides how the definitions start out (n
 
 from __future__ import annotations
 
-from dagster import AssetSelection, Definitions, define_asset_job, definitions
+from dagster import AssetSelection, Definitions, define_asset_job, definitions, in_process_executor
 
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.change_table import change_table_asset
@@ -29,7 +29,9 @@ def build_definitions(declaration: Declaration) -> Definitions:
     stage = _configured_stage(declaration)
     resources = {"aws": PipelineAwsResource(declaration_file=str(declaration.path))}
     pipelines = [_pipeline_definitions(pipeline, declaration, stage) for pipeline in declaration.pipelines.values()]
-    return Definitions.merge(Definitions(resources=resources), *pipelines)
+    # the steps do little but wait for AWS: a process for each would cost more than what it does
+    common = Definitions(resources=resources, executor=in_process_executor)
+    return Definitions.merge(common, *pipelines)
 
 
 def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: Stage | None) -> Definitions:

@@ -75,7 +75,7 @@ def survey(deployment: Deployment, first: datetime | None = None) -> Survey:
         first: First hour to look at; all by default.
     """
     bucket, catalog = deployment.raw_bucket, deployment.catalog
-    hours = tuple(bucket.hours(first))
+    hours = tuple(bucket.hours(first) if first else bucket.all_hours())
     absent = set(catalog.lacking(hours)) if first else set(hours) - catalog.hours()
     recent = {hour for hour in hours if hour >= hours[-1] - LOOK_BACK}
     # one request an hour: after a long pause the newest are looked into, the rest is taken to have data

@@ -180,7 +180,7 @@ class OwnCodeFunction(LambdaFunction):
         if kind == "DryRun":
             return b""
         if kind != "RequestResponse":
-            raise NotImplementedError(f"Lambda Invoke with InvocationType {kind}")
+            raise NotImplementedError(f"Invoke with InvocationType {kind}")
         run = _run(self, body.encode("utf-8") if isinstance(body, str) else body)
         outcome = _outcome(run)
         if outcome.function_error is not None:
@@ -210,7 +210,7 @@ class FunctionResponse(LambdaResponse):
 
     def invoke_async(self) -> tuple[int, dict[str, str], str | bytes]:
         """Refuse the operation, which AWS has deprecated."""
-        raise NotImplementedError("Lambda InvokeAsync")
+        raise NotImplementedError("InvokeAsync")
 
 
 class FunctionBackend(LambdaBackend):

@@ -102,12 +102,9 @@ class Gateway:
         answer = _Answer(environ, start_response)
         if not self._open:
             return answer.error(503, "ServiceUnavailable", "local AWS has stopped")
-        if not is_loopback_host(environ.get("HTTP_HOST", "")):
-            message = "local AWS answers requests to 127.0.0.1 and localhost only"
-            return answer.error(403, "AccessDeniedException", message)
-        if _is_from_other_site(environ):
-            message = "local AWS answers no requests of web pages"
-            return answer.error(403, "AccessDeniedException", message)
+        refusal = _refusal(environ)
+        if refusal is not None:
+            return answer.error(403, "AccessDeniedException", refusal)
         if str(environ.get("PATH_INFO", "")).startswith(CONTROL_PATH):
             return self._control(environ, answer)
         try:
@@ -160,7 +157,7 @@ class _Answer:
         if target:
             what = target if action is not None or not reason else f"{target}: {reason}"
         elif action is not None:
-            what = action.group(1)
+            what = "".join(part.capitalize() for part in action.group(1).split("_"))
         else:
             what = reason or f"{self._environ['REQUEST_METHOD']} {self._environ.get('PATH_INFO', '')}"
         return self.error(501, NOT_IMPLEMENTED, f"local AWS does not implement {service} {what}")
@@ -203,12 +200,16 @@ def is_loopback_host(host: str) -> bool:
     return name in {"127.0.0.1", "localhost", "::1"} or name.endswith(".localhost")
 
 
-def _is_from_other_site(environ: dict[str, Any]) -> bool:
-    """Whether a browser sends this for a page of another site (fetch.spec.whatwg.org: Origin, Sec-Fetch-Site)."""
+def _refusal(environ: dict[str, Any]) -> str | None:
+    """Why a request is refused, whatever it asks for; None if it is not."""
+    if not is_loopback_host(str(environ.get("HTTP_HOST", ""))):
+        return "local AWS answers requests to 127.0.0.1 and localhost only"
+    # a browser says so when it sends for a page of another site (fetch.spec.whatwg.org: Origin, Sec-Fetch-Site)
     origin = environ.get("HTTP_ORIGIN")
-    if origin is not None and not is_loopback_host(urlsplit(str(origin)).netloc):
-        return True
-    return environ.get("HTTP_SEC_FETCH_SITE") in {"cross-site", "same-site"}
+    is_foreign = origin is not None and not is_loopback_host(str(origin).rpartition("//")[2])
+    if is_foreign or environ.get("HTTP_SEC_FETCH_SITE") in {"cross-site", "same-site"}:
+        return "local AWS answers no requests of web pages"
+    return None
 
 
 def _signed_service(environ: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from moto.core.model_instances import reset_model_data
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
-from ddb_pipeline.local_aws import athena, change_stream, crawler, delivery, deployment, functions
+from ddb_pipeline.local_aws import athena, change_stream, crawler, delivery, deployment, functions, permissions
 from ddb_pipeline.local_aws.gateway import Gateway
 from ddb_pipeline.names import PROJECT
 
@@ -106,6 +106,7 @@ class LocalAws:
         crawler.install()
         athena.install()
         deployment.install(self.endpoint)
+        permissions.install()
         self._thread = threading.Thread(target=self._serve, args=(self._server,), name="local-aws", daemon=True)
         self._thread.start()
 
@@ -119,6 +120,7 @@ class LocalAws:
             crawler.stop()
             athena.stop()
             functions.stop()
+            permissions.stop()
             self._gateway.close()
             self._server.shutdown()
             self._thread.join(timeout=5)
@@ -197,8 +199,15 @@ class _Handler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - its signature
+        """Log a request: time, method, path, the operation if a header names it, status."""
+        target = self.headers.get("X-Amz-Target", "-")
+        # what a client sends may hold line ends and colours
+        line = f"{self.log_date_time_string()} {self.requestline} {target} {code}"
+        self.server.log("info", "%s", "".join(part if part.isprintable() else "?" for part in line))
+
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        """Log a line, with its time."""
+        """Log anything else, with its time."""
         self.server.log(type, f"{self.log_date_time_string()} {message}", *args)
 
 

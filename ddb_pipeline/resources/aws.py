@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from dagster import ConfigurableResource
 from pydantic import Field
@@ -26,9 +26,31 @@ from ddb_pipeline.resources.glue_crawler import GlueCrawlerResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.resources.settings import Connection, Settings, read_settings
 
-_NAMES_SECONDS = 10.0
-_names_lock = threading.Lock()
-_names: dict[tuple[Connection, str], tuple[float, PublishedNames]] = {}
+T = TypeVar("T")
+
+
+class _Remembered(Generic[T]):
+    """What was made or read is used again for a while: a sensor ticks every few seconds.
+
+    Only for a while, so that a new deployment and new credentials are noticed without a restart.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._entries: dict[Hashable, tuple[float, T]] = {}
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        with self._lock:
+            now = time.monotonic()
+            self._entries = {key: entry for key, entry in self._entries.items() if now - entry[0] < self._seconds}
+            if key not in self._entries:
+                self._entries[key] = (now, make())
+            return self._entries[key][1]
+
+
+_names: _Remembered[PublishedNames] = _Remembered(10)
+_clients: _Remembered[Any] = _Remembered(60)
 
 
 @dataclass(frozen=True)
@@ -50,10 +72,8 @@ class Deployment:
     @property
     def raw_bucket(self) -> RawBucket:
         """The bucket with the raw objects."""
-        from dagster_aws.s3 import S3Resource
-
-        resource = S3Resource(**_arguments(self.settings.connection))
-        return RawBucket(resource.get_client(), self.names.raw_bucket, self.names.changes_prefix)
+        client = _clients.get(("s3", self.settings.connection), lambda: _make_s3_client(self.settings.connection))
+        return RawBucket(client, self.names.raw_bucket, self.names.changes_prefix)
 
     @property
     def catalog(self) -> ChangeCatalog:
@@ -64,7 +84,8 @@ class Deployment:
     @property
     def crawler(self) -> GlueCrawlerResource:
         """Starts and joins crawls."""
-        return GlueCrawlerResource(**_arguments(self.settings.connection))
+        client = make_client("glue", self.settings.connection)
+        return GlueCrawlerResource(**_arguments(self.settings.connection)).with_client(client)
 
     @property
     def athena(self) -> AthenaResource:
@@ -108,7 +129,7 @@ class PipelineAwsResource(ConfigurableResource):  # type: ignore[type-arg]  # th
 
 
 def published_names(pipeline_name: str, settings: Settings) -> PublishedNames:
-    """Read the names that the stack published, at most once in ten seconds per process.
+    """Return the names that the stack published, read at most ten seconds ago.
 
     Args:
         pipeline_name: Name of the pipeline.
@@ -118,21 +139,21 @@ def published_names(pipeline_name: str, settings: Settings) -> PublishedNames:
         PipelineError: The stack is not deployed, or by another version of this project.
     """
     parameter = ComputedNames(pipeline_name, settings.stage).parameter
-    with _names_lock:
-        read_at, names = _names.get((settings.connection, parameter), (0.0, None))
-        if names is None or time.monotonic() - read_at > _NAMES_SECONDS:
-            names = _read_names(pipeline_name, parameter, settings)
-            _names[settings.connection, parameter] = (time.monotonic(), names)
-    return names
+    key = (settings.connection, parameter)
+    return _names.get(key, lambda: _read_names(pipeline_name, parameter, settings))
 
 
 def make_client(service: str, connection: Connection) -> Any:
-    """Make a boto3 client.
+    """Return a boto3 client, one made less than a minute ago if there is one: making one reads megabytes of models.
 
     Args:
         service: boto3's name of the service.
         connection: How AWS is reached.
     """
+    return _clients.get((service, connection), lambda: _make_client(service, connection))
+
+
+def _make_client(service: str, connection: Connection) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -147,6 +168,12 @@ def make_client(service: str, connection: Connection) -> Any:
     create: Any = session.client
     config = Config(connect_timeout=5, retries={"mode": "standard", "max_attempts": 4})
     return create(service, endpoint_url=connection.endpoint_url, config=config)
+
+
+def _make_s3_client(connection: Connection) -> Any:
+    from dagster_aws.s3 import S3Resource
+
+    return S3Resource(**_arguments(connection)).get_client()
 
 
 def _read_names(pipeline_name: str, parameter: str, settings: Settings) -> PublishedNames:

@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -238,8 +239,10 @@ def test_with_measure_daily_only_the_daily_run_scans(
 
 
 def test_the_schedules_ask_for_what_is_needed_and_skip_otherwise(
-    stage: Deployed, loaded: RepositoryDefinition, instance: DagsterInstance
+    stage: Deployed, loaded: RepositoryDefinition, tmp_path: Path
 ):
+    # a schedule's context takes only an instance that another process could open
+    instance = DagsterInstance.local_temp(str(tmp_path))
     now = datetime.now(UTC)
     resources = loaded.get_top_level_resources()
 
@@ -279,7 +282,9 @@ def test_a_dropped_partition_is_found_by_the_check_and_brought_back(
 def _only_check(loaded: RepositoryDefinition, instance: DagsterInstance) -> Any:
     from dagster import AssetSelection, define_asset_job
 
-    check = next(key for key in loaded.asset_graph.asset_check_keys if key.name.startswith("every") and key.asset_key == TABLE)
+    check = next(
+        key for key in loaded.asset_graph.asset_check_keys if key.name.startswith("every") and key.asset_key == TABLE
+    )
     job = define_asset_job("only_check", selection=AssetSelection.checks(check)).resolve(
         asset_graph=loaded.asset_graph, resource_defs=dict(loaded.get_top_level_resources())
     )
@@ -314,9 +319,9 @@ def test_odd_folders_are_told_and_harm_nothing(
 ):
     names, client = stage.names[PIPELINE], stage.client("s3")
     early = datetime(2020, 1, 1, tzinfo=UTC)
-    keys = [f"{names.changes_prefix}tmp/x", f"{names.changes_prefix}{hour_prefix(early)}x.json.gz"]
-    for key in keys:
-        client.put_object(Bucket=names.raw_bucket, Key=key, Body=gzip.compress(b""))
+    number = deliver(stage, early)
+    keys = [f"{names.changes_prefix}tmp/x", f"{names.changes_prefix}{hour_prefix(early)}test-{number}.json.gz"]
+    client.put_object(Bucket=names.raw_bucket, Key=keys[0], Body=b"")
     try:
         result = tick(loaded, instance)
         assert partition_key(early) not in reported(instance)

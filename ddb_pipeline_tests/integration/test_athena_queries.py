@@ -157,7 +157,7 @@ def test_a_query_succeeds_with_header_types_statistics_and_result_file(local):
     assert found["Statistics"]["DataScannedInBytes"] == 0
     assert found["EngineVersion"]["EffectiveEngineVersion"] == "Athena engine version 3"
     answer = local.athena.get_query_results(QueryExecutionId=identity)["ResultSet"]
-    assert [cell.get("VarCharValue") for cell in answer["Rows"][0]["Data"]] == list("abcdefg")[:0] + [
+    assert [cell.get("VarCharValue") for cell in answer["Rows"][0]["Data"]] == [
         "one", "b", "c", "d", "e", "f", "g",
     ]  # fmt: skip
     assert answer["Rows"][1]["Data"] == [
@@ -297,9 +297,14 @@ def test_a_view_is_stored_as_athena_stores_it_and_can_be_queried(local, changes)
     ],
 )
 def test_athena_refuses_such_a_view_and_stores_nothing(local, query, said):
-    assert said in local.reason(f"CREATE OR REPLACE VIEW bad_view AS {query}") or "recursive" in said
+    assert said in local.reason(f"CREATE OR REPLACE VIEW bad_view AS {query}")
     with pytest.raises(local.glue.exceptions.EntityNotFoundException):
         local.glue.get_table(DatabaseName=local.database, Name="bad_view")
+
+
+def test_a_view_cannot_read_itself(local):
+    local.run("CREATE VIEW own AS SELECT 1 AS a")
+    assert "recursive view" in local.reason("CREATE OR REPLACE VIEW own AS SELECT * FROM own")
 
 
 def test_a_view_whose_table_changed_is_stale(local):
@@ -326,7 +331,7 @@ def test_a_view_whose_table_changed_is_stale(local):
         ("SELECT * FROM read_csv('/etc/passwd')", "NOT_SUPPORTED: "),
         ("SELECT * FROM '/etc/passwd'", ""),
         ("COPY (SELECT 1) TO '/tmp/x'", "NOT_SUPPORTED: "),
-        ("ATTACH '/tmp/x'", "NOT_SUPPORTED: "),
+        ("ATTACH '/tmp/x'", "SYNTAX_ERROR: "),
         ("PRAGMA version", "NOT_SUPPORTED: "),
         ("SELECT getenv('HOME')", "FUNCTION_NOT_FOUND: line 1:8: Function 'getenv'"),
         ("SELECT * FROM duckdb_settings", "TABLE_NOT_FOUND"),
@@ -364,7 +369,14 @@ def test_a_running_query_is_really_interrupted(local):
 
 
 def test_a_query_over_the_workgroups_cutoff_is_cancelled(local, changes):
-    local.make_group("tiny", BytesScannedCutoffPerQuery=changes[0])
+    # AWS takes 10,000,000 bytes or more: too many for a test
+    lenient = boto3.client("athena", endpoint_url=local.endpoint, config=Config(parameter_validation=False), **KEYS)
+    lenient.create_work_group(
+        Name="tiny",
+        Configuration={
+            "ResultConfiguration": {"OutputLocation": f"s3://{local.results}/"}, "BytesScannedCutoffPerQuery": changes[0],
+        },
+    )  # fmt: skip
     assert local.run("SELECT count(*) FROM changes WHERE hour = '10'", group="tiny")["Status"]["State"] == "SUCCEEDED"
     over = local.run("SELECT count(*) FROM changes", group="tiny")
     assert (over["Status"]["State"], over["Status"]["StateChangeReason"]) == (

@@ -39,15 +39,17 @@ def bucket(deployed: Deployed) -> RawBucket:
 
 def test_hours_are_listed_from_the_oldest(bucket: RawBucket):
     assert list(bucket.hours()) == HOURS
+    assert bucket.all_hours() == HOURS
     assert bucket.unreadable == []
 
 
 @pytest.mark.parametrize("first", range(len(HOURS)))
 def test_hours_are_listed_from_the_first_that_is_wanted(bucket: RawBucket, first: int):
     assert list(bucket.hours(HOURS[first])) == HOURS[first:]
-    assert list(bucket.hours(HOURS[first] + timedelta(hours=1)))[:1] == [
-        hour for hour in HOURS if hour >= HOURS[first] + timedelta(hours=1)
-    ][:1]
+    assert (
+        list(bucket.hours(HOURS[first] + timedelta(hours=1)))[:1]
+        == [hour for hour in HOURS if hour >= HOURS[first] + timedelta(hours=1)][:1]
+    )
 
 
 def test_what_is_no_hour_is_reported_and_the_rest_is_listed(bucket: RawBucket):
@@ -56,14 +58,20 @@ def test_what_is_no_hour_is_reported_and_the_rest_is_listed(bucket: RawBucket):
         bucket.client.put_object(Bucket=bucket.bucket, Key=f"changes/{key}", Body=b"")
     bucket.client.put_object(Bucket=bucket.bucket, Key="elsewhere/year=2026/month=01/day=01/hour=00/x", Body=b"")
 
+    assert bucket.all_hours() == HOURS
+    found, bucket.unreadable = bucket.unreadable, []
     assert list(bucket.hours()) == HOURS
-    assert set(bucket.unreadable) == {
-        "changes/tmp/",
-        "changes/year=2026/month=13/day=01/hour=00/",
-        "changes/loose.json",
-        "changes/year=2026/y",
-        "changes/year=abcd/month=01/x",
-    }
+    assert (
+        set(found)
+        == set(bucket.unreadable)
+        == {
+            "changes/tmp/",
+            "changes/year=2026/month=13/day=01/hour=00/",
+            "changes/loose.json",
+            "changes/year=2026/y",
+            "changes/year=abcd/month=01/x",
+        }
+    )
 
 
 def test_the_content_of_an_hour_is_summed_up(bucket: RawBucket):
@@ -76,7 +84,9 @@ def test_the_content_of_an_hour_is_summed_up(bucket: RawBucket):
 
 
 def test_an_empty_bucket_has_no_hours(bucket: RawBucket):
-    assert list(RawBucket(bucket.client, bucket.bucket, "nothing/").hours()) == []
+    nothing = RawBucket(bucket.client, bucket.bucket, "nothing/")
+
+    assert list(nothing.hours()) == nothing.all_hours() == []
 
 
 def test_the_catalog_says_which_hours_it_lacks(stage: Deployed):
@@ -110,7 +120,9 @@ def test_a_stage_that_is_not_deployed_says_how_to_deploy_it(stage: Deployed, tmp
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DDB_PIPELINE_STAGE", "dev")
         with (
-            pytest.raises(NotDeployedError, match="stage dev of pipeline persons is not deployed.*`ddb-pipeline local up`"),
+            pytest.raises(
+                NotDeployedError, match=r"stage dev of pipeline persons is not deployed.*`ddb-pipeline local up`"
+            ),
             aws.deployment("persons"),
         ):
             pass

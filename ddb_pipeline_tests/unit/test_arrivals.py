@@ -101,7 +101,17 @@ def test_only_hours_with_another_fingerprint_have_changed():
 
 @pytest.mark.parametrize(
     "text",
-    [None, "", "{", "[]", "null", '"x"', '{"version": 2}', '{"version": 1}', '{"version": 1, "watermark": "x", "sweep": 3}'],
+    [
+        None,
+        "",
+        "{",
+        "[]",
+        "null",
+        '"x"',
+        '{"version": 2}',
+        '{"version": 1}',
+        '{"version": 1, "watermark": "x", "sweep": 3}',
+    ],
 )
 def test_a_cursor_that_cannot_be_read_starts_anew(text: str | None):
     assert Cursor.from_json(text) == Cursor()

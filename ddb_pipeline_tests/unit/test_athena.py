@@ -24,6 +24,7 @@ class Athena:
         self.reason: str | None = None
         self.refusal: tuple[str, str] | None = None
         self.throttle = 0
+        self.port = 0
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.columns = [("a", "varchar"), ("b", "bigint")]
         self.rows: list[list[str | None]] = [["x", "1"], [None, None], ["", "0"]]
@@ -76,7 +77,7 @@ def athena() -> Iterator[Athena]:
     script = Athena()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             status, answer = script.answer(self.headers["X-Amz-Target"].split(".")[-1], body)
             text = json.dumps(answer).encode()
@@ -91,7 +92,7 @@ def athena() -> Iterator[Athena]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    script.port = server.server_port  # type: ignore[attr-defined]
+    script.port = server.server_port
     yield script
     server.shutdown()
     server.server_close()
@@ -103,7 +104,7 @@ def resource(athena: Athena) -> AthenaResource:
         workgroup="workgroup",
         database="database",
         region_name="eu-central-1",
-        endpoint_url=f"http://127.0.0.1:{athena.port}",  # type: ignore[attr-defined]
+        endpoint_url=f"http://127.0.0.1:{athena.port}",
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
         max_attempts=2,
@@ -219,7 +220,7 @@ def test_an_unreachable_endpoint_is_named():
         aws_secret_access_key="testing",
     )
 
-    with pytest.raises(AthenaQueryError, match="nothing answers at http://127.0.0.1:9") as caught:
+    with pytest.raises(AthenaQueryError, match=r"nothing answers at http://127\.0\.0\.1:9") as caught:
         resource.execute("SELECT 1")
 
     assert caught.value.transient

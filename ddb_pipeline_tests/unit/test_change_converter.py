@@ -471,6 +471,15 @@ def test_an_attribute_value_that_dynamodb_does_not_have_is_refused(refusal_of, v
     refusal_of(change("REMOVE", old={"a": {"M": {"b": {"L": [value]}}}}))
 
 
+@pytest.mark.parametrize("constant", [float("nan"), float("inf"), float("-inf")])
+def test_nan_and_infinity_are_refused_also_where_the_row_does_not_look(refusal_of, constant):
+    assert "not JSON" in refusal_of(change() | {"newField": constant})
+
+
+def test_a_field_that_the_row_has_no_column_for_stops_nothing(row_of):
+    assert row_of(change(NewField=[1.5]) | {"newField": {"a": None}}) == row_of(change())
+
+
 def test_half_a_surrogate_pair_is_refused(refusal_of):
     whole = json.dumps(change(new={"a": {"S": "\U0001f600"}})).encode()
     assert b"\\ud83d\\ude00" in whole

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -102,8 +103,6 @@ def test_the_hour_that_is_being_delivered_is_a_partition(directory: Path):
     assert hours is not None
 
     assert hours.get_first_partition_key() == "2026-02-01-00:00"
-    from datetime import UTC, datetime
-
     now = datetime.now(UTC)
     assert hours.has_partition_key(now.strftime("%Y-%m-%d-%H:00"))
 
@@ -136,28 +135,16 @@ def test_tables_and_columns_are_on_the_definitions(directory: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("stage", "seconds", "sensor", "schedule"),
-    [
-        (None, 5, DefaultSensorStatus.RUNNING, DefaultScheduleStatus.RUNNING),
-        ("local", 5, DefaultSensorStatus.RUNNING, DefaultScheduleStatus.RUNNING),
-        ("dev", 60, DefaultSensorStatus.STOPPED, DefaultScheduleStatus.STOPPED),
-    ],
+    ("stage", "seconds", "status"), [(None, 5, "RUNNING"), ("local", 5, "RUNNING"), ("dev", 60, "STOPPED")]
 )
-def test_the_stage_says_whether_automation_starts_on(
-    directory: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    stage: str | None,
-    seconds: int,
-    sensor: DefaultSensorStatus,
-    schedule: DefaultScheduleStatus,
-):
+def test_the_stage_says_whether_automation_starts_on(directory: Path, stage: str | None, seconds: int, status: str):
     if stage:
         (directory / ".env").write_text(f"DDB_PIPELINE_STAGE={stage}\n", encoding="utf-8")
     loaded = repository(directory)
 
-    assert loaded.get_sensor_def("persons_arrivals").default_status is sensor
+    assert loaded.get_sensor_def("persons_arrivals").default_status is DefaultSensorStatus[status]
     assert loaded.get_sensor_def("persons_arrivals").minimum_interval_seconds == seconds
-    assert loaded.get_schedule_def("orders_crawl").default_status is schedule
+    assert loaded.get_schedule_def("orders_crawl").default_status is DefaultScheduleStatus[status]
     assert loaded.get_schedule_def("orders_views").execution_timezone == "UTC"
 
 
@@ -200,8 +187,10 @@ def test_without_a_stage_a_materialization_fails_with_the_same_sentence(director
     [
         ("DDB_PIPELINE_STAGE=nowhere\n", "no stage is named 'nowhere'; declared are dev, local"),
         (
-            "DDB_PIPELINE_STAGE=local\nAWS_ENDPOINT_URL=http://127.0.0.1:9\nAWS_REGION=eu-central-1\n"
-            "AWS_ACCESS_KEY_ID=testing\nAWS_SECRET_ACCESS_KEY=testing\n",
+            (
+                "DDB_PIPELINE_STAGE=local\nAWS_ENDPOINT_URL=http://127.0.0.1:9\nAWS_REGION=eu-central-1\n"
+                "AWS_ACCESS_KEY_ID=testing\nAWS_SECRET_ACCESS_KEY=testing\n"
+            ),
             "nothing answers at http://127.0.0.1:9: run `ddb-pipeline local up`",
         ),
         ("DDB_PIPELINE_STAGE=dev\nAWS_PROFILE=gone\nAWS_REGION=eu-central-1\n", "(gone)"),

@@ -17,19 +17,19 @@ from ddb_pipeline.resources.glue_crawler import CrawlError, GlueCrawlerResource,
 START = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
 
-class _Running(ClientError):
+class _RunningError(ClientError):
     pass
 
 
-class _NotRunning(ClientError):
+class _NotRunningError(ClientError):
     pass
 
 
-class _Stopping(ClientError):
+class _StoppingError(ClientError):
     pass
 
 
-class _NotFound(ClientError):
+class _NotFoundError(ClientError):
     pass
 
 
@@ -37,13 +37,15 @@ class Glue:
     """Behaves as Glue's documentation says, on a clock of its own: a crawl takes a while, and is listed late."""
 
     exceptions = SimpleNamespace(
-        CrawlerRunningException=_Running,
-        CrawlerNotRunningException=_NotRunning,
-        CrawlerStoppingException=_Stopping,
-        EntityNotFoundException=_NotFound,
+        CrawlerRunningException=_RunningError,
+        CrawlerNotRunningException=_NotRunningError,
+        CrawlerStoppingException=_StoppingError,
+        EntityNotFoundException=_NotFoundError,
     )
 
-    def __init__(self, seconds: float = 60, listed_after: float = 3, stopping: float = 5, end: str = "COMPLETED") -> None:
+    def __init__(
+        self, seconds: float = 60, listed_after: float = 3, stopping: float = 5, end: str = "COMPLETED"
+    ) -> None:
         self.now = 0.0
         self.seconds, self.listed_after, self.stopping, self.end = seconds, listed_after, stopping, end
         self.crawls: list[dict[str, Any]] = []
@@ -61,7 +63,9 @@ class Glue:
 
     def begin(self, at: float | None = None) -> str:
         at = self.now if at is None else at
-        self.crawls.append({"id": f"crawl-{len(self.crawls)}", "start": at, "end": at + self.seconds, "state": self.end})
+        self.crawls.append(
+            {"id": f"crawl-{len(self.crawls)}", "start": at, "end": at + self.seconds, "state": self.end}
+        )
         return str(self.crawls[-1]["id"])
 
     def _state(self) -> str:
@@ -79,26 +83,28 @@ class Glue:
     def start_crawler(self, Name: str) -> None:  # noqa: N803
         self._throttle("StartCrawler")
         if Name != "crawler":
-            raise _NotFound({"Error": {"Code": "EntityNotFoundException"}}, "StartCrawler")
+            raise _NotFoundError({"Error": {"Code": "EntityNotFoundException"}}, "StartCrawler")
         if self._state() != "READY":
-            raise _Running({"Error": {"Code": "CrawlerRunningException"}}, "StartCrawler")
+            raise _RunningError({"Error": {"Code": "CrawlerRunningException"}}, "StartCrawler")
         self.starts += 1
         self.begin()
 
     def stop_crawler(self, Name: str) -> None:  # noqa: N803
+        assert Name == "crawler"
         if self._state() != "RUNNING":
-            raise _NotRunning({"Error": {"Code": "CrawlerNotRunningException"}}, "StopCrawler")
+            raise _NotRunningError({"Error": {"Code": "CrawlerNotRunningException"}}, "StopCrawler")
         self.stops += 1
         for crawl in self.crawls:
             if crawl["end"] > self.now:
                 crawl["end"], crawl["state"] = self.now, "STOPPED"
 
     def get_crawler(self, Name: str) -> dict[str, Any]:  # noqa: N803
+        assert Name == "crawler"
         return {"Crawler": {"State": self._state()}}
 
     def list_crawls(self, CrawlerName: str, MaxResults: int) -> dict[str, Any]:  # noqa: N803
         if CrawlerName != "crawler":
-            raise _NotFound({"Error": {"Code": "EntityNotFoundException"}}, "ListCrawls")
+            raise _NotFoundError({"Error": {"Code": "EntityNotFoundException"}}, "ListCrawls")
         self._throttle("ListCrawls")
         listed = [crawl for crawl in reversed(self.crawls) if crawl["start"] + self.listed_after <= self.now]
         return {"Crawls": [self._history(crawl) for crawl in listed[:MaxResults]]}
@@ -177,8 +183,8 @@ def test_throttling_is_waited_out():
     assert glue.starts == 1
 
 
-def test_a_failed_crawl_raises_gluess_reason_and_where_its_log_is():
-    with pytest.raises(CrawlError, match="the role may not read the bucket.*/g, stream s") as caught:
+def test_a_failed_crawl_raises_glues_reason_and_where_its_log_is():
+    with pytest.raises(CrawlError, match=r"the role may not read the bucket.*/g, stream s") as caught:
         Glue(end="FAILED").resource().crawl("crawler")
 
     assert not caught.value.transient

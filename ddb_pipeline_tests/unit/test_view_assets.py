@@ -27,7 +27,9 @@ RECORDED = Recorded(_hash("CREATE 1"), stored_hash(STORED))
 
 
 def stage(measure: Measure) -> Stage:
-    return Stage("dev", 1, 1, 24, 5, "running", measure, keep_data=False, scan_cutoff_mebibytes=10, results_expire_days=1)
+    return Stage(
+        "dev", 1, 1, 24, 5, "running", measure, keep_data=False, scan_cutoff_mebibytes=10, results_expire_days=1
+    )
 
 
 def test_a_view_is_current_as_long_as_nobody_changed_our_sql_or_the_view():

@@ -50,7 +50,7 @@ class Engine:
         objects = self.directory / "objects"
         objects.mkdir()
         self._storage = Storage(self._s3, objects)
-        self._duckdb = _connect(self.directory, objects)
+        self._duckdb = connect(self.directory, objects)
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="athena")
         self._executions: list[QueryExecution] = []
         self.is_closed = False
@@ -149,11 +149,19 @@ class Engine:
         self._s3.put_object(bucket, f"{key}.metadata", metadata, **options)
 
 
-def _connect(directory: Path, objects: Path) -> duckdb.DuckDBPyConnection:
+def connect(directory: Path, objects: Path) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB in memory that knows the macros and reads no file but the copies.
+
+    Args:
+        directory: Where it may spill what does not fit into memory.
+        objects: Where the copies of S3 objects are.
+    """
     connection = duckdb.connect(":memory:", config={"memory_limit": _MEMORY_LIMIT})
     connection.execute(f"SET temp_directory={text(str(directory / 'spill'))}")
     for macro in MACROS:
         connection.execute(f"CREATE MACRO {macro}")
+    # it would take what a TRY guards out of the TRY
+    connection.execute("SET disabled_optimizers='common_subexpressions'")
     # DuckDB may read the copies of S3 objects, and nothing else of this machine
     connection.execute(f"SET allowed_directories=[{text(f'{objects}/')}]")
     connection.execute("SET enable_external_access=false")

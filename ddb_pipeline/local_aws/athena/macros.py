@@ -47,11 +47,12 @@ MACROS: tuple[str, ...] = (
     # JSON numbers become text of the same digits: DuckDB would read them as doubles
     'athena_quote_numbers(x) AS array_to_string(list_transform(regexp_extract_all(x, \'"(?:[^"\\\\]|\\\\.)*"|[^"]+\'), '
     f"lambda s: CASE WHEN left(s, 1) = '\"' THEN s ELSE regexp_replace(s, {_JSON_NUMBER}, '\"\\1\"', 'g') END), '')",
-    "athena_json_scalar(x, p) AS TRY(CASE json_type(x, p) WHEN 'VARCHAR' THEN json_extract_string(x, p) "
-    "WHEN 'UBIGINT' THEN json_extract_string(x, p) WHEN 'BOOLEAN' THEN json_extract_string(x, p) "
-    "WHEN 'BIGINT' THEN json_extract_string(athena_quote_numbers(x), p) "
-    "WHEN 'DOUBLE' THEN json_extract_string(athena_quote_numbers(x), p) ELSE NULL END)",
-    "athena_json_length(x) AS TRY(CASE WHEN json_type(x) = 'ARRAY' THEN CAST(json_array_length(x) AS BIGINT) END)",
+    # TRY around each part: DuckDB evaluates a constant CASE inside TRY before it comes to the TRY
+    "athena_json_scalar(x, p) AS CASE TRY(json_type(x, p)) WHEN 'VARCHAR' THEN TRY(json_extract_string(x, p)) "
+    "WHEN 'UBIGINT' THEN TRY(json_extract_string(x, p)) WHEN 'BOOLEAN' THEN TRY(json_extract_string(x, p)) "
+    "WHEN 'BIGINT' THEN TRY(json_extract_string(athena_quote_numbers(x), p)) "
+    "WHEN 'DOUBLE' THEN TRY(json_extract_string(athena_quote_numbers(x), p)) ELSE NULL END",
+    "athena_json_length(x) AS CASE TRY(json_type(x)) WHEN 'ARRAY' THEN TRY(CAST(json_array_length(x) AS BIGINT)) END",
     f"athena_json_text(x) AS CASE json_type(x) WHEN 'NULL' THEN NULL WHEN 'OBJECT' THEN {_NOT_A_SCALAR} "
     f"WHEN 'ARRAY' THEN {_NOT_A_SCALAR} WHEN 'DOUBLE' THEN {_FRACTION} ELSE json_extract_string(x, '$') END",
     # DuckDB writes fractions anew: a part that holds one would not be the text it was

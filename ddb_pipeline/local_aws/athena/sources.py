@@ -70,6 +70,8 @@ class SourceCompiler:
             return self._unnest(Source("", ()), node, keep_empty=False)
         if isinstance(node, exp.Table):
             self._refuse_others(node, {"this", "db", "catalog", "alias", "joins"})
+            if not isinstance(node.this, exp.Identifier):
+                raise not_supported(self._query.sql, node, "a table function")
             relation, scan = self._query.table(node, self._tables)
             return self._named(relation, node, scan)
         if isinstance(node, exp.Values):

@@ -93,8 +93,8 @@ def _create_view(statement: exp.Create, sql: str, database: str | None, started:
         raise failed_at(sql, None, "ALREADY_EXISTS", f"line 1:1: View already exists: '{full}'")
 
     def find(own_schema: str, own_name: str) -> Table | View | None:
-        if (own_schema, own_name) == (schema, name):
-            raise QueryFailedError("VIEW_IS_RECURSIVE", "line 1:1: Statement would create a recursive view")
+        if (own_schema, own_name) == (schema, name) and existing is not None:
+            raise QueryFailedError("VIEW_IS_RECURSIVE", "Statement would create a recursive view")
         return catalog.find(own_schema, own_name)
 
     # the query's own places count from its own text, as they will when the view is used

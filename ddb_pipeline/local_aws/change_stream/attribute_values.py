@@ -141,7 +141,7 @@ def same_image(one: Mapping[str, AttributeValue] | None, other: Mapping[str, Att
     """Say whether two images are the same item; the order inside sets means nothing, absence is None."""
     if one is None or other is None:
         return one is other
-    return _comparable({"M": one}) == _comparable({"M": other})
+    return bool(_comparable({"M": one}) == _comparable({"M": other}))
 
 
 def _comparable(value: AttributeValue) -> Any:

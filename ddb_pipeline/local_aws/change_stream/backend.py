@@ -135,30 +135,47 @@ class ChangeStreamBackend(DynamoDBBackend):
             self._changed(table, before, item)
             return item
 
-    def update_item(
+    def update_item(  # noqa: PLR0917 - moto's signature
         self,
         table_name: str,
         key: Attributes,
         update_expression: str,
-        expression_attribute_names: dict[str, str] | None,
-        expression_attribute_values: Attributes | None,
+        expression_attribute_names: dict[str, Any],
+        expression_attribute_values: dict[str, Any],
         attribute_updates: dict[str, Any] | None = None,
-        **conditions: Any,
+        expected: dict[str, Any] | None = None,
+        condition_expression: str | None = None,
+        return_values_on_condition_check_failure: str | None = None,
     ) -> Item:
         """Update an item, or make one; a change if it differs afterwards."""
         with self.lock, _dynamodb_errors():
             table = self.get_table(table_name)
-            key = normalised_attributes(key)
-            before = stored_item(table, checked_key(table, key))
+            key = checked_key(table, normalised_attributes(key))
+            before = stored_item(table, key)
             names, values = expression_attribute_names, normalised_attributes(expression_attribute_values or {})
             if attribute_updates:
+                if condition_expression:
+                    raise MockValidationException(
+                        "Can not use both expression and non-expression parameters in the same request: "
+                        "Non-expression parameters: {AttributeUpdates} Expression parameters: {ConditionExpression}"
+                    )
                 update_expression, names, values = as_update_expression(attribute_updates)
             if before is not None:
                 # moto updates in place: let it have a copy, and keep the item as it was
                 store_item(table, rebuilt_item(before, wire_values(before)))
             try:
                 with decimal.localcontext(_NUMBER_ARITHMETIC):
-                    item = super().update_item(table_name, key, update_expression, names, values, {}, **conditions)
+                    item = super().update_item(
+                        table_name,
+                        key,
+                        update_expression,
+                        names,
+                        values,
+                        {},
+                        expected,
+                        condition_expression,
+                        return_values_on_condition_check_failure,
+                    )
                     item = rebuilt_item(item, normalised_attributes(wire_values(item)))
             except ItemSizeTooLarge:
                 restore_item(table, key, before)

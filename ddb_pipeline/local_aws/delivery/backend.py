@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from moto.core.responses import ActionResult
 from moto.firehose import urls as firehose_urls
@@ -72,27 +72,22 @@ class DeliveryBackend(FirehoseBackend):
             **request["KinesisStreamSourceConfiguration"],
             "DeliveryStartTimestamp": datetime.now(UTC).replace(tzinfo=None),
         }
-        others = dict.fromkeys(
-            ("encryption", "s3", "redshift", "elasticsearch", "splunk", "http", "snowflake", "iceberg")
-        )
-        return cast(
-            "str",
-            self.create_delivery_stream(
-                self.region_name,
-                settings.name,
-                "KinesisStreamAsSource",
-                source,
-                others["encryption"],
-                others["s3"],
-                with_defaults(request["ExtendedS3DestinationConfiguration"]),
-                others["redshift"],
-                others["elasticsearch"],
-                others["splunk"],
-                others["http"],
-                others["snowflake"],
-                others["iceberg"],
-                request.get("Tags") or [],
-            ),
+        none: Any = None
+        return self.create_delivery_stream(
+            self.region_name,
+            delivery_stream_name=settings.name,
+            delivery_stream_type="KinesisStreamAsSource",
+            kinesis_stream_source_configuration=source,
+            delivery_stream_encryption_configuration_input=none,
+            s3_destination_configuration=none,
+            extended_s3_destination_configuration=with_defaults(request["ExtendedS3DestinationConfiguration"]),
+            redshift_destination_configuration=none,
+            elasticsearch_destination_configuration=none,
+            splunk_destination_configuration=none,
+            http_endpoint_destination_configuration=none,
+            snowflake_destination_configuration=none,
+            iceberg_destination_configuration=none,
+            tags=request.get("Tags") or [],
         )
 
     def delete_delivery_stream(self, delivery_stream_name: str) -> None:
@@ -109,6 +104,11 @@ class DeliveryBackend(FirehoseBackend):
 
 class DeliveryResponse(FirehoseResponse):
     """moto's Firehose API; what local AWS does not do is refused by name."""
+
+    @property
+    def firehose_backend(self) -> DeliveryBackend:
+        """The delivery streams of the request's account and region."""
+        return _backend(self.current_account, self.region)
 
     def create_delivery_stream(self) -> ActionResult:
         """CreateDeliveryStream."""
@@ -143,9 +143,8 @@ def install() -> None:
 
 def stop() -> None:
     """End all delivery streams, each once it has delivered what is on its Kinesis stream."""
-    for _account, _region, backend in list(firehose_backends.iter_backends()):
-        for worker in list(backend.workers.values()):
-            worker.stop()
+    for worker in _workers():
+        worker.stop()
 
 
 def counts(delivery_stream: str, *, account_id: str, region: str) -> DeliveryCounts:
@@ -154,8 +153,7 @@ def counts(delivery_stream: str, *, account_id: str, region: str) -> DeliveryCou
     Raises:
         KeyError: There is no such delivery stream.
     """
-    worker: DeliveryWorker = firehose_backends[account_id][region].workers[delivery_stream]
-    return worker.counts
+    return _backend(account_id, region).workers[delivery_stream].counts
 
 
 def wait_until_delivered(timeout_seconds: float) -> bool:
@@ -170,13 +168,20 @@ def wait_until_delivered(timeout_seconds: float) -> bool:
         Whether it has been written.
     """
     deadline = time.monotonic() + timeout_seconds
-    workers = [
-        worker
-        for _account, _region, backend in list(firehose_backends.iter_backends())
-        for worker in list(backend.workers.values())
-    ]
-    targets = [(worker, worker.newest()) for worker in workers]
+    targets = [(worker, worker.newest()) for worker in _workers()]
     return all(_is_true_before(deadline, _settled(worker, newest, deadline)) for worker, newest in targets)
+
+
+def _backend(account_id: str, region: str) -> DeliveryBackend:
+    backend = firehose_backends[account_id][region]
+    if not isinstance(backend, DeliveryBackend):
+        raise TypeError("moto's own Firehose is in use: call install() before the server starts")
+    return backend
+
+
+def _workers() -> list[DeliveryWorker]:
+    backends = [backend for _account, _region, backend in firehose_backends.iter_backends()]
+    return [worker for found in backends if isinstance(found, DeliveryBackend) for worker in found.workers.values()]
 
 
 def _settled(worker: DeliveryWorker, newest: dict[str, int], deadline: float) -> Callable[[], bool]:

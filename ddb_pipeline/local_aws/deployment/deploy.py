@@ -114,8 +114,9 @@ def _deploy_stack(clients: Clients, region: str, stack: StackArtifact, tell: Pro
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
         "Tags": [{"Key": key, "Value": value} for key, value in stack.tags.items()],
     }
+    status = _status(cloudformation, stack.name)
+    told = set() if status is None else {event["EventId"] for event in _events(cloudformation, stack.name)}
     try:
-        status = _status(cloudformation, stack.name)
         if status is None:
             tell(f"creating stack {stack.name}")
             cloudformation.create_stack(**arguments, EnableTerminationProtection=stack.termination_protection)
@@ -130,7 +131,7 @@ def _deploy_stack(clients: Clients, region: str, stack: StackArtifact, tell: Pro
             tell(f"stack {stack.name} is unchanged")
         else:
             raise DeploymentError(f"stack {stack.name}: {message}") from error
-    described = _wait(cloudformation, stack.name, tell)
+    described = _wait(cloudformation, stack.name, told, tell)
     if described["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
         raise DeploymentError(_failure(cloudformation, stack.name, described))
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
@@ -145,14 +146,13 @@ def _status(cloudformation: Any, name: str) -> str | None:
         raise
 
 
-def _wait(cloudformation: Any, name: str, tell: Progress) -> dict[str, Any]:
+def _wait(cloudformation: Any, name: str, told: set[str], tell: Progress) -> dict[str, Any]:
     """Wait until nobody works on the stack any more; tell what gets done.
 
     Raises:
         DeploymentError: It takes longer than `DEADLINE_SECONDS`.
     """
     deadline = time.monotonic() + DEADLINE_SECONDS
-    told: set[str] = {event["EventId"] for event in _events(cloudformation, name)}
     pause = 0.05
     while True:
         described: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
@@ -177,10 +177,11 @@ def _events(cloudformation: Any, name: str) -> list[dict[str, Any]]:
 
 def _failure(cloudformation: Any, name: str, described: dict[str, Any]) -> str:
     """The first failures of the stack's last operation, in the order in which they happened."""
+    unknown = "no reason given"
     lines = [
-        f"{event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason', 'no reason given')}"
+        f"{event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason', unknown)}"
         for event in reversed(_events(cloudformation, name))
         if event["ResourceStatus"] in {"CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"}
     ]
-    reason = "\n".join(lines) or described.get("StackStatusReason", "no reason given")
+    reason = "\n".join(lines) or described.get("StackStatusReason", unknown)
     return f"stack {name} ended in state {described['StackStatus']}\n{reason}"

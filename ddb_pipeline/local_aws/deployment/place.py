@@ -1,5 +1,4 @@
-"""Where resources are made: the account and region, boto3 clients of this very server, and names as CloudFormation
-generates them.
+"""Where resources are made: account and region, boto3 clients of this very server, generated names.
 
 Resources are made through the services' own APIs and nothing else, so that a stack is what any client could have made.
 """
@@ -34,9 +33,8 @@ class Clients:
     def __init__(self, endpoint: str, region: str) -> None:
         self._endpoint = endpoint
         self._lock = threading.Lock()
-        self._session = boto3.session.Session(
-            aws_access_key_id="local", aws_secret_access_key="local", region_name=region
-        )
+        # made-up keys, which local AWS takes as it would take any other
+        self._session: Any = boto3.session.Session("local", "local", region_name=region)
         self._clients: dict[str, Any] = {}
 
     def __call__(self, service: str) -> Any:

@@ -284,14 +284,17 @@ class StackWorker:
                     entry["Description"] = output["Description"]
                 if "Export" in output:
                     entry["ExportName"] = str(stack.scope.resolve(output["Export"]["Name"]))
-                    if entry["ExportName"] in {key for key in self._exports() if key not in stack.exports}:
-                        raise TemplateError(f"Export with name {entry['ExportName']} is already exported")
+                    self._refuse_taken_export(entry["ExportName"])
                 outputs.append(entry)
         except (KeyError, TemplateError) as error:
             stack.record(stack.name, stack.stack_id, _STACK, "CREATE_FAILED", f"outputs: {reason_of(error)}")
             return [stack.name]
         stack.outputs = outputs
         return []
+
+    def _refuse_taken_export(self, name: str) -> None:
+        if name in self._exports() and name not in self._stack.exports:
+            raise TemplateError(f"Export with name {name} is already exported by another stack")
 
     def _place(self, logical_id: str) -> Place:
         stack = self._stack
@@ -345,6 +348,9 @@ def reason_of(error: BaseException) -> str:
     """An error as the reason of an event."""
     if isinstance(error, KeyError):
         return f"the property {error.args[0]} is missing"
+    if isinstance(error, ClientError):
+        found = error.response.get("Error", {})
+        return f"{error.operation_name}: {found.get('Message', 'no message')} ({found.get('Code', 'no code')})"
     return str(error)
 
 

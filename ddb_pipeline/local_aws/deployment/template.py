@@ -302,7 +302,8 @@ def references(value: Any) -> Iterator[str]:
             yield from references(item)
     if not isinstance(value, dict):
         return
-    name, argument = function_of(value) or ("", None)
+    function: tuple[str, Any] = function_of(value) or ("", None)
+    name, argument = function
     if name == "Ref":
         yield str(argument)
     elif name == "Fn::GetAtt":

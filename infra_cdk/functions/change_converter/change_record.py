@@ -49,6 +49,7 @@ def row_line(data: bytes, firehose_record: dict[str, Any]) -> bytes:
         # "\ud800" alone is JSON, but no text that DynamoDB can hold
         raise RefusedError("text that UTF-8 cannot hold (half a surrogate pair)") from None
     except RecursionError:
+        # reading and writing go differently deep, from one version of Python to the next
         raise RefusedError("nested too deeply") from None
     except RefusedError:
         raise

@@ -1,0 +1,112 @@
+"""A change record has the shape and the sizes that DynamoDB gives it."""
+
+import json
+
+import pytest
+
+from ddb_pipeline.local_aws.change_stream.change_record import Change
+from ddb_pipeline.local_aws.change_stream.destinations import InvalidRequestError, TableDestinations
+
+STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/s"
+
+NEW = {"Message": {"S": "New item!"}, "Id": {"N": "101"}}
+CHANGED = {"Message": {"S": "This item has changed"}, "Id": {"N": "101"}}
+
+
+def change(old, new, **more):
+    return Change("eu-west-1", "messages", {"Id": {"N": "101"}}, old, new, 1721011165891550, **more)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "event_name", "size"),
+    [(None, NEW, "INSERT", 26), (NEW, CHANGED, "MODIFY", 59), (CHANGED, None, "REMOVE", 38)],
+)
+def test_size_bytes_are_those_of_the_example_in_dynamodbs_guide(old, new, event_name, size):
+    assert change(old, new).event_name == event_name
+    assert change(old, new).size_bytes == size
+
+
+def test_a_record_has_all_fields_in_their_order_and_no_others():
+    record = change(NEW, CHANGED).to_record("f89436e0-627d-4d37-9879-42f86249aa83", "MICROSECOND")
+
+    assert record == (
+        b'{"awsRegion":"eu-west-1","eventID":"f89436e0-627d-4d37-9879-42f86249aa83","eventName":"MODIFY",'
+        b'"userIdentity":null,"recordFormat":"application/json","tableName":"messages","dynamodb":'
+        b'{"ApproximateCreationDateTime":1721011165891550,"Keys":{"Id":{"N":"101"}},'
+        b'"NewImage":{"Message":{"S":"This item has changed"},"Id":{"N":"101"}},'
+        b'"OldImage":{"Message":{"S":"New item!"},"Id":{"N":"101"}},"SizeBytes":59,'
+        b'"ApproximateCreationDateTimePrecision":"MICROSECOND"},"eventSource":"aws:dynamodb"}'
+    )
+
+
+def test_milliseconds_are_written_when_the_precision_says_so():
+    dynamodb = json.loads(change(None, NEW).to_record("id", "MILLISECOND"))["dynamodb"]
+
+    assert dynamodb["ApproximateCreationDateTime"] == 1721011165891
+    assert dynamodb["ApproximateCreationDateTimePrecision"] == "MILLISECOND"
+    assert "OldImage" not in dynamodb
+
+
+def test_text_stays_utf8():
+    assert "ü€😀".encode() in change(None, {"a": {"S": "ü€😀"}}).to_record("id", "MILLISECOND")
+
+
+def test_a_time_to_live_delete_names_dynamodb_as_the_user():
+    record = json.loads(change(NEW, None, expired=True).to_record("id", "MILLISECOND"))
+
+    assert record["userIdentity"] == {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+
+
+def test_the_partition_key_looks_like_dynamodbs_and_depends_on_the_item_alone():
+    inserted, removed = change(None, NEW).partition_key, change(CHANGED, None).partition_key
+
+    assert inserted == removed
+    assert len(inserted) == 32
+    assert set(inserted) <= set("0123456789ABCDEF")
+
+
+def test_a_table_streams_to_one_destination_at_a_time():
+    destinations = TableDestinations()
+    answer = destinations.enable(STREAM, None, lambda _: True)
+
+    assert answer["DestinationStatus"] == "ENABLING"
+    assert answer["EnableKinesisStreamingConfiguration"] == {}
+    assert destinations.describe() == [{"StreamArn": STREAM, "DestinationStatus": "ACTIVE"}]
+    with pytest.raises(InvalidRequestError, match="must be DISABLED or ENABLE_FAILED"):
+        destinations.enable(STREAM + "2", None, lambda _: True)
+
+    assert destinations.disable(STREAM, None)["DestinationStatus"] == "DISABLING"
+    destinations.enable(STREAM + "2", None, lambda _: True)
+    assert [found["DestinationStatus"] for found in destinations.describe()] == ["DISABLED", "ACTIVE"]
+
+
+def test_enabling_a_stream_that_does_not_exist_gives_a_failed_destination():
+    destinations = TableDestinations()
+    destinations.enable(STREAM, None, lambda _: False)
+
+    assert destinations.active is None
+    assert destinations.describe()[0]["DestinationStatus"] == "ENABLE_FAILED"
+    assert "permission" in destinations.describe()[0]["DestinationStatusDescription"]
+
+
+def test_the_precision_can_be_changed_once_to_another_value():
+    destinations = TableDestinations()
+    destinations.enable(STREAM, None, lambda _: True)
+    destinations.update(STREAM, {"ApproximateCreationDateTimePrecision": "MICROSECOND"})
+
+    assert destinations.describe()[0]["ApproximateCreationDateTimePrecision"] == "MICROSECOND"
+    with pytest.raises(InvalidRequestError, match="already set"):
+        destinations.update(STREAM, {"ApproximateCreationDateTimePrecision": "MICROSECOND"})
+    with pytest.raises(InvalidRequestError, match="cannot be null"):
+        destinations.update(STREAM, {})
+    with pytest.raises(InvalidRequestError, match="enum value set"):
+        destinations.update(STREAM, {"ApproximateCreationDateTimePrecision": "SECOND"})
+
+
+def test_what_is_not_active_can_neither_be_updated_nor_disabled():
+    destinations = TableDestinations()
+
+    with pytest.raises(InvalidRequestError, match="must be ACTIVE"):
+        destinations.disable(STREAM, None)
+    with pytest.raises(InvalidRequestError, match="not in ACTIVE state"):
+        destinations.update(STREAM, {"ApproximateCreationDateTimePrecision": "MICROSECOND"})
