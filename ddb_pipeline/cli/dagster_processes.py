@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,7 +29,7 @@ def dagster_process(
     A group, because the programs start code servers and run workers that outlive a parent that is killed.
 
     Args:
-        arguments: Module and arguments, as after `python -m`.
+        arguments: Name of the program and its arguments, such as `["dagster-daemon", "run"]`.
         declaration: Its folder, with `workspace.yaml`, is the working directory.
         environment: Settings of the stage, on top of this process's environment.
         dagster_home: Folder of the Dagster instance; None for the one of the working directory.
@@ -43,7 +43,7 @@ def dagster_process(
         variables["DAGSTER_HOME"] = str(dagster_home)
     output = log.open("wb") if log is not None else None
     process = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
+        [str(Path(sysconfig.get_path("scripts")) / arguments[0]), *arguments[1:]],
         cwd=declaration.path.parent,
         env=variables,
         stdin=subprocess.DEVNULL,

@@ -20,6 +20,7 @@ from ddb_pipeline.cli.query import ask_local, print_rows
 from ddb_pipeline.cli.table_scan import key_text, scan_items
 from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
 from ddb_pipeline.names import PublishedNames
+from ddb_pipeline.view_sql import key_column_names, quote_identifier
 
 _PATH_DEADLINE_SECONDS = 180
 """How long sensor, crawl and views may take together before the demo gives up."""
@@ -76,7 +77,7 @@ def _run(declaration: Declaration, pipeline: Pipeline, home: Path, *, items: int
         names = local_stack.published_names(declaration, endpoint)[pipeline.name]
         with steps.step("daemon", "Start a Dagster daemon"):
             daemon = stack.enter_context(_daemon(declaration, home, endpoint))
-        with steps.step("write", f"Write changes to the DynamoDB table {names.table}"):
+        with steps.step("write", "Write changes to the DynamoDB table"):
             written = write_changes(pipeline, names, endpoint, items=items, seed=seed)
         with steps.step("refresh", "Sensor finds the new hour, Dagster crawls it and makes the views"):
             _wait_for(lambda: _views_are_made(home, pipeline), daemon, home, "the views were not made")
@@ -86,7 +87,7 @@ def _run(declaration: Declaration, pipeline: Pipeline, home: Path, *, items: int
             )
         with steps.step("compare", "Ask Athena, and compare with the table"):
             report = _compare(endpoint, names, written)
-        _print_answers(endpoint, names)
+        _print_answers(endpoint, pipeline, names)
     report["seconds"] = steps.seconds
     return report
 
@@ -97,7 +98,7 @@ def _daemon(declaration: Declaration, home: Path, endpoint: str) -> Any:
     dagster_home.mkdir()
     (dagster_home / "dagster.yaml").write_text(_INSTANCE_SETTINGS, encoding="utf-8")
     return dagster_process(
-        ["dagster.daemon", "run", "-w", str(declaration.path.parent / "workspace.yaml")],
+        ["dagster-daemon", "run", "-w", str(declaration.path.parent / "workspace.yaml")],
         declaration=declaration,
         environment=local_stack.environment(endpoint),
         dagster_home=dagster_home,
@@ -156,7 +157,8 @@ def _compare(endpoint: str, names: PublishedNames, written: Written) -> dict[str
     }
 
 
-def _print_answers(endpoint: str, names: PublishedNames) -> None:
+def _print_answers(endpoint: str, pipeline: Pipeline, names: PublishedNames) -> None:
+    key_column = next(iter(key_column_names(pipeline)))
     counts = ask_local(
         endpoint,
         names,
@@ -167,9 +169,9 @@ def _print_answers(endpoint: str, names: PublishedNames) -> None:
     state = ask_local(
         endpoint,
         names,
-        "SELECT pk, json_extract_scalar(item, '$.person.first_name') AS first_name, "
-        "json_extract_scalar(item, '$.person.last_name') AS last_name, "
-        "json_extract_scalar(item, '$.person.job.area') AS area, changed_at, state_certain "
+        f"SELECT {quote_identifier(key_column)}, json_extract_scalar(item, '$.person.first_name') || ' ' || "
+        "json_extract_scalar(item, '$.person.last_name') AS name, "
+        "json_extract_scalar(item, '$.person.job.area') AS area, changed_at, state_certain AS certain "
         "FROM latest_item_state ORDER BY changed_at_us DESC LIMIT 10",
     )
-    print_rows("\nlatest_item_state: what the table holds now (the ten newest)", state)
+    print_rows("\nlatest_item_state: what the table holds now (the ten newest)", state, widest=23)

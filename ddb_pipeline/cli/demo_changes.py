@@ -41,7 +41,7 @@ def write_changes(pipeline: Pipeline, names: PublishedNames, endpoint: str, *, i
     """
     written = Written()
     for first in range(0, items, _BATCH):
-        counts = invoke_item_loader(names, endpoint, min(_BATCH, items - first), f"{seed}-{first}")
+        counts = invoke_item_loader(names, endpoint, min(_BATCH, items - first), seed * 1_000_003 + first)
         written.inserted += counts["inserted"]
         written.updated += counts["updated"]
         written.deleted += counts["deleted"]
@@ -93,7 +93,7 @@ class _Table:
                 "digits": {"N": "12345678901234567890.123456789012345678"},
                 "Name": {"S": "upper"},
                 "name": {"S": "lower"},
-                "a.b-c d": {"M": {"": {"S": ""}}},
+                "a.b-c d": {"M": {"x y": {"S": ""}}},
                 "tags": {"SS": ["b", "a"]},
             },
         )

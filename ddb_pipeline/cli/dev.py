@@ -58,7 +58,7 @@ def _write_traffic(names: PublishedNames, endpoint: str, changes_per_second: int
     while not stop.wait(1.0):
         call += 1
         try:
-            invoke_item_loader(names, endpoint, changes_per_second, f"{run}-{call}")
+            invoke_item_loader(names, endpoint, changes_per_second, run * 1_000_003 + call)
         except Exception as error:  # noqa: BLE001 - a thread's error must reach the terminal; the UI goes on
             console.print(f"[red]live traffic for {names.pipeline} has stopped:[/] {error}")
             return

@@ -84,7 +84,7 @@ def local_aws_running(
             _write_env(home / ".env", local_stack.environment(server.endpoint))
             running = Running(pid=os.getpid(), endpoint=server.endpoint)
             _running_file(home).write_text(json.dumps(asdict(running)), encoding="utf-8")
-            yield server.endpoint, lambda: not server.serving, names
+            yield server.endpoint, lambda: server.wait(0), names
     except PortTakenError:
         raise UserError(
             f"port {port} is taken by another program: stop that, or choose one with --port (for example {port + 1})"
@@ -134,7 +134,7 @@ def run_load(*, items: int, seed: int | None, pipeline_name: str | None) -> None
         task = bar.add_task("load", total=items)
         for first in range(0, items, _LOAD_BATCH):
             size = min(_LOAD_BATCH, items - first)
-            for name, count in invoke_item_loader(names, running.endpoint, size, f"{seed}-{first}").items():
+            for name, count in invoke_item_loader(names, running.endpoint, size, seed * 1_000_003 + first).items():
                 counts[name] += count
             bar.advance(task, size)
     console.print(
@@ -143,7 +143,7 @@ def run_load(*, items: int, seed: int | None, pipeline_name: str | None) -> None
     )
 
 
-def invoke_item_loader(names: PublishedNames, endpoint: str, batch_size: int, seed: str) -> dict[str, int]:
+def invoke_item_loader(names: PublishedNames, endpoint: str, batch_size: int, seed: int) -> dict[str, int]:
     """Run the stack's item loader once.
 
     Raises:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -56,9 +59,9 @@ def ask_local(endpoint: str, names: PublishedNames, sql: str) -> QueryResult:
 
 def print_rows(title: str | None, answer: QueryResult, *, most: int = 50, widest: int = 60) -> None:
     """Print an answer as a table; long values are cut to `widest` characters, NULL is shown as null."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column, _ in answer.columns:
-        table.add_column(escape(column), overflow="fold")
+        table.add_column(escape(column), overflow="ellipsis", no_wrap=True)
     for row in answer.rows[:most]:
         table.add_row(*(_cell(value, widest) for value in row))
     console.print(table)
@@ -67,5 +70,8 @@ def print_rows(title: str | None, answer: QueryResult, *, most: int = 50, widest
 def _cell(value: object, widest: int) -> str:
     if value is None:
         return "[dim]null[/]"
-    text = escape(str(value))
-    return text if len(text) <= widest else text[: widest - 1] + "…"
+    if isinstance(value, datetime):
+        text = value.isoformat(sep=" ", timespec="milliseconds" if value.microsecond else "seconds")
+    else:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+    return escape(text if len(text) <= widest else text[: widest - 1] + "…")

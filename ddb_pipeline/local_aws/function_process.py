@@ -80,7 +80,7 @@ class FunctionProcess:
         """
         request_id = str(uuid.uuid4())
         with self._lock:
-            self._start()
+            is_ready = self._start()
             started = time.monotonic()
             marker = f"end of log {uuid.uuid4().hex}"
             request = {
@@ -90,7 +90,7 @@ class FunctionProcess:
                 "end_of_log": marker,
             }
             deadline = started + self._timeout
-            answer = self._exchange(json.dumps(request).encode(), payload, deadline)
+            answer = self._exchange(json.dumps(request).encode(), payload, deadline) if is_ready else None
             seconds = time.monotonic() - started
             if answer is None:
                 overdue = seconds >= self._timeout
@@ -108,10 +108,14 @@ class FunctionProcess:
         if process is not None:
             _kill_group(process)
 
-    def _start(self) -> None:
-        """Start the process if it is not there: at first, and after it died or was killed."""
+    def _start(self) -> bool:
+        """Start the process if it is not there: at first, and after it died or was killed.
+
+        Returns:
+            Whether the process has imported the function's module, or tried to, and waits for events.
+        """
         if self._process is not None and self._process.poll() is None:
-            return
+            return True
         if self._ended:
             raise RuntimeError("local AWS has stopped: this function runs no more")
         self._close()
@@ -134,9 +138,7 @@ class FunctionProcess:
         _start_thread(_forward_frames, answers, self._frames.put)
         _start_thread(self._log.follow, log)
         # The module is imported before the clock of the first invocation starts, as in Lambda's init phase.
-        # When that dies or hangs, the invocation below finds the process dead and says so.
-        if self._frame(time.monotonic() + START_SECONDS) is None:
-            _kill_group(self._process)
+        return self._frame(time.monotonic() + START_SECONDS) is not None
 
     def _exchange(self, head: bytes, payload: bytes, deadline: float) -> tuple[bool, bytes] | None:
         stdin = None if self._process is None else self._process.stdin

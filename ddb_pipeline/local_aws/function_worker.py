@@ -121,8 +121,8 @@ def described(error: BaseException, request_id: str) -> dict[str, Any]:
         lines: list[str] = []
     else:
         document = {"errorMessage": str(error), "errorType": type(error).__name__, "requestId": request_id}
-        # the first frame is this script's
-        lines = traceback.format_list(traceback.extract_tb(error.__traceback__)[1:])
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = traceback.format_list([frame for frame in frames if frame.filename != __file__])
     sys.stderr.write(f"[ERROR] {document['errorType']}: {document['errorMessage']}\n")
     if lines:
         sys.stderr.write("Traceback (most recent call last):\n" + "".join(lines))

@@ -117,7 +117,12 @@ class LocalAthena:
 
     def pyathena(self, **options):
         return connect(
-            work_group=self.group, schema_name=self.database, endpoint_url=self.endpoint, poll_interval=0.05, **KEYS, **options
+            work_group=self.group,
+            schema_name=self.database,
+            endpoint_url=self.endpoint,
+            poll_interval=0.05,
+            **KEYS,
+            **options,
         )
 
 
@@ -133,7 +138,12 @@ def local():
 
 def change(**values):
     row = dict.fromkeys(column.name for column in COLUMNS)
-    row |= {"row_version": 1, "event_id": uuid.uuid4().hex, "event_name": "INSERT", "changed_at_us": 1_700_000_000_000_000}
+    row |= {
+        "row_version": 1,
+        "event_id": uuid.uuid4().hex,
+        "event_name": "INSERT",
+        "changed_at_us": 1_700_000_000_000_000,
+    }
     return json.dumps(row | values)
 
 
@@ -188,8 +198,9 @@ def test_pages_of_a_result_hold_every_row_once(local):
 def test_pyathena_reads_values_with_their_python_types(local):
     with local.pyathena() as connection:
         cursor = connection.cursor().execute(
-            "SELECT 1, BIGINT '2' IS NULL, DATE '2026-01-02', TIMESTAMP '2026-01-02 03:04:05.678', NULL, CAST('' AS varchar)"
-            .replace("BIGINT '2'", "2")
+            "SELECT 1, BIGINT '2' IS NULL, DATE '2026-01-02', TIMESTAMP '2026-01-02 03:04:05.678', NULL, CAST('' AS varchar)".replace(
+                "BIGINT '2'", "2"
+            )
         )
         row = cursor.fetchone()
         assert (row[0], row[1], str(row[2]), str(row[3]), row[4], row[5]) == (
@@ -356,7 +367,9 @@ def test_the_same_request_token_starts_one_query(local):
 
 
 def test_a_running_query_is_really_interrupted(local):
-    endless = "SELECT count(*) FROM UNNEST(sequence(1, 100000)) a(x), UNNEST(sequence(1, 100000)) b(y) WHERE x % 7 = y % 11"
+    endless = (
+        "SELECT count(*) FROM UNNEST(sequence(1, 100000)) a(x), UNNEST(sequence(1, 100000)) b(y) WHERE x % 7 = y % 11"
+    )
     identity = local.start(endless)
     while local.athena.get_query_execution(QueryExecutionId=identity)["QueryExecution"]["Status"]["State"] == "QUEUED":
         time.sleep(0.02)
@@ -398,7 +411,9 @@ def test_requests_that_are_wrong_are_refused_at_once(local):
 
 def test_a_missing_results_bucket_fails_the_query(local):
     request = {"ResultConfiguration": {"OutputLocation": "s3://no-such-results/"}}
-    assert "Unable to verify/create output bucket no-such-results" in local.reason("SELECT 1", group="primary", **request)
+    assert "Unable to verify/create output bucket no-such-results" in local.reason(
+        "SELECT 1", group="primary", **request
+    )
 
 
 def test_executions_are_listed_newest_first_and_described_in_batches(local):
@@ -418,7 +433,9 @@ def test_executions_are_listed_newest_first_and_described_in_batches(local):
 def test_databases_and_tables_come_from_the_glue_catalog(local):
     names = [d["Name"] for d in local.athena.list_databases(CatalogName="AwsDataCatalog")["DatabaseList"]]
     assert local.database in names
-    table = local.athena.get_table_metadata(CatalogName="AwsDataCatalog", DatabaseName=local.database, TableName="changes")
+    table = local.athena.get_table_metadata(
+        CatalogName="AwsDataCatalog", DatabaseName=local.database, TableName="changes"
+    )
     assert [column["Name"] for column in table["TableMetadata"]["PartitionKeys"]] == ["year", "month", "day", "hour"]
 
 

@@ -14,7 +14,7 @@ from ddb_pipeline.local_aws.athena.backend import InvalidRequestError, LocalAthe
 _BATCH = 50
 
 
-class LocalAthenaResponse(AthenaResponse):  # type: ignore[misc]
+class LocalAthenaResponse(AthenaResponse):
     """Each method is an operation of the API, named in snake case."""
 
     @property
@@ -38,7 +38,11 @@ class LocalAthenaResponse(AthenaResponse):  # type: ignore[misc]
             raise InvalidRequestError(f"{len(ids)} QueryExecutionIds; allowed are 1 to {_BATCH}")
         known = self.athena_backend.query_executions
         missing = [
-            {"QueryExecutionId": one, "ErrorCode": "INVALID_INPUT", "ErrorMessage": f"QueryExecution {one} was not found"}
+            {
+                "QueryExecutionId": one,
+                "ErrorCode": "INVALID_INPUT",
+                "ErrorMessage": f"QueryExecution {one} was not found",
+            }
             for one in ids
             if one not in known
         ]

@@ -33,7 +33,7 @@ class InvalidRequestError(JsonRESTError):
         super().__init__("InvalidRequestException", message)
 
 
-class LocalAthenaBackend(AthenaBackend):  # type: ignore[misc]
+class LocalAthenaBackend(AthenaBackend):
     """Athena of one account and region, which really runs queries."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -72,7 +72,9 @@ class LocalAthenaBackend(AthenaBackend):  # type: ignore[misc]
         if group is None:
             raise InvalidRequestError(f"WorkGroup {name} is not found.")
         if request.get("ExecutionParameters"):
-            raise InvalidRequestError("ExecutionParameters are not supported by local AWS: put the values into the query")
+            raise InvalidRequestError(
+                "ExecutionParameters are not supported by local AWS: put the values into the query"
+            )
         sql = str(request.get("QueryString") or "")
         if not sql.strip():
             raise InvalidRequestError("Query string is empty.")
@@ -124,7 +126,9 @@ class LocalAthenaBackend(AthenaBackend):  # type: ignore[misc]
             raise InvalidRequestError(f"QueryExecution {identity} was not found")
         return found
 
-    def list_executions(self, workgroup: str | None, limit: int | None, token: str | None) -> tuple[list[str], str | None]:
+    def list_executions(
+        self, workgroup: str | None, limit: int | None, token: str | None
+    ) -> tuple[list[str], str | None]:
         """ListQueryExecutions: ids of a workgroup, newest first, and the token of the next page."""
         name = workgroup or "primary"
         if name not in self.work_groups:

@@ -136,9 +136,7 @@ def _unit(type_: Type) -> int:
 
 def _to_varchar(sql: str, source: Type, target: Type) -> str | None:
     digits = source.numbers[0] if source.name in {"timestamp", ZONED.name} else 0
-    moment = (
-        f"left(strftime({sql}, '{_SECONDS}.%f'), {20 + digits})" if digits else f"strftime({sql}, '{_SECONDS}')"
-    )
+    moment = f"left(strftime({sql}, '{_SECONDS}.%f'), {20 + digits})" if digits else f"strftime({sql}, '{_SECONDS}')"
     forms = {
         "varchar": sql,
         "double": f"athena_double_text({sql})",

@@ -79,7 +79,9 @@ class Catalog:
         _require(name, "the SerDe", serde, JSON_SERDE)
         _require(name, "the input format", storage.get("InputFormat"), TEXT_INPUT)
         if str(parameters.get("projection.enabled", "")).lower() == "true":
-            raise QueryFailedError("NOT_SUPPORTED", f"partition projection of table {name} is not supported by local AWS")
+            raise QueryFailedError(
+                "NOT_SUPPORTED", f"partition projection of table {name} is not supported by local AWS"
+            )
         columns = tuple(_field(name, column) for column in storage.get("Columns") or [])
         partition_columns = []
         for column in entry.get("PartitionKeys") or []:
@@ -95,7 +97,9 @@ class Catalog:
     def _partition(self, table: str, entry: dict[str, Any], count: int) -> Partition:
         values, storage = tuple(map(str, entry.get("Values") or [])), entry.get("StorageDescriptor") or {}
         if len(values) != count:
-            raise QueryFailedError("HIVE_INVALID_METADATA", f"a partition of {table} has {len(values)} values, not {count}")
+            raise QueryFailedError(
+                "HIVE_INVALID_METADATA", f"a partition of {table} has {len(values)} values, not {count}"
+            )
         serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary", JSON_SERDE)
         _require(f"{table}, partition {'/'.join(values)}", "the SerDe", serde, JSON_SERDE)
         return Partition(values, _location(table, storage))
@@ -112,7 +116,8 @@ def _field(table: str, column: dict[str, Any]) -> Field:
     type_ = from_hive(str(column.get("Type")))
     if type_ is None:
         raise QueryFailedError(
-            "NOT_SUPPORTED", f"column {column['Name']} of table {table} is a {column.get('Type')}, which local AWS does not read"
+            "NOT_SUPPORTED",
+            f"column {column['Name']} of table {table} is a {column.get('Type')}, which local AWS does not read",
         )
     return Field(str(column["Name"]).lower(), type_)
 
@@ -125,7 +130,11 @@ def _location(table: str, storage: dict[str, Any]) -> str:
 
 
 def _database(entry: dict[str, Any]) -> dict[str, Any]:
-    shown = {"Name": entry["Name"], "Description": entry.get("Description"), "Parameters": entry.get("Parameters") or {}}
+    shown = {
+        "Name": entry["Name"],
+        "Description": entry.get("Description"),
+        "Parameters": entry.get("Parameters") or {},
+    }
     return {key: value for key, value in shown.items() if value is not None}
 
 

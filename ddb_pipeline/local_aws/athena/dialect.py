@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from sqlglot import exp, parse
 from sqlglot.dialects.trino import Trino
 from sqlglot.errors import ParseError, TokenError
+from sqlglot.parsers.trino import TrinoParser
 
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
 
@@ -31,10 +32,10 @@ def _typed_literal(parser: Any, this: exp.Expr, to: exp.DataType) -> exp.Expr:
     return TypedLiteral(this=this, kind=to.this.name)
 
 
-class _Parser(Trino.Parser):
+class _Parser(TrinoParser):
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
     FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
-        name: parser for name, parser in Trino.Parser.FUNCTION_PARSERS.items() if name in _KEPT
+        name: parser for name, parser in TrinoParser.FUNCTION_PARSERS.items() if name in _KEPT
     }
     TYPE_LITERAL_PARSERS: ClassVar[dict[Any, Any]] = dict.fromkeys(exp.DType, _typed_literal)
 
@@ -61,7 +62,9 @@ def parse_statement(sql: str) -> exp.Expr:
         first = error.errors[0] if error.errors else {}
         place = f"line {first['line']}:{first['col']}: " if first.get("line") else ""
         found = f"mismatched input '{first['highlight']}'. " if first.get("highlight") else ""
-        raise QueryFailedError("SYNTAX_ERROR", f"{place}{found}{first.get('description') or 'cannot be parsed'}") from None
+        raise QueryFailedError(
+            "SYNTAX_ERROR", f"{place}{found}{first.get('description') or 'cannot be parsed'}"
+        ) from None
     except TokenError as error:
         raise QueryFailedError("SYNTAX_ERROR", f"cannot be read: {str(error).splitlines()[0]}") from None
     except RecursionError:

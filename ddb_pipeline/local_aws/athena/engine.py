@@ -87,7 +87,7 @@ class Engine:
             else:
                 failure = translate(error)
                 execution.finish("FAILED", str(failure), failure.category)
-        except Exception as error:  # whatever it is, the client must see the query end
+        except Exception as error:
             _LOG.exception("query %s failed inside local AWS", execution.id)
             execution.finish("FAILED", f"GENERIC_INTERNAL_ERROR: local AWS failed: {error!r}", SYSTEM_ERROR)
         finally:
@@ -199,11 +199,15 @@ def translate(error: duckdb.Error) -> QueryFailedError:
     if "More than one row returned by a subquery" in message:
         return QueryFailedError("SUBQUERY_MULTIPLE_ROWS", "Scalar sub-query has returned multiple rows")
     if isinstance(error, duckdb.OutOfMemoryException):
-        return QueryFailedError("EXCEEDED_LOCAL_MEMORY_LIMIT", f"the query needs more than {_MEMORY_LIMIT} in local AWS")
+        return QueryFailedError(
+            "EXCEEDED_LOCAL_MEMORY_LIMIT", f"the query needs more than {_MEMORY_LIMIT} in local AWS"
+        )
     unread = re.search(r"Could not convert string '(.*?)' to (\w+)", message, re.DOTALL)
     if unread:
         return QueryFailedError("INVALID_CAST_ARGUMENT", f"Cannot cast '{unread[1]}' to {unread[2]}")
     first = message.splitlines()[0]
+    if isinstance(error, duckdb.ConversionException) and re.search(r"(date|timestamp|time) (field|value)", first):
+        return QueryFailedError("INVALID_CAST_ARGUMENT", first.partition(": ")[2])
     if isinstance(error, (duckdb.OutOfRangeException, duckdb.ConversionException)):
         return QueryFailedError("NUMERIC_VALUE_OUT_OF_RANGE", first.partition(": ")[2])
     if isinstance(error, duckdb.InvalidInputException):

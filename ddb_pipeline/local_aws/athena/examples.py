@@ -53,6 +53,9 @@ EXAMPLES = _read(r"""
     1.0 / 3 ¦ decimal(2,1) ¦ 0.3 ¦ functions/decimal.html
     2.00 / 3 ¦ decimal(3,2) ¦ 0.67 ¦ functions/decimal.html
     -2.00 / 3 ¦ decimal(3,2) ¦ -0.67 ¦ functions/decimal.html
+    12345.0 / 7 ¦ decimal(6,1) ¦ 1763.6 ¦ functions/decimal.html
+    1 / 3.000 ¦ decimal(16,3) ¦ 0.333 ¦ functions/decimal.html
+    'a%c' NOT LIKE 'a#%c' ESCAPE '#' ¦ boolean ¦ false ¦ functions/comparison.html
     1.0 / 0 ¦ decimal(2,1) ¦ !DIVISION_BY_ZERO ¦ functions/decimal.html
     1.5 + 2.25 ¦ decimal(4,2) ¦ 3.75 ¦ functions/decimal.html
     1.5 * 2.25 ¦ decimal(5,3) ¦ 3.375 ¦ functions/decimal.html

@@ -1,7 +1,7 @@
-"""Trino's JSON paths as JSON pointers, which DuckDB reads without any quoting trouble.
+r"""Trino's JSON paths as JSON pointers, which DuckDB reads without any quoting trouble.
 
 Trino's paths (JsonPathTokenizer of trino-main): `$`, then `.name`, `[0]`, `["any name"]`; inside the quotes only
-`\\"` and `\\\\` are escapes. A name and an index are one thing to Trino: `[0]` reads the member "0" of an object
+`\"` and `\\` are escapes. A name and an index are one thing to Trino: `[0]` reads the member "0" of an object
 and `["0"]` the first element of an array. So are they to a pointer (RFC 6901).
 """
 

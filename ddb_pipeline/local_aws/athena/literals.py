@@ -47,7 +47,9 @@ def literal_value(sql: str, node: exp.Expr) -> Value:
     if isinstance(node, exp.HexString):
         digits = str(node.this)
         if len(digits) % 2 or not re.fullmatch(r"[0-9A-Fa-f]*", digits):
-            raise failed_at(sql, node, "SYNTAX_ERROR", "Binary literal must contain an even number of hexadecimal digits")
+            raise failed_at(
+                sql, node, "SYNTAX_ERROR", "Binary literal must contain an even number of hexadecimal digits"
+            )
         return Value(f"unhex('{digits}')", VARBINARY)
     written = node.name
     if node.is_string:
@@ -102,7 +104,7 @@ def read_type(sql: str, node: exp.Expr) -> Type:
     numbers = [int(p.name) for p in node.expressions if isinstance(p, exp.DataTypeParam) and p.name.isdecimal()]
     if kind in _PLAIN and not node.expressions:
         return Type(_PLAIN[kind])
-    if kind in (exp.DType.VARCHAR,):
+    if kind == exp.DType.VARCHAR:
         return Type("varchar", tuple(numbers))
     if kind == exp.DType.DECIMAL:
         precision, scale = (*numbers, 0)[:2] if numbers else (MAX_DECIMAL_DIGITS, 0)

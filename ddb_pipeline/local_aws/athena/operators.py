@@ -72,7 +72,7 @@ def _decimals(operator: str, left: Value, right: Value) -> Value | None:
     # DuckDB would divide as doubles: whole numbers with a common scale are divided exactly instead
     shift = 10 ** (scale + s2 - s1)
     quotient = f"athena_half_up(athena_unscaled({a}) * CAST('{shift}' AS HUGEINT), athena_unscaled({b}))"
-    return Value(f"CAST(CAST({quotient} AS VARCHAR) || 'e-{scale}' AS {duckdb_type(result)})", result)
+    return Value(f"CAST(athena_decimal_text({quotient}, {scale}) AS {duckdb_type(result)})", result)
 
 
 def _moments(operator: str, left: Value, right: Value) -> Value | None:

@@ -15,7 +15,8 @@ from sqlglot import exp
 from ddb_pipeline.local_aws.athena.casts import coerce
 from ddb_pipeline.local_aws.athena.dialect import parse_statement
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError, failed_at, not_supported
-from ddb_pipeline.local_aws.athena.expressions import Environment, Expressions
+from ddb_pipeline.local_aws.athena.expressions import Environment, Expressions, direction
+from ddb_pipeline.local_aws.athena.ordering import limit, output_place
 from ddb_pipeline.local_aws.athena.relations import Field, Relation, Scan, Table, View
 from ddb_pipeline.local_aws.athena.scope import Scope
 from ddb_pipeline.local_aws.athena.select import SelectCompiler
@@ -170,7 +171,9 @@ class QueryCompiler:
         if not entry.names:
             return relation
         if len(entry.names) != len(relation.fields):
-            message = f"Column alias list has {len(entry.names)} entries but relation has {len(relation.fields)} columns"
+            message = (
+                f"Column alias list has {len(entry.names)} entries but relation has {len(relation.fields)} columns"
+            )
             raise failed_at(self.sql, node, "MISMATCHED_COLUMN_ALIASES", message)
         named = zip(entry.names, relation.fields, strict=True)
         return Relation(relation.sql, tuple(Field(name, field.type) for name, field in named))
@@ -248,55 +251,10 @@ class QueryCompiler:
             place = output_place(self.sql, item.this, [field.name for field in relation.fields])
             if place is None:
                 raise not_supported(self.sql, item, "ORDER BY of an expression over a set operation")
-            items.append(f"{place} {order_direction(item)}")
+            items.append(f"{place} {direction(item)}")
         ordering = f" ORDER BY {', '.join(items)}" if items else ""
         return Relation(f"SELECT * FROM ({relation.sql}) AS {alias}{ordering}{limit(self.sql, node)}", relation.fields)
 
 
 def _can_be_shown(type_: Type) -> bool:
     return type_ != JSON and not type_.name.startswith("interval") and all(map(_can_be_shown, type_.parts))
-
-
-def output_place(sql: str, node: exp.Expr, names: Sequence[str | None]) -> int | None:
-    """Place, from 1, of the result column that an ORDER BY item names by number or name; None: neither."""
-    if isinstance(node, exp.Literal) and not node.is_string and node.name.isdecimal():
-        place = int(node.name)
-        if not 1 <= place <= len(names):
-            raise failed_at(sql, node, "INVALID_COLUMN_REFERENCE", f"ORDER BY position {place} is not in select list")
-        return place
-    if isinstance(node, exp.Column) and not node.table and isinstance(node.this, exp.Identifier):
-        places = [place for place, name in enumerate(names, 1) if name == node.name.lower()]
-        if len(places) > 1:
-            raise failed_at(sql, node, "AMBIGUOUS_NAME", f"Column '{node.name.lower()}' is ambiguous")
-        return places[0] if places else None
-    return None
-
-
-def order_direction(item: exp.Expr) -> str:
-    """ASC or DESC, and where NULLs go: last in both directions unless the query says otherwise (Trino's SELECT)."""
-    nulls = "FIRST" if item.args.get("nulls_first") else "LAST"
-    return f"{'DESC' if item.args.get('desc') else 'ASC'} NULLS {nulls}"
-
-
-def limit(sql: str, node: exp.Expr) -> str:
-    """Compile LIMIT, FETCH FIRST and OFFSET, of whole numbers."""
-    parts = ""
-    bound = node.args.get("limit")
-    if isinstance(bound, exp.Fetch):
-        options = bound.args.get("limit_options")
-        if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
-            raise not_supported(sql, node, "FETCH FIRST with PERCENT or TIES")
-        parts += f" LIMIT {_count(sql, bound.args.get('count'), 'FETCH FIRST')}"
-    elif bound is not None and bound.expression.name.upper() != "ALL":
-        parts += f" LIMIT {_count(sql, bound.expression, 'LIMIT')}"
-    if node.args.get("offset"):
-        parts += f" OFFSET {_count(sql, node.args['offset'].expression, 'OFFSET')}"
-    return parts
-
-
-def _count(sql: str, node: exp.Expr | None, clause: str) -> int:
-    if not isinstance(node, exp.Literal) or node.is_string or not node.name.isdecimal():
-        raise not_supported(sql, node, f"{clause} of this")
-    return int(node.name)
-
-

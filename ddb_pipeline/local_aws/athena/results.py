@@ -96,7 +96,7 @@ def double_text(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    if value == 0 or 1e-3 <= abs(value) < 1e7:  # noqa: PLR2004
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
         return f"{Decimal(repr(value)):f}" if value else repr(value)
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     text = "".join(map(str, digits))
@@ -155,7 +155,8 @@ def _lines(file: Any) -> Iterator[bytes]:
 
 
 def _cells(line: bytes) -> list[str | None]:
-    text, cells, place = line.decode().removesuffix("\n"), [], 0
+    text, place = line.decode().removesuffix("\n"), 0
+    cells: list[str | None] = []
     while place <= len(text):
         if text[place : place + 1] == '"':
             end = place + 1

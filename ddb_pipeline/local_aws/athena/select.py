@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
-from ddb_pipeline.local_aws.athena.expressions import Environment, Expressions, ResolvedColumn, is_aggregate
+from ddb_pipeline.local_aws.athena.expressions import Environment, Expressions, ResolvedColumn, direction, is_aggregate
+from ddb_pipeline.local_aws.athena.ordering import limit, output_place
 from ddb_pipeline.local_aws.athena.relations import Field, Relation, Scan
 from ddb_pipeline.local_aws.athena.scope import Column, Scope, find
 from ddb_pipeline.local_aws.athena.signatures import Value
@@ -31,6 +32,7 @@ class SelectCompiler:
         self._node = node
         self._parent = parent
         self._tables = tables
+        self._grouped: frozenset[str] | None = None
 
     def compile(self) -> Relation:
         """Compile it.
@@ -55,7 +57,6 @@ class SelectCompiler:
             clauses.append(f"FROM {source.sql}")
         clauses += [where, self._group(), self._having()]
         clauses.append(self._order(fields, values, distinct=bool(distinct)))
-        from ddb_pipeline.local_aws.athena.query import limit  # noqa: PLC0415  (the two compile each other)
 
         return Relation(" ".join(filter(None, clauses)) + limit(sql, node), tuple(fields))
 
@@ -67,9 +68,7 @@ class SelectCompiler:
         windows = {window.this.name.lower(): window for window in self._node.args.get("windows") or []}
         grouped = self._grouped if clause in {"SELECT", "HAVING", "ORDER BY"} else None
         return Expressions(
-            Environment(
-                self._query.sql, self._query.started, scope or self._scope, subquery, grouped, clause, windows
-            )
+            Environment(self._query.sql, self._query.started, scope or self._scope, subquery, grouped, clause, windows)
         )
 
     def _value(self, node: exp.Expr, clause: str) -> Value:
@@ -91,7 +90,7 @@ class SelectCompiler:
         table, alias = scan[0].table, scan[1]
         if any(isinstance(part, (exp.Query, exp.Window, exp.Lambda)) for part in condition.walk()):
             return
-        named = [part for part in condition.find_all(exp.Column)]
+        named = list(condition.find_all(exp.Column))
         first = len(table.columns) + 1
         places = {f"{alias}.c{first + i}": i for i in range(len(table.partition_columns))}
         for column in named:
@@ -133,9 +132,13 @@ class SelectCompiler:
             raise not_supported(self._query.sql, item, "db.table.*")
         chosen = [c for c in columns if c.qualifier == qualifier] if qualifier else [c for c in columns if not c.hidden]
         if qualifier and not chosen:
-            raise failed_at(self._query.sql, item, "INVALID_COLUMN_REFERENCE", f"Unable to resolve reference {qualifier}.*")
+            raise failed_at(
+                self._query.sql, item, "INVALID_COLUMN_REFERENCE", f"Unable to resolve reference {qualifier}.*"
+            )
         if not columns:
-            raise failed_at(self._query.sql, item, "COLUMN_NOT_FOUND", "SELECT * not allowed in queries without FROM clause")
+            raise failed_at(
+                self._query.sql, item, "COLUMN_NOT_FOUND", "SELECT * not allowed in queries without FROM clause"
+            )
         return [(ResolvedColumn(sql=column.sql, type_=column.type), column.name) for column in chosen]
 
     def _distinct(self, fields: Sequence[Field]) -> str:
@@ -152,7 +155,7 @@ class SelectCompiler:
 
     def _group_keys(self) -> frozenset[str] | None:
         """Compiled keys; None: the SELECT is not grouped."""
-        self._grouped: frozenset[str] | None = None
+        self._grouped = None
         group = self._node.args.get("group")
         self._keys: list[list[str]] = []
         if group is None:
@@ -162,7 +165,7 @@ class SelectCompiler:
         if any(part for key, part in group.args.items() if key != "expressions" and part):
             raise not_supported(self._query.sql, group, "this form of GROUP BY")
         for key in group.expressions:
-            self._keys.append([key_sql for key_sql in self._group_key(key)])
+            self._keys.append(self._group_key(key))
         return frozenset(sql for keys in self._keys for sql in keys)
 
     def _group_key(self, key: exp.Expr) -> list[str]:
@@ -193,7 +196,6 @@ class SelectCompiler:
     # ORDER BY
 
     def _order(self, fields: Sequence[Field], values: Sequence[Value], *, distinct: bool) -> str:
-        from ddb_pipeline.local_aws.athena.query import order_direction, output_place  # noqa: PLC0415
 
         order = self._node.args.get("order")
         items = []
@@ -210,7 +212,7 @@ class SelectCompiler:
                 value = values[place - 1]
             if value.type.parts or value.type == JSON:
                 raise not_supported(self._query.sql, item, f"ORDER BY of {value.type}")
-            items.append(f"{place or value.sql} {order_direction(item)}")
+            items.append(f"{place or value.sql} {direction(item)}")
         return f"ORDER BY {', '.join(items)}" if items else ""
 
 

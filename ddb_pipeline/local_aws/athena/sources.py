@@ -143,7 +143,7 @@ class SourceCompiler:
             name = identifier.name.lower()
             found = [find(Scope(side.columns), [name]) for side in (left, right)]
             pair = [side.candidates[0] for side in found if side is not None and len(side.candidates) == 1]
-            if len(pair) != 2:  # noqa: PLR2004
+            if len(pair) != 2:
                 message = f"Column '{name}' is missing from one side of the join, or ambiguous"
                 raise failed_at(self._query.sql, identifier, "COLUMN_NOT_FOUND", message)
             values = [Value(column.sql, column.type) for column in pair]
@@ -155,7 +155,9 @@ class SourceCompiler:
             tests.append(test.sql)
             merged.append(Column(name, type_, f"coalesce({', '.join(converted)})"))
             used += [column.sql for column in pair]
-        rest = [replace(column, hidden=True) if column.sql in used else column for column in (*left.columns, *right.columns)]
+        rest = [
+            replace(column, hidden=True) if column.sql in used else column for column in (*left.columns, *right.columns)
+        ]
         # Trino: a column of USING cannot be read through one of its tables any more
         kept = [column for column in rest if not column.hidden]
         return Source(f"{left.sql} {kind} ({right.sql}) ON {' AND '.join(tests)}", (*merged, *kept), prunable)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from sqlglot import exp, tokenize
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from ddb_pipeline.local_aws.athena import views
 from ddb_pipeline.local_aws.athena.catalog import Catalog
@@ -102,7 +102,9 @@ def _create_view(statement: exp.Create, sql: str, database: str | None, started:
     # names without a database are those of the session, which the view keeps
     compiler = QueryCompiler(text, database or schema, started, find)
     relation = compiler.query(parse_statement(text), None, {})
-    catalog.put_view(schema, name, views.entry(database or schema, name, text, relation.fields), replaces=existing is not None)
+    catalog.put_view(
+        schema, name, views.entry(database or schema, name, text, relation.fields), replaces=existing is not None
+    )
 
 
 def query_text(sql: str) -> str:
@@ -125,7 +127,9 @@ def _drop_view(statement: exp.Drop, sql: str, database: str | None, catalog: Cat
             return
         raise failed_at(sql, None, "TABLE_NOT_FOUND", f"line 1:1: View '{full}' does not exist")
     if existing.get("TableType") != views.TABLE_TYPE:
-        raise failed_at(sql, None, "TABLE_NOT_FOUND", f"line 1:1: View '{full}' does not exist, but a table with that name exists")
+        raise failed_at(
+            sql, None, "TABLE_NOT_FOUND", f"line 1:1: View '{full}' does not exist, but a table with that name exists"
+        )
     catalog.drop(schema, name)
 
 

@@ -119,7 +119,9 @@ class Storage:
                 part.write_bytes(key.value)
                 part.replace(path)
 
-    def check(self, connection: duckdb.DuckDBPyConnection, table: Table, staged: Sequence[StagedObject]) -> dict[str, str]:
+    def check(
+        self, connection: duckdb.DuckDBPyConnection, table: Table, staged: Sequence[StagedObject]
+    ) -> dict[str, str]:
         """Look at the structure of new copies, and hold them to the table's columns.
 
         Args:
@@ -153,7 +155,9 @@ class Storage:
                     raise QueryFailedError("NOT_SUPPORTED", f"{message}: not supported by local AWS")
         return spelled
 
-    def _look(self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], staged: Sequence[StagedObject]) -> None:
+    def _look(
+        self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], staged: Sequence[StagedObject]
+    ) -> None:
         query = (
             "SELECT DISTINCT filename, CAST(json_structure(json) AS VARCHAR) FROM read_json_objects("
             f"{_list(paths)}, format='newline_delimited', filename=true, maximum_object_size=33554432)"
@@ -204,9 +208,7 @@ def scan_sql(table: Table, staged: Sequence[StagedObject], spelled: dict[str, st
     )
     if not partitions:
         return f"SELECT {', '.join([*chosen, *(f'CAST(NULL AS VARCHAR) AS c{i}' for i in parts)])} FROM {reading}"
-    lines = ", ".join(
-        f"({', '.join(map(text, (str(item.path), *item.partition.values)))})" for item in staged
-    )
+    lines = ", ".join(f"({', '.join(map(text, (str(item.path), *item.partition.values)))})" for item in staged)
     values = [f"p.v{i} AS c{column}" for i, column in enumerate(parts, 1)]
     aliases = ", ".join(["file", *(f"v{i}" for i in range(1, len(parts) + 1))])
     return (
@@ -240,6 +242,11 @@ def _kinds(structure: str) -> set[tuple[str, str]]:
 
 
 def _bad_value(item: StagedObject, name: str, kind: str, type_: Type) -> QueryFailedError:
-    shown = {"UBIGINT": "a whole number", "BIGINT": "a whole number", "DOUBLE": "a fraction", "NESTED": "an object or array"}
+    shown = {
+        "UBIGINT": "a whole number",
+        "BIGINT": "a whole number",
+        "DOUBLE": "a fraction",
+        "NESTED": "an object or array",
+    }
     message = f"a value of '{name}' in {item.uri} is {shown.get(kind, kind.lower())}, the column is {type_}"
     return QueryFailedError("HIVE_CURSOR_ERROR", message)

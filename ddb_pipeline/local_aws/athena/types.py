@@ -34,7 +34,9 @@ class Type:
     def __str__(self) -> str:
         """Trino's own text of the type, as `typeof` prints it."""
         if self.name == "row":
-            fields = [f"{name} {part}" if name else str(part) for name, part in zip(self.names, self.parts, strict=True)]
+            fields = [
+                f"{name} {part}" if name else str(part) for name, part in zip(self.names, self.parts, strict=True)
+            ]
             return f"row({', '.join(fields)})"
         if self.parts:
             return f"{self.name}({', '.join(map(str, self.parts))})"
@@ -170,7 +172,7 @@ def common_type(left: Type, right: Type) -> Type | None:
 
     Source: https://trino.io/docs/current/language/types.html and functions/conversion.html.
     """
-    if left == right or right == UNKNOWN:
+    if right in (left, UNKNOWN):
         return left
     if left == UNKNOWN:
         return right

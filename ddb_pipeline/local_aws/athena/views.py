@@ -69,7 +69,9 @@ def entry(database: str, name: str, sql: str, fields: Sequence[Field]) -> dict[s
     encoded = base64.b64encode(json.dumps(stored).encode()).decode()
     text = f"/* Presto View: {encoded} */"
     if len(text) > MAX_TEXT_CHARACTERS:
-        raise QueryFailedError("INVALID_VIEW", f"the view takes {len(text)} characters; Glue stores {MAX_TEXT_CHARACTERS}")
+        raise QueryFailedError(
+            "INVALID_VIEW", f"the view takes {len(text)} characters; Glue stores {MAX_TEXT_CHARACTERS}"
+        )
     return {
         "Name": name,
         "TableType": TABLE_TYPE,

@@ -110,10 +110,12 @@ class ChangeStreamBackend(DynamoDBBackend):
             return table
 
     # reads wait for a write to end: moto would show half of it, or fail because the table grew while it looked
-    def get_item(self, *args: Any, **kwargs: Any) -> Item | None:
-        """Read an item."""
+    def get_item(self, table_name: str, keys: Attributes, *args: Any, **kwargs: Any) -> Item | None:
+        """Read an item; moto gives whole items as keys, too."""
         with self.lock:
-            return super().get_item(*args, **kwargs)
+            table = self.get_table(table_name)
+            checked_key(table, {name: keys[name] for name in table.table_key_attrs if name in keys})
+            return super().get_item(table_name, keys, *args, **kwargs)
 
     def query(self, *args: Any, **kwargs: Any) -> Any:
         """Query a table."""

@@ -65,7 +65,7 @@ class IndexedKinesisBackend(KinesisBackend):
         """Put a record sent through the API."""
         with self.arrival:
             try:
-                return tuple(super().put_record(*args, **kwargs))  # type: ignore[return-value]  # moto has no types
+                return super().put_record(*args, **kwargs)
             finally:
                 self.arrival.notify_all()
 
@@ -73,7 +73,7 @@ class IndexedKinesisBackend(KinesisBackend):
         """Put records sent through the API."""
         with self.arrival:
             try:
-                return dict(super().put_records(*args, **kwargs))
+                return super().put_records(*args, **kwargs)
             finally:
                 self.arrival.notify_all()
 
@@ -101,7 +101,7 @@ class IndexedKinesisBackend(KinesisBackend):
     def update_shard_count(self, *args: Any, **kwargs: Any) -> int:
         """Change the number of shards as moto does."""
         with self.arrival:
-            return int(super().update_shard_count(*args, **kwargs))
+            return super().update_shard_count(*args, **kwargs)
 
 
 def install() -> None:

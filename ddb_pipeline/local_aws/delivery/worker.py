@@ -123,10 +123,6 @@ class DeliveryWorker:
             LOG.error("delivery stream %s ends with %d records that are not in S3", self.settings.name, left)
         return left == 0
 
-    def has_delivered_all(self) -> bool:
-        """Say whether every record on the stream now is settled."""
-        return self.has_read_up_to(self.newest()) and not self._outstanding
-
     def newest(self) -> dict[str, int]:
         """Return the newest sequence number of each shard."""
         return {name: shard.get_max_sequence_number() for name, shard in list(self._stream.shards.items())}

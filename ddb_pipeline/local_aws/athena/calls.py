@@ -1,0 +1,135 @@
+"""Calls of scalar functions, and functions with a syntax of their own."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from ddb_pipeline.local_aws.athena import aggregates, functions, special_forms
+from ddb_pipeline.local_aws.athena.compiler import Expressions, compiles, function_name
+from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
+from ddb_pipeline.local_aws.athena.signatures import Value
+from ddb_pipeline.local_aws.athena.types import BOOLEAN, ZONED, Type, array
+
+_SCALAR_NAMES = functions.known(functions.SCALARS)
+_WINDOW_NAMES = functions.known(functions.WINDOWS)
+_AGGREGATE_NAMES = functions.known(functions.AGGREGATES)
+_EXTRACTED = {
+    "YEAR": "year", "QUARTER": "quarter", "MONTH": "month", "WEEK": "week", "DAY": "day", "DAY_OF_MONTH": "day",
+    "DAY_OF_WEEK": "day_of_week", "DOW": "day_of_week", "DAY_OF_YEAR": "day_of_year", "DOY": "day_of_year",
+    "HOUR": "hour", "MINUTE": "minute", "SECOND": "second",
+}  # fmt: skip
+
+
+@compiles(exp.Anonymous)
+def _function(c: Expressions, node: exp.Anonymous) -> Value:
+    c.only(node, "this", "expressions")
+    name = function_name(node)
+    if name in _AGGREGATE_NAMES:
+        return aggregates.aggregate(c, node, "")
+    if name in _WINDOW_NAMES:
+        raise failed_at(c.env.sql, node, "MISSING_OVER", f"Window function {name} requires an OVER clause")
+    if name == "now" and not node.expressions:
+        return special_forms.now(c.env.started)
+    if name in {"transform", "filter", "any_match", "all_match", "none_match"}:
+        return _lambda_function(c, name, node)
+    if any(isinstance(argument, (exp.Distinct, exp.Order, exp.Lambda, exp.Star)) for argument in node.expressions):
+        raise not_supported(c.env.sql, node, f"such an argument of function {name}")
+    arguments = c.every(node.expressions)
+    if name in special_forms.FORMS:
+        return _form(c, name, node, arguments)
+    if name not in _SCALAR_NAMES:
+        raise failed_at(
+            c.env.sql, node, "FUNCTION_NOT_FOUND", f"Function '{name}' is not supported by local AWS, or not registered"
+        )
+    return c.called(name, functions.overloads(functions.SCALARS, name), arguments, node)
+
+
+def _form(c: Expressions, name: str, node: exp.Anonymous, arguments: list[Value]) -> Value:
+    least, most, form = special_forms.FORMS[name]
+    try:
+        found = form(*arguments) if least <= len(arguments) <= most else None
+    except special_forms.UnsupportedArgumentError as error:
+        kind = "NOT_SUPPORTED" if "local AWS" in str(error) else "INVALID_FUNCTION_ARGUMENT"
+        raise failed_at(c.env.sql, node, kind, str(error)) from None
+    if found is None:
+        raise c.unexpected(name, node, arguments)
+    return found
+
+
+def _lambda_function(c: Expressions, name: str, node: exp.Anonymous) -> Value:
+    if len(node.expressions) != 2 or not isinstance(node.expressions[1], exp.Lambda):
+        raise failed_at(c.env.sql, node, "FUNCTION_NOT_FOUND", f"{name} takes an array and a lambda")
+    subject, arrow = c.compile(node.expressions[0]), node.expressions[1]
+    c.only(arrow, "this", "expressions")
+    if subject.type.name != "array" or len(arrow.expressions) != 1:
+        raise c.unexpected(name, node, [subject])
+    variable = f"x{len(c.env.scope.lambdas) + 1}"
+    own = arrow.expressions[0].name.lower()
+    before = dict(c.env.scope.lambdas)
+    c.env.scope.lambdas[own] = Value(variable, subject.type.parts[0])
+    body = c.compile(arrow.this)
+    c.env.scope.lambdas.clear()
+    c.env.scope.lambdas.update(before)
+    if name == "transform":
+        return Value(f"list_transform({subject.sql}, lambda {variable}: {body.sql})", array(body.type))
+    test = c.as_type(body, BOOLEAN, node, "Result of the lambda")
+    if name == "filter":
+        return Value(f"list_filter({subject.sql}, lambda {variable}: {test})", subject.type)
+    tests = f"list_transform({subject.sql}, lambda {variable}: {test})"
+    matched = {
+        "any_match": ("list_bool_or", "false"),
+        "all_match": ("list_bool_and", "true"),
+        "none_match": ("list_bool_or", "false"),
+    }
+    function, empty = matched[name]
+    # SQL's three values: one certain element decides, else a NULL among them makes it NULL
+    certain = "false" if function == "list_bool_and" else "true"
+    answer = (
+        f"CASE WHEN {subject.sql} IS NULL THEN NULL WHEN list_contains({tests}, {certain}) THEN {certain} "
+        f"WHEN athena_has_null({tests}) THEN NULL ELSE {empty} END"
+    )
+    return Value(f"(NOT {answer})" if name == "none_match" else answer, BOOLEAN)
+
+
+@compiles(exp.Extract)
+def _extract(c: Expressions, node: exp.Extract) -> Value:
+    c.only(node, "this", "expression")
+    name = _EXTRACTED.get(node.name.upper())
+    if name is None:
+        raise not_supported(c.env.sql, node, f"EXTRACT of {node.name.upper()}")
+    return c.called(name, functions.overloads(functions.SCALARS, name), [c.compile(node.expression)], node)
+
+
+@compiles(exp.StrPosition)
+def _position(c: Expressions, node: exp.StrPosition) -> Value:
+    c.only(node, "this", "substr")
+    arguments = [c.compile(node.this), c.compile(node.args["substr"])]
+    return c.called("strpos", functions.overloads(functions.SCALARS, "strpos"), arguments, node)
+
+
+@compiles(exp.Trim)
+def _trim(c: Expressions, node: exp.Trim) -> Value:
+    c.only(node, "this", "position")
+    name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
+    return c.called(name, functions.overloads(functions.SCALARS, name), [c.compile(node.this)], node)
+
+
+@compiles(exp.AtTimeZone)
+def _at_time_zone(c: Expressions, node: exp.AtTimeZone) -> Value:
+    c.only(node, "this", "zone")
+    zone = c.compile(node.args["zone"])
+    if zone.literal != "UTC":
+        raise not_supported(c.env.sql, node, "a time zone other than 'UTC'")
+    inner = c.compile(node.this)
+    if inner.type.name not in {"timestamp", ZONED.name}:
+        raise c.mismatch(node, f"Type of value must be a timestamp with time zone (actual {inner.type})")
+    return Value(inner.sql, Type(ZONED.name, inner.type.numbers))
+
+
+@compiles(exp.CurrentDate, exp.CurrentTimestamp, exp.Localtimestamp)
+def _now(c: Expressions, node: exp.Expr) -> Value:
+    c.only(node)
+    moment = special_forms.now(c.env.started)
+    if isinstance(node, exp.CurrentDate):
+        return Value(f"DATE '{c.env.started:%Y-%m-%d}'", Type("date"))
+    return moment if isinstance(node, exp.CurrentTimestamp) else special_forms.local_now(c.env.started)

@@ -1,0 +1,429 @@
+"""Firehose delivers what is on the stream: converted, in objects of the right place and size, and never lost."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import re
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ddb_pipeline.change_row import COLUMNS
+from ddb_pipeline.local_aws import delivery
+from ddb_pipeline_tests.deployed import Deployed
+
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/delivery"
+HOUR = "year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/"
+CONVERTER = Path(__file__).parents[2] / "infra_cdk" / "functions" / "change_converter"
+
+# a function that does what each record's text says
+FUNCTION = """
+import base64, json, os
+def handler(event, context):
+    answers = []
+    for record in event["records"]:
+        text = base64.b64decode(record["data"]).decode()
+        if text == "raise":
+            raise RuntimeError("as asked")
+        if text == "once":
+            if not os.path.exists(os.environ["MARKER"]):
+                open(os.environ["MARKER"], "w").close()
+                raise RuntimeError("as asked, the first time")
+        answer = {"recordId": record["recordId"], "result": "Ok", "data": record["data"]}
+        if text == "drop":
+            answer["result"] = "Dropped"
+        if text == "fail":
+            answer["result"] = "ProcessingFailed"
+        if text == "event":
+            answer["data"] = base64.b64encode(json.dumps(event).encode()).decode()
+        if text != "forget":
+            answers.append(answer)
+    return {"records": answers}
+"""
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archived:
+        for name, data in files.items():
+            archived.writestr(name, data)
+    return content.getvalue()
+
+
+@pytest.fixture(scope="module")
+def functions(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """ARNs of the function above and of the real converter."""
+    deployed.client("iam").create_role(RoleName="delivery-test", AssumeRolePolicyDocument="{}")
+    client, arns = deployed.client("lambda"), {}
+    files = {
+        "echo": ("index.handler", {"index.py": FUNCTION.encode()}),
+        "change_converter": (
+            "change_converter.handler",
+            {file.name: file.read_bytes() for file in CONVERTER.glob("*.py")},
+        ),
+    }
+    for name, (handler, code) in files.items():
+        arns[name] = client.create_function(
+            FunctionName=f"{name}-{uuid.uuid4().hex[:8]}",
+            Runtime="python3.13",
+            Handler=handler,
+            Role=f"arn:aws:iam::{ACCOUNT}:role/delivery-test",
+            Code={"ZipFile": archive(code)},
+            Timeout=30,
+            Environment={"Variables": {"MARKER": str(tmp_path_factory.mktemp("function") / "marker")}},
+        )["FunctionArn"]
+    yield arns
+    for arn in arns.values():
+        client.delete_function(FunctionName=arn)
+    deployed.client("iam").delete_role(RoleName="delivery-test")
+
+
+@dataclass
+class DeliveryPath:
+    """A Kinesis stream, the bucket and log stream of its delivery, and what they hold."""
+
+    deployed: Deployed
+    name: str
+    stream_arn: str
+    functions: dict[str, str]
+
+    def create(self, function: str | None = "echo", parameters: dict[str, str] | None = None, **settings: Any) -> str:
+        destination = {
+            "RoleARN": ROLE,
+            "BucketARN": f"arn:aws:s3:::{self.name}",
+            "Prefix": f"changes/{HOUR}",
+            "ErrorOutputPrefix": f"errors/!{{firehose:error-output-type}}/{HOUR}",
+            "CompressionFormat": "GZIP",
+            "FileExtension": ".json.gz",
+            "BufferingHints": {"IntervalInSeconds": 0, "SizeInMBs": 5},
+            "CloudWatchLoggingOptions": {"Enabled": True, "LogGroupName": self.name, "LogStreamName": "S3Delivery"},
+            **settings,
+        }
+        if function is not None:
+            values = {
+                "LambdaArn": self.functions.get(function, function),
+                "RoleArn": ROLE,
+                "NumberOfRetries": "1",
+                "BufferSizeInMBs": "1",
+                "BufferIntervalInSeconds": "0",
+                **(parameters or {}),
+            }
+            given = [{"ParameterName": name, "ParameterValue": value} for name, value in values.items()]
+            destination["ProcessingConfiguration"] = {
+                "Enabled": True,
+                "Processors": [{"Type": "Lambda", "Parameters": given}],
+            }
+        return self.deployed.client("firehose").create_delivery_stream(
+            DeliveryStreamName=self.name,
+            DeliveryStreamType="KinesisStreamAsSource",
+            KinesisStreamSourceConfiguration={"KinesisStreamARN": self.stream_arn, "RoleARN": ROLE},
+            ExtendedS3DestinationConfiguration=destination,
+        )["DeliveryStreamARN"]
+
+    def make_bucket(self) -> None:
+        region = self.deployed.client("s3").meta.region_name
+        self.deployed.client("s3").create_bucket(
+            Bucket=self.name, CreateBucketConfiguration={"LocationConstraint": region}
+        )
+
+    def put(self, *texts: str) -> None:
+        """Put records on the stream, all of them on one shard."""
+        for start in range(0, len(texts), 500):
+            self.deployed.client("kinesis").put_records(
+                StreamARN=self.stream_arn,
+                Records=[{"Data": text.encode(), "PartitionKey": "one"} for text in texts[start : start + 500]],
+            )
+
+    def objects(self, prefix: str = "") -> dict[str, bytes]:
+        s3 = self.deployed.client("s3")
+        keys = [found["Key"] for found in s3.list_objects_v2(Bucket=self.name, Prefix=prefix).get("Contents", [])]
+        return {key: s3.get_object(Bucket=self.name, Key=key)["Body"].read() for key in keys}
+
+    def delivered(self) -> bytes:
+        return b"".join(gzip.decompress(body) for body in self.objects("changes/").values())
+
+    def failures(self) -> list[dict[str, Any]]:
+        bodies = [gzip.decompress(body) for body in self.objects("errors/processing-failed/").values()]
+        return [json.loads(line) for body in bodies for line in body.splitlines()]
+
+    def logged(self) -> list[str]:
+        events = self.deployed.client("logs").get_log_events(logGroupName=self.name, logStreamName="S3Delivery")
+        return [json.loads(event["message"])["errorCode"] for event in events["events"]]
+
+    def counts(self) -> delivery.DeliveryCounts:
+        return delivery.counts(self.name, account_id=ACCOUNT, region=self.deployed.client("s3").meta.region_name)
+
+    def delete(self) -> None:
+        self.deployed.client("firehose").delete_delivery_stream(DeliveryStreamName=self.name)
+
+
+@pytest.fixture
+def path(deployed: Deployed, functions: dict[str, str]) -> Iterator[DeliveryPath]:
+    name = f"path-{uuid.uuid4().hex[:8]}"
+    kinesis, logs = deployed.client("kinesis"), deployed.client("logs")
+    kinesis.create_stream(StreamName=name, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    arn = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
+    logs.create_log_group(logGroupName=name)
+    logs.create_log_stream(logGroupName=name, logStreamName="S3Delivery")
+    made = DeliveryPath(deployed, name, arn, functions)
+    made.make_bucket()
+    yield made
+    firehose = deployed.client("firehose")
+    if name in firehose.list_delivery_streams(Limit=100)["DeliveryStreamNames"]:
+        made.delete()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_records_arrive_converted_in_one_object_of_the_hour(path):
+    path.create(BufferingHints={"IntervalInSeconds": 1, "SizeInMBs": 5})
+    path.put("a", "b", "c")
+    arrived = datetime.now(UTC)
+    assert delivery.wait_until_delivered(10)
+
+    [(key, body)] = path.objects().items()
+    assert gzip.decompress(body) == b"abc"
+    pattern = (
+        rf"changes/year={arrived:%Y}/month={arrived:%m}/day={arrived:%d}/hour={arrived:%H}/"
+        rf"{path.name}-1-{arrived:%Y-%m-%d-%H}-\d\d-\d\d-[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}\.json\.gz"
+    )
+    assert re.fullmatch(pattern, key)
+    assert path.counts() == delivery.DeliveryCounts(read=3, delivered=3, objects=1)
+
+
+def test_the_function_gets_the_documented_event(path):
+    arn = path.create()
+    before = int(time.time() * 1000)
+    path.put("event")
+    assert delivery.wait_until_delivered(10)
+
+    event = json.loads(path.delivered())
+    [record] = event.pop("records")
+    metadata = record.pop("kinesisRecordMetadata")
+    assert set(event) == {"invocationId", "deliveryStreamArn", "sourceKinesisStreamArn", "region"}
+    assert (event["deliveryStreamArn"], event["sourceKinesisStreamArn"]) == (arn, path.stream_arn)
+    assert record["data"] == base64.b64encode(b"event").decode()
+    assert before - 1 <= record["approximateArrivalTimestamp"] <= int(time.time() * 1000)
+    assert metadata["approximateArrivalTimestamp"] == record["approximateArrivalTimestamp"]
+    assert (metadata["partitionKey"], metadata["sequenceNumber"], metadata["subsequenceNumber"]) == ("one", "1", 0)
+    assert metadata["shardId"].startswith("shardId-")
+
+
+def test_delivery_starts_with_the_first_record_after_creation(path):
+    path.put("before")
+    path.create()
+    path.put("after")
+    assert delivery.wait_until_delivered(10)
+
+    assert path.delivered() == b"after"
+
+
+def test_without_a_processor_records_are_delivered_as_they_are(path):
+    path.create(function=None, CompressionFormat="UNCOMPRESSED", FileExtension="")
+    path.put("a", "b")
+    assert delivery.wait_until_delivered(10)
+
+    assert b"".join(path.objects().values()) == b"ab"
+
+
+def test_dropped_failed_and_forgotten_records_are_told_apart(path):
+    path.create(parameters={"BufferIntervalInSeconds": "1"})
+    path.put("kept", "drop", "fail", "forget")
+    assert delivery.wait_until_delivered(10)
+
+    assert path.delivered() == b"kept"
+    failures = {base64.b64decode(one["rawData"]): one for one in path.failures()}
+    assert {text: one["errorCode"] for text, one in failures.items()} == {
+        b"fail": "Lambda.FunctionError",
+        b"forget": "Lambda.MissingRecordId",
+    }
+    assert all(one["attemptsMade"] == 1 for one in failures.values())
+    assert all(one["lambdaArn"] == path.functions["echo"] for one in failures.values())
+    counts = path.counts()
+    assert (counts.read, counts.delivered, counts.dropped, counts.failed) == (4, 1, 1, 2)
+
+
+def test_an_invocation_that_fails_once_is_repeated(path):
+    path.create()
+    path.put("once")
+    assert delivery.wait_until_delivered(10)
+
+    assert path.delivered() == b"once"
+    assert path.logged() == ["Lambda.FunctionError"]
+
+
+def test_a_batch_that_keeps_failing_goes_to_the_error_prefix_whole(path):
+    path.create(parameters={"NumberOfRetries": "2", "BufferIntervalInSeconds": "1"})
+    path.put("innocent", "raise")
+    assert delivery.wait_until_delivered(20)
+    path.put("next")
+    assert delivery.wait_until_delivered(10)
+
+    assert [base64.b64decode(one["rawData"]) for one in path.failures()] == [b"innocent", b"raise"]
+    assert {one["attemptsMade"] for one in path.failures()} == {3}
+    assert path.delivered() == b"next"
+
+
+def test_a_missing_function_loses_nothing(path):
+    missing = path.functions["echo"] + "-missing"
+    path.create(function=missing, parameters={"NumberOfRetries": "0"})
+    path.put("a")
+    assert delivery.wait_until_delivered(10)
+
+    assert [one["errorCode"] for one in path.failures()] == ["Lambda.ResourceNotFound"]
+    assert "Lambda.ResourceNotFound" in path.logged()
+
+
+def test_a_missing_bucket_delays_delivery_and_is_logged(path):
+    path.deployed.client("s3").delete_bucket(Bucket=path.name)
+    path.create()
+    path.put("a")
+    wait_until(lambda: path.logged() == ["S3.NoSuchBucket"])
+    assert not delivery.wait_until_delivered(0.2)
+    path.make_bucket()
+    assert delivery.wait_until_delivered(10)
+
+    assert path.delivered() == b"a"
+
+
+def test_an_object_is_cut_when_it_is_full(path):
+    path.create(BufferingHints={"IntervalInSeconds": 900, "SizeInMBs": 1})
+    path.put(*["x" * 100_000] * 12)
+    wait_until(lambda: path.counts().objects == 1)
+
+    assert path.counts().delivered == 11
+    assert len(path.delivered()) == 1_100_000
+
+
+def test_a_deleted_delivery_stream_delivers_what_it_has_before_it_goes(path):
+    path.create(
+        BufferingHints={"IntervalInSeconds": 900, "SizeInMBs": 128}, parameters={"BufferIntervalInSeconds": "900"}
+    )
+    path.put("a", "fail")
+    path.delete()
+
+    assert path.delivered() == b"a"
+    assert [base64.b64decode(one["rawData"]) for one in path.failures()] == [b"fail"]
+
+
+def test_a_burst_of_thousands_arrives_in_seconds_complete_and_in_order(path):
+    path.create(BufferingHints={"IntervalInSeconds": 1, "SizeInMBs": 5})
+    texts = [f"{number:0200}\n" for number in range(10_000)]
+    started = time.monotonic()
+    path.put(*texts)
+    assert delivery.wait_until_delivered(60)
+
+    assert sorted(path.delivered().decode().splitlines(keepends=True)) == texts
+    assert time.monotonic() - started < 30
+
+
+def test_objects_are_encrypted_as_the_bucket_says(path):
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "arn:aws:kms:::key/k"}}
+    s3 = path.deployed.client("s3")
+    s3.put_bucket_encryption(
+        Bucket=path.name, ServerSideEncryptionConfiguration={"Rules": [{**rule, "BucketKeyEnabled": True}]}
+    )
+    path.create()
+    path.put("a")
+    assert delivery.wait_until_delivered(10)
+
+    [key] = path.objects()
+    found = s3.head_object(Bucket=path.name, Key=key)
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", "arn:aws:kms:::key/k")
+
+
+def test_a_delivery_stream_is_described_as_it_was_asked_for(path):
+    arn = path.create()
+    firehose = path.deployed.client("firehose")
+    described = firehose.describe_delivery_stream(DeliveryStreamName=path.name)["DeliveryStreamDescription"]
+
+    assert (described["DeliveryStreamARN"], described["DeliveryStreamStatus"]) == (arn, "ACTIVE")
+    assert described["DeliveryStreamType"] == "KinesisStreamAsSource"
+    source = described["Source"]["KinesisStreamSourceDescription"]
+    assert source["KinesisStreamARN"] == path.stream_arn
+    assert abs((datetime.now(UTC) - source["DeliveryStartTimestamp"]).total_seconds()) < 10
+    [destination] = described["Destinations"]
+    assert destination["ExtendedS3DestinationDescription"]["BufferingHints"]["IntervalInSeconds"] == 0
+    assert destination["ExtendedS3DestinationDescription"]["ProcessingConfiguration"]["Enabled"]
+    assert path.name in firehose.list_delivery_streams(Limit=100)["DeliveryStreamNames"]
+    path.delete()
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        firehose.describe_delivery_stream(DeliveryStreamName=path.name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"CompressionFormat": "Snappy"}, "CompressionFormat"),
+        ({"DynamicPartitioningConfiguration": {"Enabled": True}}, "DynamicPartitioningConfiguration"),
+        ({"Prefix": "!{timestamp:YYYY}/"}, "YYYY"),
+        ({"ErrorOutputPrefix": None}, "ErrorOutputPrefix"),
+    ],
+)
+def test_what_local_aws_does_not_do_is_refused_by_name(path, settings, named):
+    given = {name: value for name, value in settings.items() if value is not None}
+    if None in settings.values():
+        given = {"ErrorOutputPrefix": ""}
+
+    with pytest.raises(ClientError, match=named) as error:
+        path.create(**given)
+
+    assert error.value.response["Error"]["Code"] == "InvalidArgumentException"
+
+
+def test_records_cannot_be_put_past_the_stream(path):
+    path.create()
+
+    with pytest.raises(ClientError, match="not permitted on KinesisStreamAsSource"):
+        path.deployed.client("firehose").put_record(DeliveryStreamName=path.name, Record={"Data": b"x"})
+
+
+def test_a_kinesis_stream_that_does_not_exist_is_told(path):
+    path.stream_arn += "-missing"
+
+    with pytest.raises(ClientError, match=r"InvalidArgumentException.*does not exist"):
+        path.create()
+
+
+def test_a_change_of_a_table_becomes_a_change_row(path):
+    path.create("change_converter", BufferingHints={"IntervalInSeconds": 1, "SizeInMBs": 5})
+    dynamodb = path.deployed.client("dynamodb")
+    dynamodb.create_table(
+        TableName=path.name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    dynamodb.enable_kinesis_streaming_destination(
+        TableName=path.name,
+        StreamArn=path.stream_arn,
+        EnableKinesisStreamingConfiguration={"ApproximateCreationDateTimePrecision": "MICROSECOND"},
+    )
+    dynamodb.put_item(TableName=path.name, Item={"pk": {"S": "a"}, "n": {"N": "1.50"}})
+    dynamodb.delete_item(TableName=path.name, Key={"pk": {"S": "a"}})
+    path.put("this is no change record")
+    assert delivery.wait_until_delivered(10)
+
+    rows = sorted((json.loads(line) for line in path.delivered().splitlines()), key=lambda row: row["changed_at_us"])
+    assert [list(row) for row in rows] == [[column.name for column in COLUMNS]] * 2
+    assert [row["event_name"] for row in rows] == ["INSERT", "REMOVE"]
+    assert rows[0]["new_item"] == '{"n":1.5,"pk":"a"}'
+    assert rows[0]["new_hash"] == rows[1]["old_hash"]
+    assert [base64.b64decode(one["rawData"]) for one in path.failures()] == [b"this is no change record"]
