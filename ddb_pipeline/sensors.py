@@ -87,7 +87,7 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
     events = arrival_events(context.instance, pipeline, reportable, bucket.uri)
     lacking = deployment.catalog.lacking(found.hour for found in reading.contents)
     decision = decide(lacking, attempts(context.instance, pipeline), now)
-    sentences = [f"{len(reading.hours)} hours read, {len(events)} reported as changed", decision.reason]
+    sentences = [f"hours read: {len(reading.hours)}, reported as changed: {len(events)}", decision.reason]
     if reading.more:
         sentences.append("more hours wait for the next tick")
     if odd := oddities(sorted_hours, bucket.unreadable, pipeline.start_date):

@@ -49,8 +49,11 @@ class Change:
         ).encode()
 
 
-def put_on_stream(kinesis: Any, stream: str, records: list[bytes]) -> None:
-    """Put records on the stream in the order given, as many a call as Kinesis takes."""
+def put_on_stream(kinesis: Any, stream: str, records: list[bytes], *, one_shard: bool = False) -> None:
+    """Put records on the stream, as many a call as Kinesis takes; only on one shard do they keep their order."""
     for first in range(0, len(records), 500):
-        batch = [{"Data": record, "PartitionKey": uuid.uuid4().hex.upper()} for record in records[first : first + 500]]
+        batch = [
+            {"Data": record, "PartitionKey": "one" if one_shard else uuid.uuid4().hex}
+            for record in records[first : first + 500]
+        ]
         assert kinesis.put_records(StreamName=stream, Records=batch)["FailedRecordCount"] == 0

@@ -169,7 +169,8 @@ def _print_answers(endpoint: str, pipeline: Pipeline, names: PublishedNames) -> 
     state = ask_local(
         endpoint,
         names,
-        f"SELECT {quote_identifier(key_column)}, json_extract_scalar(item, '$.person.first_name') || ' ' || "
+        f"SELECT {quote_identifier(key_column)}, "  # noqa: S608 - quoted
+        "json_extract_scalar(item, '$.person.first_name') || ' ' || "
         "json_extract_scalar(item, '$.person.last_name') AS name, "
         "json_extract_scalar(item, '$.person.job.area') AS area, changed_at, state_certain AS certain "
         "FROM latest_item_state ORDER BY changed_at_us DESC LIMIT 10",

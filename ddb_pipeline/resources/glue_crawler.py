@@ -129,6 +129,7 @@ class GlueCrawlerResource(ConfigurableResource):  # type: ignore[type-arg]  # th
         Raises:
             NotDeployedError: There is no such crawler.
             CrawlError: The crawl failed, was stopped, or did not end before the deadline.
+            botocore.exceptions.ClientError: Glue refused a call for another reason, such as missing rights.
         """
         waiting = Waiting(deadline_seconds, clock=self._clock, sleep=self._sleep)
         return _Crawl(self.get_client(), name, waiting, on_crawl).run()
@@ -236,9 +237,9 @@ class _Crawl:
             except self._client.exceptions.EntityNotFoundException as error:
                 raise NotDeployedError(f"there is no Glue crawler {self._name}: deploy the stack again") from error
             except ClientError as error:
-                if not is_transient(error) or self._waiting.is_over:
+                if not is_transient(error):
                     raise
-            self._waiting.pause()
+                self._pause(f"{operation} to be accepted ({error})")
 
     def _stop(self) -> None:
         """Stop the crawl that was started here; one that has ended meanwhile needs none."""

@@ -17,7 +17,6 @@ import pytest
 from dagster import (
     AssetKey,
     AssetMaterialization,
-    AssetSelection,
     DagsterInstance,
     DagsterRunStatus,
     ExecuteInProcessResult,
@@ -27,7 +26,6 @@ from dagster import (
     SkipReason,
     build_schedule_context,
     build_sensor_context,
-    define_asset_job,
 )
 
 from ddb_pipeline import change_row
@@ -238,6 +236,8 @@ def test_with_measure_daily_only_the_daily_run_scans(
     assert "dagster/row_count" not in metadata(hourly, "latest_item_state")
     assert "one_row_per_item" not in {check.check_name for check in hourly.get_asset_check_evaluations()}
 
+    assert _only_check(daily, instance, "one_row_per_item").passed
+
     measured = refresh(daily, instance, tags={MEASURE_TAG: "daily"})
     assert "dagster/row_count" in metadata(measured, "change_counts")
     assert "one_row_per_item" in {check.check_name for check in measured.get_asset_check_evaluations()}
@@ -299,24 +299,52 @@ def test_an_hour_that_arrived_after_the_crawl_is_no_fault_of_it(
     assert partition_key(hour) in check.metadata["arrived_after_the_crawl"].value
 
 
-def _only_check(loaded: RepositoryDefinition, instance: DagsterInstance) -> Any:
-    check = next(
-        key for key in loaded.asset_graph.asset_check_keys if key.name.startswith("every") and key.asset_key == TABLE
-    )
-    job = define_asset_job("only_check", selection=AssetSelection.checks(check)).resolve(
-        asset_graph=loaded.asset_graph, resource_defs=dict(loaded.get_top_level_resources())
-    )
-    result = job.execute_in_process(instance=instance, raise_on_error=False)
-    return result.get_asset_check_evaluations()[0]
+def _only_check(
+    loaded: RepositoryDefinition, instance: DagsterInstance, name: str = "every_s3_hour_is_in_the_catalog"
+) -> Any:
+    """Run one check of the pipeline by itself, as the UI does."""
+    keys = {
+        key for key in loaded.asset_graph.asset_check_keys if key.name == name and key.asset_key.path[0] == PIPELINE
+    }
+    job = loaded.get_implicit_global_asset_job_def().get_subset(asset_selection=set(), asset_check_selection=keys)
+    return job.execute_in_process(instance=instance, raise_on_error=False).get_asset_check_evaluations()[0]
+
+
+def test_a_table_dropped_by_hand_is_told_and_comes_back_whole(
+    stage: Deployed, loaded: RepositoryDefinition, instance: DagsterInstance, hour: datetime
+):
+    deliver(stage, hour)
+    glue, names = stage.client("glue"), stage.names[PIPELINE]
+    described = glue.get_table(DatabaseName=names.database, Name=names.change_table)["Table"]
+    glue.delete_table(DatabaseName=names.database, Name=names.change_table)
+    try:
+        result = refresh(loaded, instance)
+        context = build_sensor_context(instance, resources=loaded.get_top_level_resources())
+        tick_meanwhile = loaded.get_sensor_def(f"{PIPELINE}_arrivals")(context)
+    finally:
+        glue.create_table(DatabaseName=names.database, TableInput=_table_input(described))
+
+    failure = result.failure_data_for_node(f"{PIPELINE}__change_table")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    assert "changes is not in the Glue catalog" in str(failure.user_failure_data.description)
+    assert isinstance(tick_meanwhile, SkipReason)
+    assert "ddb-pipeline local up" in str(tick_meanwhile.skip_message)
+    again = refresh(loaded, instance)
+    assert again.success
+    assert metadata(again, "change_table")["hours_added"] == metadata(again, "change_table")["hours_in_s3"]
+
+
+def _table_input(described: dict[str, Any]) -> dict[str, Any]:
+    allowed = ("Name", "Description", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")
+    return {key: described[key] for key in allowed if key in described}
 
 
 def test_a_table_changed_by_hand_stops_the_views(
     stage: Deployed, loaded: RepositoryDefinition, instance: DagsterInstance
 ):
     glue, names = stage.client("glue"), stage.names[PIPELINE]
-    table = glue.get_table(DatabaseName=names.database, Name=names.change_table)["Table"]
-    allowed = ("Name", "Description", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")
-    original = {key: table[key] for key in allowed if key in table}
+    original = _table_input(glue.get_table(DatabaseName=names.database, Name=names.change_table)["Table"])
     storage = original["StorageDescriptor"]
     changed = {**original, "StorageDescriptor": {**storage, "Columns": storage["Columns"][:-1]}}
     glue.update_table(DatabaseName=names.database, TableInput=changed)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import json
 import time
 import uuid
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
 
 import boto3
 import pytest
@@ -15,9 +19,13 @@ from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 from pyathena import connect
 from pyathena.cursor import DictCursor
+from pyathena.error import OperationalError
 
 from ddb_pipeline.change_row import COLUMNS, INPUT_FORMAT, OUTPUT_FORMAT, PARTITION_COLUMNS, SERIALIZATION_LIBRARY
+from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.local_aws import athena
+from ddb_pipeline.names import PublishedNames
+from ddb_pipeline.view_sql import create_view_statement, views
 
 REGION = "eu-west-1"
 KEYS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": REGION}
@@ -78,10 +86,8 @@ class LocalAthena:
                 "Values": ["2026", "01", "02", hour],
                 "StorageDescriptor": {**storage, "Location": f"s3://{self.raw}/{prefix}"},
             }
-            try:
+            with contextlib.suppress(self.glue.exceptions.AlreadyExistsException):
                 self.glue.create_partition(DatabaseName=self.database, TableName=table, PartitionInput=entry)
-            except self.glue.exceptions.AlreadyExistsException:
-                pass
         return len(body)
 
     def start(self, sql, group=None, **request):
@@ -196,20 +202,19 @@ def test_pages_of_a_result_hold_every_row_once(local):
 
 
 def test_pyathena_reads_values_with_their_python_types(local):
+    moment = "TIMESTAMP '2026-01-02 03:04:05.678'"
     with local.pyathena() as connection:
-        cursor = connection.cursor().execute(
-            "SELECT 1, BIGINT '2' IS NULL, DATE '2026-01-02', TIMESTAMP '2026-01-02 03:04:05.678', NULL, CAST('' AS varchar)".replace(
-                "BIGINT '2'", "2"
-            )
-        )
-        row = cursor.fetchone()
-        assert (row[0], row[1], str(row[2]), str(row[3]), row[4], row[5]) == (
-            1, False, "2026-01-02", "2026-01-02 03:04:05.678000", None, "",
+        query = f"SELECT 1, 2 IS NULL, DATE '2026-01-02', {moment}, NULL, CAST('' AS varchar), 1.50, ARRAY[1, 2]"
+        cursor = connection.cursor().execute(query)
+        assert cursor.fetchone() == (
+            1, False, date(2026, 1, 2), datetime(2026, 1, 2, 3, 4, 5, 678000), None, "", Decimal("1.50"), [1, 2],
         )  # fmt: skip
         assert cursor.data_scanned_in_bytes == 0
         assert connection.cursor(DictCursor).execute("SELECT 1 a, 'x' b").fetchall() == [{"a": 1, "b": "x"}]
         formatted = connection.cursor().execute("SELECT %(text)s || 'b'", {"text": "it's"}).fetchall()
         assert formatted == [("it'sb",)]
+        with pytest.raises(OperationalError, match="TABLE_NOT_FOUND"):
+            connection.cursor().execute("SELECT * FROM nowhere")
 
 
 def test_only_registered_partitions_are_read_and_only_selected_ones_are_billed(local, changes):
@@ -437,6 +442,48 @@ def test_databases_and_tables_come_from_the_glue_catalog(local):
         CatalogName="AwsDataCatalog", DatabaseName=local.database, TableName="changes"
     )
     assert [column["Name"] for column in table["TableMetadata"]["PartitionKeys"]] == ["year", "month", "day", "hour"]
+
+
+def test_the_projects_views_run_over_real_rows(local):
+    """Insert, modify, a repeat, two changes in one instant, a delete: the table then holds `a` (2) and `b` (1)."""
+    pipeline = load_declaration(Path(__file__).parents[2] / "pipeline.toml").pipelines["persons"]
+    local.make_table("told")
+    fields = {field: "x" for field in PublishedNames.__dataclass_fields__}
+    names = PublishedNames(**{**fields, "database": local.database, "change_table": "told", "table": "persons"})
+
+    def told(key, at, old, new, **values):
+        def image(n):
+            return None if n is None else json.dumps({"pk": {"S": key}, "n": {"N": str(n)}})
+
+        return change(
+            event_name="INSERT" if old is None else "REMOVE" if new is None else "MODIFY", changed_at_us=at,
+            item_key=json.dumps({"pk": {"S": key}}), table_name="persons", new_image=image(new), old_image=image(old),
+            new_hash=None if new is None else f"{key}{new}", old_hash=None if old is None else f"{key}{old}",
+            new_item=None if new is None else json.dumps({"pk": key, "n": new}), expired_by_ttl=False, arrived_at_ms=at,
+            shard_id="s", sequence_number=str(at), **values,
+        )  # fmt: skip
+
+    first, repeated = 1_700_000_000_000_000, {"event_id": "again"}
+    local.put(
+        [
+            told("a", first + 1, 1, 2, **repeated), told("a", first, None, 1), told("a", first + 1, 1, 2, **repeated),
+            told('b"\\é', first, 0, 1), told('b"\\é', first, None, 0),
+            told("c", first, None, 1), told("c", first + 2, 1, None),
+        ],
+        table="told",
+    )  # fmt: skip
+    for view in views(pipeline):
+        made = local.run(create_view_statement(view, pipeline, names))
+        assert made["Status"]["State"] == "SUCCEEDED", made["Status"]["StateChangeReason"]
+        stored = local.glue.get_table(DatabaseName=local.database, Name=view.name)["Table"]
+        content = json.loads(base64.b64decode(stored["ViewOriginalText"].split()[3]))
+        assert [(c["name"], c["type"]) for c in content["columns"]] == [(c.name, c.type) for c in view.columns]
+    state = (
+        "SELECT pk, json_extract_scalar(item, '$.n'), changed_at_us, state_certain FROM latest_item_state ORDER BY pk"
+    )
+    assert local.rows(state) == [["a", "2", str(first + 1), "true"], ['b"\\é', "1", str(first), "true"]]
+    counts = "SELECT event_name, sum(changes), sum(distinct_items) FROM change_counts GROUP BY 1 ORDER BY 1"
+    assert local.rows(counts) == [["INSERT", "3", "3"], ["MODIFY", "2", "2"], ["REMOVE", "1", "1"]]
 
 
 def test_queries_run_again_after_stop(local):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 import uuid
 import zipfile
@@ -154,9 +155,7 @@ def test_the_buckets_are_encrypted_and_private_and_only_results_expire(
     assert expiry(names.results_bucket) == [7]
 
 
-def test_the_delivery_stream_reads_the_stream_and_runs_the_converter(
-    deployed: Deployed, names: PublishedNames
-) -> None:
+def test_the_delivery_stream_reads_the_stream_and_runs_the_converter(deployed: Deployed, names: PublishedNames) -> None:
     found = deployed.client("firehose").describe_delivery_stream(DeliveryStreamName=names.delivery_stream)
     stream = found["DeliveryStreamDescription"]
     destination = stream["Destinations"][0]["ExtendedS3DestinationDescription"]
@@ -283,10 +282,6 @@ def test_an_unknown_property_fails_the_stack_by_its_path(
     stack = stacks.create({"Resources": {"One": {"Type": kind, "Properties": properties}}})
 
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
-    with pytest.raises(AssertionError):
-        assert stacks.reasons(stack["StackName"]) == ""
-    import re
-
     assert re.search(path, stacks.reasons(stack["StackName"]))
 
 
@@ -377,16 +372,19 @@ def test_a_bootstrap_that_is_too_old_is_refused_by_the_templates_own_rule(stacks
     assert stacks.create(template)["StackStatus"] == "CREATE_COMPLETE"
 
 
-def test_a_deployment_that_fails_names_resource_and_reason(deployed: Deployed, assembly: Path, tmp_path: Path) -> None:
-    manifest = {"artifacts": {"bad": {"type": "aws:cloudformation:stack", "properties": {}}}}
+def test_a_deployment_that_fails_names_resource_and_reason(deployed: Deployed, tmp_path: Path) -> None:
+    bucket = "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"
     (tmp_path / "bad.template.json").write_text(json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}))
-    destination = {"bucketName": "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}", "objectKey": "bad.json"}
+    destination = {"bucketName": bucket, "objectKey": "bad.json"}
     assets = {"files": {"bad": {"source": {"path": "bad.template.json"}, "destinations": {"one": destination}}}}
     (tmp_path / "bad.assets.json").write_text(json.dumps(assets))
-    manifest["artifacts"]["bad"]["properties"] = {
-        "stackTemplateAssetObjectUrl": "s3://cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}/bad.json"
+    template_url = {"stackTemplateAssetObjectUrl": f"s3://{bucket}/bad.json"}
+    manifest = {
+        "artifacts": {
+            "bad": {"type": "aws:cloudformation:stack", "properties": template_url},
+            "bad.assets": {"type": "cdk:asset-manifest", "properties": {"file": "bad.assets.json"}},
+        }
     }
-    manifest["artifacts"]["bad.assets"] = {"type": "cdk:asset-manifest", "properties": {"file": "bad.assets.json"}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
 
     with pytest.raises(DeploymentError, match="Queue.*AWS::SQS::Queue"):

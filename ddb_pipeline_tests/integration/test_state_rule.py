@@ -79,9 +79,9 @@ def state(deployed: Deployed) -> dict[str, list[tuple[Image, bool]]]:
         for name, case in CASES.items()
         for old, new, after in case.steps
     ]  # fmt: skip
-    # one shard and one call after the other: the order of arrival is the order of the steps
+    # on one shard the order of arrival is the order of the steps
     records = [change.record(names.table, names.region) for change in changes]
-    put_on_stream(deployed.client("kinesis"), names.change_stream, records)
+    put_on_stream(deployed.client("kinesis"), names.change_stream, records, one_shard=True)
     deployed.wait_for_rows("persons", "item_key LIKE '%rule#%'", len(records))
     deployed.make_views("persons")
     rows = deployed.ask(

@@ -24,10 +24,14 @@ def engine(tmp_path_factory):
     return connect(directory, directory / "objects")
 
 
+def _no_tables(database, name):
+    return None
+
+
 def answer(engine, expression):
-    """Type and text of an expression, evaluated as a constant and, where it can be, once for each of two rows."""
+    """Type and text of an expression."""
     sql = f"SELECT {expression} AS x"
-    compiler = QueryCompiler(sql, None, STARTED, lambda database, name: None)
+    compiler = QueryCompiler(sql, None, STARTED, _no_tables)
     relation = compiler.compile(parse_statement(sql))
     try:
         ((value,),) = engine.execute(relation.sql).fetchall()

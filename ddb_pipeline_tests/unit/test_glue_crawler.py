@@ -183,6 +183,19 @@ def test_throttling_is_waited_out():
     assert glue.starts == 1
 
 
+def test_throttling_beyond_the_deadline_stops_our_crawl():
+    glue = Glue(seconds=10_000)
+
+    def throttled() -> None:
+        glue.throttle = 1000 if glue.now > 20 else 0
+
+    glue.on_sleep = throttled
+
+    with pytest.raises(CrawlError, match="waited 100 s for list_crawls to be accepted"):
+        glue.resource().crawl("crawler", deadline_seconds=100)
+    assert glue.stops == 1
+
+
 def test_a_failed_crawl_raises_glues_reason_and_where_its_log_is():
     with pytest.raises(CrawlError, match=r"the role may not read the bucket.*/g, stream s") as caught:
         Glue(end="FAILED").resource().crawl("crawler")

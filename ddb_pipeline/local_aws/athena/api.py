@@ -78,6 +78,13 @@ class LocalAthenaResponse(AthenaResponse):
             raise InvalidRequestError(f"WorkGroup {name} is not found.")
         return json.dumps({"WorkGroup": found})
 
+    def delete_named_query(self) -> str:
+        """DeleteNamedQuery."""
+        name = self._get_param("NamedQueryId")
+        if self.athena_backend.named_queries.pop(name, None) is None:
+            raise InvalidRequestError(f"NamedQuery {name} was not found")
+        return "{}"
+
     def list_databases(self) -> str:
         """ListDatabases, from the Glue catalog."""
         self._require_catalog()

@@ -57,7 +57,7 @@ def _form(c: Expressions, name: str, node: exp.Anonymous, arguments: list[Value]
 
 
 def _lambda_function(c: Expressions, name: str, node: exp.Anonymous) -> Value:
-    if len(node.expressions) != 2 or not isinstance(node.expressions[1], exp.Lambda):
+    if [isinstance(argument, exp.Lambda) for argument in node.expressions] != [False, True]:
         raise failed_at(c.env.sql, node, "FUNCTION_NOT_FOUND", f"{name} takes an array and a lambda")
     subject, arrow = c.compile(node.expressions[0]), node.expressions[1]
     c.only(arrow, "this", "expressions")

@@ -78,7 +78,7 @@ def coerce(sql: str, source: Type, target: Type) -> str | None:
     return cast(sql, source, target) if fits else None
 
 
-def cast(sql: str, source: Type, target: Type) -> str | None:
+def cast(sql: str, source: Type, target: Type) -> str | None:  # noqa: PLR0911
     """CAST as Trino does; None: local AWS does not know this conversion.
 
     Args:
@@ -196,7 +196,7 @@ def _from_json(sql: str, target: Type) -> str | None:
     )
 
 
-def _cast_nested(sql: str, source: Type, target: Type) -> str | None:
+def _cast_nested(sql: str, source: Type, target: Type) -> str | None:  # noqa: PLR0911
     if source.name == JSON.name and target.name == "array" and target.parts[0] in (JSON, VARCHAR):
         return f"athena_json_{'values' if target.parts[0] == JSON else 'texts'}({sql})"
     if source.name != target.name or len(source.parts) != len(target.parts):

@@ -37,7 +37,10 @@ def _column(c: Expressions, node: exp.Column) -> Value:
         return _fields(c, c.env.scope.lambdas[names[0]], names[1:], node)
     found = find(c.env.scope, names)
     if found is None:
-        message = f"Column '{'.'.join(names)}' cannot be resolved or requester is not authorized to access requested resources"
+        message = (
+            f"Column '{'.'.join(names)}' cannot be resolved "
+            "or requester is not authorized to access requested resources"
+        )
         raise failed_at(c.env.sql, node, "COLUMN_NOT_FOUND", message)
     if len(found.candidates) > 1:
         raise failed_at(c.env.sql, node, "AMBIGUOUS_NAME", f"Column '{'.'.join(names)}' is ambiguous")
@@ -92,12 +95,13 @@ def _typed(c: Expressions, node: exp.Expr) -> Value:
 
 @compiles(exp.Null)
 def _null(c: Expressions, node: exp.Expr) -> Value:
-    del node
+    del c, node
     return Value("NULL", UNKNOWN)
 
 
 @compiles(exp.Boolean)
 def _boolean(c: Expressions, node: exp.Boolean) -> Value:
+    del c
     return Value("true" if node.this else "false", BOOLEAN, bool(node.this))
 
 

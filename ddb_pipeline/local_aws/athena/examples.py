@@ -7,6 +7,8 @@ Where a page gives no example, the value follows from its text; none of them was
 A test holds this list to `functions.py`: a function without an example fails it.
 """
 
+# ruff: noqa: E501 - one example, one line
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -7,6 +7,8 @@ Source of all signatures: https://trino.io/docs/current/functions.html, which
 https://docs.aws.amazon.com/athena/latest/ug/functions.html names as those of engine version 3.
 """
 
+# ruff: noqa: E501 - one function, one line
+
 from __future__ import annotations
 
 from dataclasses import dataclass

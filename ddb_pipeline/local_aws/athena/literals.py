@@ -92,7 +92,7 @@ def typed_literal(sql: str, node: exp.Expr) -> Value:
     return Value(f"TIMESTAMP '{written}'", Type("timestamp", (len(form[3] or ""),)), written)
 
 
-def read_type(sql: str, node: exp.Expr) -> Type:
+def read_type(sql: str, node: exp.Expr) -> Type:  # noqa: C901, PLR0911
     """Read the type of a CAST.
 
     Raises:

@@ -1,5 +1,7 @@
 """DuckDB macros for what DuckDB computes differently from Trino, or not at all."""
 
+# ruff: noqa: E501 - SQL reads best unbroken
+
 from __future__ import annotations
 
 from ddb_pipeline.local_aws.athena.casts import failure

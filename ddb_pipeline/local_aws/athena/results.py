@@ -13,6 +13,7 @@ from ddb_pipeline.local_aws.athena.relations import Field
 from ddb_pipeline.local_aws.athena.types import UNBOUNDED, Type
 
 _LEAST_DIGITS = 3
+_PLAIN_FROM, _PLAIN_BELOW = 1e-3, 1e7
 _PRECISIONS = {"boolean": 0, "tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19, "double": 17, "date": 0}
 
 
@@ -72,7 +73,7 @@ def _inner(value: Any, type_: Type) -> str:
     return "null" if text is None else text
 
 
-def _scalar(value: Any, type_: Type) -> str:
+def _scalar(value: Any, type_: Type) -> str:  # noqa: PLR0911
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -96,7 +97,7 @@ def double_text(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    if value == 0 or 1e-3 <= abs(value) < 1e7:
+    if value == 0 or _PLAIN_FROM <= abs(value) < _PLAIN_BELOW:
         return f"{Decimal(repr(value)):f}" if value else repr(value)
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     text = "".join(map(str, digits))

@@ -72,4 +72,5 @@ def _is_named(column: Column, parts: Sequence[str]) -> bool:
     if len(parts) == 1:
         return not column.hidden
     own = (column.database, column.qualifier)
-    return own[-1] == parts[-2] and (len(parts) == 2 or own[0] == parts[0])
+    wanted = tuple(parts[:-1])
+    return own[-len(wanted) :] == wanted

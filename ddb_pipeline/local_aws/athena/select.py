@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ddb_pipeline.local_aws.athena.query import CommonTables, QueryCompiler
 
 _KNOWN = {
-    "expressions", "from_", "joins", "where", "group", "having", "distinct", "order", "limit", "offset", "with_", "windows",
+    "expressions", "from_", "joins", "where", "group", "having", "distinct", "order", "limit", "offset", "with_",
+    "windows",
 }  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def _fill(template: str, sqls: list[str]) -> str:
     return re.sub(r"\{(\d)\}", lambda match: f"({sqls[int(match[1])]})", filled)
 
 
-def _bind(pattern: str, type_: Type, bound: dict[str, Type], *, exact: bool) -> bool:
+def _bind(pattern: str, type_: Type, bound: dict[str, Type], *, exact: bool) -> bool:  # noqa: PLR0911
     if type_ == UNKNOWN:
         return True
     if pattern in ("T", "U", "K", "V"):

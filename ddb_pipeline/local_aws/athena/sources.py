@@ -103,7 +103,7 @@ class SourceCompiler:
             qualifier, database = node.name.lower(), (node.db.lower() or self._query.database)
         if own is not None and own.columns:
             if len(own.columns) != len(names):
-                message = f"Column alias list has {len(own.columns)} entries but '{qualifier}' has {len(names)} columns available"
+                message = f"Column alias list has {len(own.columns)} entries but '{qualifier}' has {len(names)} columns"
                 raise failed_at(self._query.sql, node, "MISMATCHED_COLUMN_ALIASES", message)
             names = [column.name.lower() for column in own.columns]
         columns = tuple(
@@ -143,7 +143,7 @@ class SourceCompiler:
             name = identifier.name.lower()
             found = [find(Scope(side.columns), [name]) for side in (left, right)]
             pair = [side.candidates[0] for side in found if side is not None and len(side.candidates) == 1]
-            if len(pair) != 2:
+            if len(pair) != len(found):
                 message = f"Column '{name}' is missing from one side of the join, or ambiguous"
                 raise failed_at(self._query.sql, identifier, "COLUMN_NOT_FOUND", message)
             values = [Value(column.sql, column.type) for column in pair]

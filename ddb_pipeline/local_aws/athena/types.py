@@ -145,7 +145,7 @@ def from_hive(text: str) -> Type | None:
     return decimal(int(match[1]), int(match[2])) if match else None
 
 
-def to_hive(type_: Type) -> str | None:
+def to_hive(type_: Type) -> str | None:  # noqa: PLR0911
     """Hive's text of a view column's type; None: the catalog cannot hold it, so Athena refuses the view."""
     parts = [to_hive(part) for part in type_.parts]
     if None in parts or (type_.name == "row" and None in type_.names):

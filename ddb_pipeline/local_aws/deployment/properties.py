@@ -220,19 +220,22 @@ def refused(resource_type: str, properties: Mapping[str, Any]) -> str | None:
 
 
 def _is_allowed(path: str, allowed: frozenset[str]) -> bool:
-    if path in allowed or f"{path}.*" in allowed:
+    # the last is for lists and tables that are empty
+    if path in allowed or any(name.startswith(f"{path}.") for name in allowed):
         return True
     parts = path.split(".")
     return any(".".join(parts[:length]) + ".*" in allowed for length in range(1, len(parts)))
 
 
 def _paths(value: Any, path: str) -> Iterator[str]:
-    """The paths of all values that are not tables themselves."""
-    if isinstance(value, list):
+    """The paths of all values that hold no others."""
+    if function_of(value) is not None:
+        return
+    if isinstance(value, list) and value:
         for item in value:
             yield from _paths(item, path)
-    elif isinstance(value, Mapping) and function_of(value) is None and (value or not path):
+    elif isinstance(value, Mapping) and value:
         for key, item in value.items():
             yield from _paths(item, f"{path}.{key}" if path else key)
-    elif path and function_of(value) is None:
+    elif path:
         yield path
