@@ -8,15 +8,9 @@ other. What a function prints goes to its log group.
 from __future__ import annotations
 
 import base64
-import io
 import json
-import os
-import shutil
-import tempfile
 import threading
 import time
-import uuid
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,18 +27,17 @@ from moto.awslambda.exceptions import (
 from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
 from moto.awslambda.responses import LambdaResponse
 
-from ddb_pipeline.local_aws.function_process import FunctionProcess, Run
+from ddb_pipeline.local_aws import function_pool
+from ddb_pipeline.local_aws.function_pool import read_archive
+from ddb_pipeline.local_aws.function_process import Run
 
 REQUEST_BYTES = 6 * 1024 * 1024
 """Longest event (dg/gettingstarted-limits.html: 6 MB for a synchronous invocation)."""
 RESPONSE_BYTES = 6_291_556
 """Longest answer, as the service states it in Function.ResponseSizeTooLarge."""
-UNZIPPED_BYTES = 262_144_000
-"""Largest code, unzipped (dg/gettingstarted-limits.html: 250 MB)."""
 LOG_TAIL_BYTES = 4096
 """How much of the log `LogType=Tail` returns (API_Invoke.html: the last 4 KB)."""
 
-_STATE = threading.RLock()
 _LOGS = threading.Lock()  # moto's log streams are not made for several threads
 
 
@@ -75,54 +68,21 @@ class Invocation:
     function_error: str | None
 
 
-@dataclass
-class _Settings:
-    """What the functions of this local AWS share."""
-
-    endpoint: str | None = None
-    directory: Path | None = None
-    owns_directory: bool = False
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """A function's process, with what it was started from: a change of that needs another process."""
-
-    state: str
-    process: FunctionProcess
-    log_stream: str
-
-
-_SETTINGS = _Settings()
-_LOADED: dict[tuple[str, ...], _Loaded] = {}
-
-
 def install(endpoint: str | None = None, directory: Path | None = None) -> None:
     """Replace moto's Lambda backend.
 
     Args:
         endpoint: URL of local AWS, which the functions find as `AWS_ENDPOINT_URL`.
-        directory: Where the functions' code is unpacked; a temporary one that `stop` removes by default.
+        directory: For the functions' code and nothing else, as `stop` removes it; a temporary one by default.
     """
-    _SETTINGS.endpoint = endpoint
-    _SETTINGS.directory = directory
-    _SETTINGS.owns_directory = False
+    function_pool.configure(endpoint, directory)
     lambda_backends.backend = FunctionBackend
     lambda_backends.clear()
 
 
 def stop() -> None:
-    """End all functions' processes and remove the code that was unpacked in a temporary directory."""
-    with _STATE:
-        ended = list(_LOADED.values())
-        _LOADED.clear()
-        directory, owned = _SETTINGS.directory, _SETTINGS.owns_directory
-        if owned:
-            _SETTINGS.directory, _SETTINGS.owns_directory = None, False
-    for loaded in ended:
-        loaded.process.end()
-    if owned and directory is not None:
-        shutil.rmtree(directory, ignore_errors=True)
+    """End all functions' processes and remove the directory with their code."""
+    function_pool.end_all()
 
 
 def invoke_function(function: str, payload: bytes, *, account_id: str, region: str) -> Invocation:
@@ -230,7 +190,7 @@ class FunctionBackend(LambdaBackend):
         function = OwnCodeFunction(  # type: ignore[abstract]
             self.account_id, spec, self.region_name, version="$LATEST"
         )
-        _read_archive(function.code_bytes)
+        read_archive(function.code_bytes)
         self._lambdas.put_function(function)
         if spec.get("Publish"):
             return self.publish_version(function.function_name) or function
@@ -240,11 +200,11 @@ class FunctionBackend(LambdaBackend):
         """Delete a function and end its process."""
         name = self.get_function(function_name, qualifier).function_name
         super().delete_function(function_name, qualifier)
-        _end_processes(self.account_id, self.region_name, name)
+        function_pool.end_functions(self.account_id, self.region_name, name)
 
     def reset(self) -> None:
         """Forget all functions and end their processes."""
-        _end_processes(self.account_id, self.region_name)
+        function_pool.end_functions(self.account_id, self.region_name)
         super().reset()
 
 
@@ -266,18 +226,6 @@ def _refuse_what_cannot_run(spec: dict[str, Any]) -> None:
             raise InvalidParameterValueException(f"Local AWS has no {setting} for functions")
 
 
-def _read_archive(content: bytes) -> zipfile.ZipFile:
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
-    except zipfile.BadZipFile:
-        raise InvalidParameterValueException(
-            "Could not unzip uploaded file. Please check your file, then try to upload again."
-        ) from None
-    if sum(entry.file_size for entry in archive.infolist()) > UNZIPPED_BYTES:
-        raise InvalidParameterValueException(f"Unzipped size must be smaller than {UNZIPPED_BYTES} bytes")
-    return archive
-
-
 def _run(function: LambdaFunction, payload: bytes) -> Run:
     event = payload or b"{}"
     if len(event) > REQUEST_BYTES:
@@ -287,7 +235,7 @@ def _run(function: LambdaFunction, payload: bytes) -> Run:
     except ValueError as error:
         message = f"Could not parse request body into json: {error}"
         raise LambdaClientError("InvalidRequestContentException", message) from None
-    loaded = _loaded(function)
+    loaded = function_pool.loaded(function, _log_group(function))
     run = loaded.process.run(event)
     if len(run.payload) > RESPONSE_BYTES:
         message = f"Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES} bytes)."
@@ -299,64 +247,6 @@ def _run(function: LambdaFunction, payload: bytes) -> Run:
 
 def _outcome(run: Run) -> Invocation:
     return Invocation(run.payload, "Unhandled" if run.failed else None)
-
-
-def _loaded(function: LambdaFunction) -> _Loaded:
-    """The function's process; a new one when code or configuration changed."""
-    key = (function.account_id, function.region, function.function_name, str(function.version))
-    variables = {str(name): str(value) for name, value in (function.environment_vars or {}).items()}
-    settings = [function.handler, function.timeout, function.memory_size, variables, _log_group(function)]
-    state = json.dumps([function.code_sha_256, _SETTINGS.endpoint, *settings])
-    with _STATE:
-        known = _LOADED.get(key)
-        if known is not None and known.state == state:
-            return known
-        # "$" and brackets are for the log stream's name only
-        version = "".join(character for character in str(function.version) if character.isalnum())
-        code = _directory() / f"{function.function_name}-{version}-{uuid.uuid4().hex[:12]}"
-        code.mkdir(parents=True)
-        _read_archive(function.code_bytes).extractall(code)
-        log_stream = time.strftime("%Y/%m/%d/", time.gmtime()) + f"[{function.version}]{uuid.uuid4().hex}"
-        environment = _environment(function, variables, code, log_stream)
-        process = FunctionProcess(code, environment, float(function.timeout), function.function_arn)
-        _LOADED[key] = loaded = _Loaded(state, process, log_stream)
-    if known is not None:
-        known.process.end()
-    return loaded
-
-
-def _directory() -> Path:
-    if _SETTINGS.directory is None:
-        _SETTINGS.directory = Path(tempfile.mkdtemp(prefix="local-aws-functions-"))
-        _SETTINGS.owns_directory = True
-    return _SETTINGS.directory
-
-
-def _environment(function: LambdaFunction, variables: dict[str, str], code: Path, log_stream: str) -> dict[str, str]:
-    """The process's environment (dg/configuration-envvars.html), with nothing of the user's own."""
-    endpoint = {} if _SETTINGS.endpoint is None else {"AWS_ENDPOINT_URL": _SETTINGS.endpoint}
-    return {
-        "PATH": os.defpath,
-        "LANG": "en_US.UTF-8",
-        "TZ": "UTC",
-        **variables,
-        **endpoint,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_REGION": function.region,
-        "AWS_DEFAULT_REGION": function.region,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
-        "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
-        "AWS_LAMBDA_FUNCTION_VERSION": str(function.version),
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
-        "AWS_LAMBDA_LOG_GROUP_NAME": _log_group(function),
-        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
-        "LAMBDA_TASK_ROOT": str(code),
-        "_HANDLER": str(function.handler),
-    }
 
 
 def _log_group(function: LambdaFunction) -> str:
@@ -383,11 +273,3 @@ def _write_log(function: LambdaFunction, run: Run, stream: str) -> None:
         backend.ensure_log_group(group)
         backend.ensure_log_stream(group, stream)
         backend.put_log_events(group, stream, events)
-
-
-def _end_processes(account_id: str, region: str, name: str | None = None) -> None:
-    with _STATE:
-        keys = [key for key in _LOADED if key[:2] == (account_id, region) and name in (None, key[2])]
-        ended = [_LOADED.pop(key) for key in keys]
-    for loaded in ended:
-        loaded.process.end()

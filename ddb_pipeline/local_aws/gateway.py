@@ -19,6 +19,7 @@ from moto.backends import SERVICE_NAMES, list_of_moto_modules
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from ddb_pipeline.local_aws.deployment.stack_api import create_stack_app
+from ddb_pipeline.local_aws.lean_ssm import load_ssm
 
 CONTROL_PATH = "/_local_aws/"
 NOT_IMPLEMENTED = "NotImplementedByLocalAws"
@@ -76,6 +77,8 @@ class Dispatcher(DomainDispatcherApplication):
 
 def _create_app(service: SERVICE_NAMES) -> Flask:
     """Our own CloudFormation, moto's other services."""
+    if service == "ssm":
+        load_ssm()
     return create_stack_app() if service == "cloudformation" else create_backend_app(service)
 
 

@@ -96,10 +96,24 @@ class LocalAws:
             raise
         self._stopped.clear()
         self._environment = _set_environment(_ENVIRONMENT)
-        log = _Log(self._directory)
-        self._gateway = Gateway(self._controls(), log.write)
-        with listener:
-            self._server = _Server(listener, self._gateway, log)
+        try:
+            with listener:
+                log = _Log(self._directory)
+                self._gateway = Gateway(self._controls(), log.write)
+                self._server = _Server(listener, self._gateway, log)
+            self._install()
+        except BaseException:
+            if self._server is not None:
+                self._server.server_close()
+            self._server = self._gateway = None
+            _restore_environment(self._environment)
+            _running.release()
+            raise
+        self._thread = threading.Thread(target=self._serve, args=(self._server,), name="local-aws", daemon=True)
+        self._thread.start()
+
+    def _install(self) -> None:
+        """Put our backends in the place of moto's."""
         functions.install(self.endpoint, None if self._directory is None else self._directory / "functions")
         change_stream.install()
         delivery.install()
@@ -107,8 +121,6 @@ class LocalAws:
         athena.install()
         deployment.install(self.endpoint)
         permissions.install()
-        self._thread = threading.Thread(target=self._serve, args=(self._server,), name="local-aws", daemon=True)
-        self._thread.start()
 
     def stop(self) -> None:
         """End background work and functions, stop serving, and forget everything. Stopping twice is harmless."""

@@ -323,6 +323,19 @@ def test_batch_writes_send_one_record_an_item(table):
     assert found == [("INSERT", "x"), ("INSERT", "y"), ("REMOVE", "old")]
 
 
+def test_a_refused_batch_writes_nothing(table):
+    one, again = {"Item": {"pk": {"S": "a"}}}, {"Item": {"pk": {"S": "a"}, "x": {"S": "1"}}}
+    for requests in (
+        [{"PutRequest": one}, {"PutRequest": again}],
+        [{"PutRequest": one}, {"DeleteRequest": {"Key": {"pk": {"S": "a"}}}}],
+        [{"PutRequest": one}, {"PutRequest": {"Item": {"pk": {"S": "b"}, "set": {"SS": []}}}}],
+    ):
+        refused("ValidationException", table.dynamodb.batch_write_item, RequestItems={table.name: requests})
+
+    assert table.item() is None
+    assert table.new_changes() == []
+
+
 def transaction(table, *operations):
     table.dynamodb.transact_write_items(
         TransactItems=[{kind: {"TableName": table.name, **request}} for kind, request in operations]

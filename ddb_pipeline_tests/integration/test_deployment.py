@@ -34,13 +34,8 @@ class Stacks:
         self.names: list[str] = []
 
     def client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self._endpoint,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        session: Any = boto3.session.Session("test", "test", region_name=REGION)
+        return session.client(service, endpoint_url=self._endpoint)
 
     def create(self, template: dict[str, Any], **arguments: Any) -> dict[str, Any]:
         name = f"stack-{uuid.uuid4().hex[:8]}"
@@ -234,7 +229,8 @@ def test_deploying_the_same_assembly_again_changes_nothing(deployed: Deployed, a
 def test_a_deployed_stack_can_be_deleted_once_its_buckets_are_empty(
     deployed: Deployed, assembly: Path, stacks: Stacks
 ) -> None:
-    outputs = deploy(assembly, deployed.endpoint, REGION)["ddb-change-analytics-local-persons"]
+    made = deploy(assembly, deployed.endpoint, REGION)
+    outputs = made["ddb-change-analytics-local-persons"]
     stack_id = stacks.settled("ddb-change-analytics-local-persons")["StackId"]
     s3 = stacks.client("s3")
     s3.put_object(Bucket=outputs["RawBucket"], Key="changes/one", Body=b"1")
@@ -247,6 +243,9 @@ def test_a_deployed_stack_can_be_deleted_once_its_buckets_are_empty(
 
     s3.delete_object(Bucket=outputs["RawBucket"], Key="changes/one")
     assert stacks.delete(stack_id)["StackStatus"] == "DELETE_COMPLETE", stacks.reasons(stack_id)
+    for name in set(made) - {"ddb-change-analytics-local-persons"}:
+        other_id = stacks.settled(name)["StackId"]
+        assert stacks.delete(other_id)["StackStatus"] == "DELETE_COMPLETE", stacks.reasons(other_id)
     assert stacks.client("dynamodb").list_tables()["TableNames"] == []
     assert stacks.client("kinesis").list_streams()["StreamNames"] == []
     assert stacks.client("firehose").list_delivery_streams()["DeliveryStreamNames"] == []
@@ -387,7 +386,7 @@ def test_a_deployment_that_fails_names_resource_and_reason(deployed: Deployed, t
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
 
-    with pytest.raises(DeploymentError, match="Queue.*AWS::SQS::Queue"):
+    with pytest.raises(DeploymentError, match=r"Queue.*AWS::SQS::Queue"):
         deploy(tmp_path, deployed.endpoint, REGION)
     with pytest.raises(DeploymentError, match="delete it first"):
         deploy(tmp_path, deployed.endpoint, REGION)

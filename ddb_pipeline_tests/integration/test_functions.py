@@ -9,7 +9,7 @@ import os
 import time
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -41,7 +41,7 @@ def lambdas(deployed: Deployed) -> Any:
 
 
 @pytest.fixture
-def create(lambdas: Any) -> Create:
+def create(lambdas: Any) -> Iterator[Create]:
     """Creates functions and deletes them afterwards."""
     names: list[str] = []
 
@@ -52,7 +52,7 @@ def create(lambdas: Any) -> Create:
         names.append(name)
         return name
 
-    yield created  # type: ignore[misc]
+    yield created
     for name in names:
         lambdas.delete_function(FunctionName=name)
 

@@ -189,6 +189,7 @@ def test_a_server_leaves_nothing_to_the_next_one_and_to_the_process(tmp_path: Pa
     assert found["afterwards"] == "URLError"
     assert found["environment_is_back"] is True
     assert found["imports_cdk"] is False
+    assert not (tmp_path / "functions").exists()
     assert "PUT /one" in (tmp_path / "requests.log").read_text(encoding="utf-8")
 
 

@@ -48,7 +48,10 @@ NO_STAGE = "no stage is configured: run `ddb-pipeline local up`"
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two pipelines, in an environment without settings: a local AWS in this process has some."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "pipeline.toml").write_text(TWO, encoding="utf-8")
     return tmp_path
 

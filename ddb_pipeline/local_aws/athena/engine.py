@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -48,7 +48,9 @@ class Engine:
     def __init__(self, account: str, region: str) -> None:
         self._s3: S3Backend = s3_backends[account][get_partition(region)]
         self.catalog = Catalog(account, region)
-        self.directory = Path(tempfile.mkdtemp(prefix="local-athena-"))
+        # removed when the process ends, also if nobody closes the engine
+        self._temporary = tempfile.TemporaryDirectory(prefix="local-athena-", ignore_cleanup_errors=True)
+        self.directory = Path(self._temporary.name)
         objects = self.directory / "objects"
         objects.mkdir()
         self._storage = Storage(self._s3, objects)
@@ -70,7 +72,7 @@ class Engine:
             execution.cancel()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._duckdb.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self._temporary.cleanup()
 
     def _run(self, execution: QueryExecution) -> None:
         connection = self._duckdb.cursor()
@@ -147,7 +149,7 @@ class Engine:
             "kms_key_id": encryption.get("KmsKey"),
         }
         self._s3.put_object(bucket, key, execution.result_file.read_bytes(), **options)
-        metadata = repr(results.column_info(execution.fields)).encode()
+        metadata = json.dumps(results.column_info(execution.fields)).encode()
         self._s3.put_object(bucket, f"{key}.metadata", metadata, **options)
 
 

@@ -70,6 +70,9 @@ EXAMPLES = _read(r"""
     ceil(1.2e0) ¦ double ¦ 2.0 ¦ functions/math.html
     ceiling(-1.2e0) ¦ double ¦ -1.0 ¦ functions/math.html
     floor(-1.2e0) ¦ double ¦ -2.0 ¦ functions/math.html
+    ceil(1.2) ¦ decimal(2,0) ¦ 2 ¦ functions/math.html
+    floor(-1.25) ¦ decimal(2,0) ¦ -2 ¦ functions/math.html
+    truncate(1.5) ¦ decimal(1,0) ¦ !FUNCTION_NOT_FOUND ¦ functions/math.html
     round(2.5e0) ¦ double ¦ 3.0 ¦ functions/math.html
     round(-2.5e0) ¦ double ¦ -3.0 ¦ functions/math.html
     round(2.5) ¦ decimal(2,0) ¦ 3 ¦ functions/math.html
@@ -250,6 +253,7 @@ EXAMPLES = _read(r"""
     flatten(ARRAY[ARRAY[1], ARRAY[2, 3]]) ¦ array(integer) ¦ [1, 2, 3] ¦ functions/array.html
     reverse(ARRAY[1, 2]) ¦ array(integer) ¦ [2, 1] ¦ functions/array.html
     sequence(1, 3) ¦ array(bigint) ¦ [1, 2, 3] ¦ functions/array.html
+    sequence(1, 10001) ¦ array(bigint) ¦ !INVALID_FUNCTION_ARGUMENT ¦ functions/array.html
     sequence(3, 1) ¦ array(bigint) ¦ [3, 2, 1] ¦ functions/array.html
     transform(ARRAY[1, 2], x -> x * 10) ¦ array(integer) ¦ [10, 20] ¦ functions/array.html
     filter(ARRAY[1, 2, NULL], x -> x > 1) ¦ array(integer) ¦ [2] ¦ functions/array.html
@@ -277,7 +281,9 @@ EXAMPLES = _read(r"""
     date_trunc('hour', TIMESTAMP '2026-01-31 10:34:56.789') ¦ timestamp(3) ¦ 2026-01-31 10:00:00.000 ¦ functions/datetime.html
     date_trunc('week', DATE '2026-01-31') ¦ date ¦ 2026-01-26 ¦ functions/datetime.html
     date_format(TIMESTAMP '2026-01-05 03:04:05.678', '%Y-%m-%d %H:%i:%s %e %W') ¦ varchar ¦ 2026-01-05 03:04:05 5 Monday ¦ functions/datetime.html
-    date('2026-01-31') ¦ date ¦ 2026-01-31 ¦ functions/datetime.html
+    date('2026-01-31') + INTERVAL '1' DAY ¦ date ¦ 2026-02-01 ¦ functions/datetime.html
+    date('31.1.2026') ¦ date ¦ !INVALID_CAST_ARGUMENT ¦ functions/datetime.html
+    date(TIMESTAMP '2026-01-31 10:00:00') ¦ date ¦ 2026-01-31 ¦ functions/datetime.html
     year(DATE '2026-01-31') ¦ bigint ¦ 2026 ¦ functions/datetime.html
     quarter(DATE '2026-05-31') ¦ bigint ¦ 2 ¦ functions/datetime.html
     month(DATE '2026-01-31') ¦ bigint ¦ 1 ¦ functions/datetime.html
@@ -311,6 +317,7 @@ EXAMPLES = _read(r"""
     (SELECT sum(x) FROM (VALUES 9223372036854775807, 1) AS t(x)) ¦ bigint ¦ !NUMERIC_VALUE_OUT_OF_RANGE ¦ functions/aggregate.html
     (SELECT sum(x) FROM (VALUES 1) AS t(x) WHERE false) ¦ bigint ¦ NULL ¦ functions/aggregate.html
     (SELECT avg(x) FROM (VALUES 1, 2) AS t(x)) ¦ double ¦ 1.5 ¦ functions/aggregate.html
+    (SELECT avg(x) FROM (VALUES 1.5, 2.5) AS t(x)) ¦ decimal(2,1) ¦ !FUNCTION_NOT_FOUND ¦ functions/aggregate.html
     (SELECT min(x) FROM (VALUES 'b', 'a') AS t(x)) ¦ varchar(1) ¦ a ¦ functions/aggregate.html
     (SELECT max(x) FROM (VALUES 1, NULL) AS t(x)) ¦ integer ¦ 1 ¦ functions/aggregate.html
     (SELECT max_by(x, y) FROM (VALUES (NULL, 3), (1, 2)) AS t(x, y)) ¦ integer ¦ NULL ¦ functions/aggregate.html

@@ -2,7 +2,7 @@
 
 Anything else fails by name. `examples.py` holds a tested example, with Athena's result and its source, of each.
 A signature's types: `T` is any type, the same wherever it stands; `timestamp` is any precision; `...` after the
-last argument lets it repeat. A result `=1` is the type of the first argument.
+last argument lets it repeat. A result `=1` is the type of the first argument, `whole` a decimal without fraction.
 Source of all signatures: https://trino.io/docs/current/functions.html, which
 https://docs.aws.amazon.com/athena/latest/ug/functions.html names as those of engine version 3.
 """
@@ -61,16 +61,15 @@ SCALARS = _functions(r"""
     ceil(integer) -> integer: {0}
     ceil(bigint) -> bigint: {0}
     ceil(double) -> double: ceil({0})
+    ceil(decimal) -> whole: ceil({0})
     ceiling(integer) -> integer: {0}
     ceiling(bigint) -> bigint: {0}
     ceiling(double) -> double: ceil({0})
+    ceiling(decimal) -> whole: ceil({0})
     codepoint(varchar(1)) -> integer: CAST(unicode({0}) AS INTEGER)
     chr(bigint) -> varchar: chr(CAST({0} AS INTEGER))
     concat(varchar; varchar...) -> varchar: ({*||})
     contains(array(T); T) -> boolean: athena_contains({0}, {1})
-    date(varchar) -> date: {0}
-    date(timestamp) -> date: CAST({0} AS DATE)
-    date(timestamp with time zone) -> date: CAST({0} AS DATE)
     day(date) -> bigint: CAST(day({0}) AS BIGINT)
     day(timestamp) -> bigint: CAST(day({0}) AS BIGINT)
     day_of_month(date) -> bigint: CAST(day({0}) AS BIGINT)
@@ -87,6 +86,7 @@ SCALARS = _functions(r"""
     floor(integer) -> integer: {0}
     floor(bigint) -> bigint: {0}
     floor(double) -> double: floor({0})
+    floor(decimal) -> whole: floor({0})
     from_base64(varchar) -> varbinary: from_base64({0})
     from_hex(varchar) -> varbinary: unhex({0})
     from_unixtime(double) -> timestamp(3) with time zone: make_timestamp(CAST(floor({0} * 1000 + 0.5e0) AS BIGINT) * 1000)
@@ -120,7 +120,7 @@ SCALARS = _functions(r"""
     rtrim(varchar) -> =1: athena_rtrim({0})
     second(timestamp) -> bigint: CAST(second({0}) AS BIGINT)
     millisecond(timestamp) -> bigint: CAST(millisecond({0}) % 1000 AS BIGINT)
-    sequence(bigint; bigint) -> array(bigint): CASE WHEN {0} <= {1} THEN generate_series({0}, {1}) ELSE generate_series({0}, {1}, -1) END
+    sequence(bigint; bigint) -> array(bigint): athena_sequence({0}, {1})
     sha1(varbinary) -> varbinary: unhex(sha1({0}))
     sha256(varbinary) -> varbinary: unhex(sha256({0}))
     sign(integer) -> integer: CAST(sign({0}) AS INTEGER)
@@ -185,8 +185,11 @@ WINDOWS = _functions("""
     lead(T; bigint; T) -> T: lead({0}, {1}, {2})
 """)
 
+NOT_OF_DECIMALS = ("avg", "truncate")
+"""Functions of doubles that Trino has for decimals too, with other results: a decimal must not become a double."""
+
 SPECIAL_FORMS = (
-    "coalesce", "date_add", "date_diff", "date_format", "date_trunc", "filter", "any_match", "all_match", "none_match",
+    "coalesce", "date", "date_add", "date_diff", "date_format", "date_trunc", "filter", "any_match", "all_match", "none_match",
     "greatest", "json_extract", "json_extract_scalar", "least", "now", "nullif", "regexp_like", "round", "row", "transform",
     "try", "typeof",
 )  # fmt: skip

@@ -7,6 +7,8 @@ from __future__ import annotations
 from ddb_pipeline.local_aws.athena.casts import failure
 from ddb_pipeline.local_aws.athena.types import BIGINT, VARCHAR, Type
 
+MAX_SEQUENCE = 10_000
+"""Most entries of `sequence` (Trino's SequenceFunction)."""
 # Java's whitespace, which Trino trims; DuckDB trims the space alone
 _WHITESPACE = " || ".join(
     f"chr({point})"
@@ -22,6 +24,11 @@ _FRACTION = failure(
 )
 _INEXACT = failure("NOT_SUPPORTED", "a JSON part with fractions is not supported by local AWS", VARCHAR)
 _NOT_JSON = failure("INVALID_FUNCTION_ARGUMENT", "Cannot convert value to JSON: '{}'", VARCHAR, shown="x")
+_LONG_SEQUENCE = failure(
+    "INVALID_FUNCTION_ARGUMENT",
+    f"result of sequence function must not have more than {MAX_SEQUENCE} entries",
+    Type("array", parts=(BIGINT,)),
+)
 _NO_ELEMENT = failure("INVALID_FUNCTION_ARGUMENT", "Array subscript must be less than or equal to array length", BIGINT)
 _ZERO_INDEX = failure("INVALID_FUNCTION_ARGUMENT", "SQL array indices start at 1", BIGINT)
 _NEGATIVE_INDEX = failure("INVALID_FUNCTION_ARGUMENT", "Array subscript is negative", BIGINT)
@@ -113,6 +120,10 @@ MACROS: tuple[str, ...] = (
     f"athena_delimiter(d) AS CASE WHEN d = '' THEN {_EMPTY_DELIMITER} ELSE d END",
     f"athena_part(x, d, i) AS list_extract(string_split(x, athena_delimiter(d)), CASE WHEN i < 1 THEN {_BAD_PART} ELSE i END)",
     # arrays
+    (
+        f"athena_sequence(a, b) AS CASE WHEN abs(CAST(b AS HUGEINT) - a) >= {MAX_SEQUENCE} THEN {_LONG_SEQUENCE} "
+        "WHEN a <= b THEN generate_series(a, b) ELSE generate_series(a, b, -1) END"
+    ),
     (
         f"athena_subscript(a, i) AS list_extract(a, CASE WHEN i = 0 THEN {_ZERO_INDEX} WHEN i < 0 THEN {_NEGATIVE_INDEX} "
         f"WHEN i > len(a) THEN {_NO_ELEMENT} ELSE i END)"

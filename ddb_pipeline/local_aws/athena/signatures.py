@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ddb_pipeline.local_aws.athena.casts import coerce
-from ddb_pipeline.local_aws.athena.functions import Function
-from ddb_pipeline.local_aws.athena.types import UNKNOWN, ZONED, Type, as_decimal, common_type, decimal
+from ddb_pipeline.local_aws.athena.functions import NOT_OF_DECIMALS, Function
+from ddb_pipeline.local_aws.athena.types import UNKNOWN, ZONED, Type, as_decimal, common_type, decimal, duckdb_type
 
 _BARE = ("boolean", "tinyint", "smallint", "integer", "bigint", "double", "varchar", "varbinary", "date", "json")
 
@@ -43,6 +43,8 @@ def _try(function: Function, arguments: list[Value], *, exact: bool) -> Value | 
         return None
     bound: dict[str, Type] = {}
     for pattern, argument in zip(patterns, arguments, strict=True):
+        if argument.type.name == "decimal" and pattern == "double" and function.name in NOT_OF_DECIMALS:
+            return None
         if not _bind(pattern, argument.type, bound, exact=exact):
             return None
     wanted = [_resolve(pattern, bound, argument.type) for pattern, argument in zip(patterns, arguments, strict=True)]
@@ -54,11 +56,15 @@ def _try(function: Function, arguments: list[Value], *, exact: bool) -> Value | 
         result = wanted[int(function.result[1:]) - 1]
     elif function.result == "decimal(38)":
         result = decimal(38, wanted[0].numbers[1]) if wanted[0] else None
+    elif function.result == "whole":
+        whole, scale = wanted[0].numbers if wanted[0] else (1, 0)
+        result = decimal(whole - scale + min(scale, 1), 0)
     else:
         result = _resolve(function.result, bound, UNKNOWN)
     if result is None:
         return None
-    return Value(_fill(function.duckdb, sqls), result)
+    sql = _fill(function.duckdb, sqls)
+    return Value(f"CAST({sql} AS {duckdb_type(result)})" if function.result == "whole" else sql, result)
 
 
 def _patterns(function: Function, count: int) -> list[str] | None:

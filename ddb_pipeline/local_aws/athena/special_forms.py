@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from ddb_pipeline.local_aws.athena.casts import coerce, text
+from ddb_pipeline.local_aws.athena.casts import cast, coerce, text
 from ddb_pipeline.local_aws.athena.json_path import to_pointer
 from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.types import (
     BIGINT,
     BOOLEAN,
+    DATE,
     DOUBLE,
     JSON,
     TIMESTAMP,
@@ -56,6 +57,14 @@ _PLAIN_PATTERN = re.compile(
 
 class UnsupportedArgumentError(Exception):
     """An argument that local AWS cannot take; the message says which."""
+
+
+def to_date(value: Value) -> Value | None:
+    """`date(x)`: the same as a CAST."""
+    if value.type.name not in {"varchar", "date", "timestamp", ZONED.name}:
+        return None
+    sql = cast(value.sql, value.type, DATE)
+    return None if sql is None else Value(sql, DATE)
 
 
 def date_add(unit: Value, count: Value, moment: Value) -> Value | None:
@@ -243,6 +252,7 @@ def _text_literal(value: Value, what: str) -> str:
 
 FORMS: dict[str, tuple[int, int, Callable[..., Value | None]]] = {
     "coalesce": (2, 254, coalesce),
+    "date": (1, 1, to_date),
     "date_add": (3, 3, date_add),
     "date_diff": (3, 3, date_diff),
     "date_format": (2, 2, date_format),

@@ -53,6 +53,12 @@ class ChangeStreamHandler(DynamoHandler):
         with self.dynamodb_backend.lock:
             return super().delete_item()
 
+    def batch_write_item(self) -> ActionResult:
+        """BatchWriteItem: moto lets one item be written twice, and writes half of what it then refuses."""
+        for table_name, requests in self.body["RequestItems"].items():
+            self.dynamodb_backend.check_batch(table_name, requests)
+        return super().batch_write_item()
+
     def enable_kinesis_streaming_destination(self) -> ActionResult:
         """EnableKinesisStreamingDestination."""
         with self._destinations() as (name, destinations):

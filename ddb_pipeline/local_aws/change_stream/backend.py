@@ -9,6 +9,7 @@ becomes one change record, in the order of the writes.
 from __future__ import annotations
 
 import decimal
+import json
 import logging
 import time
 import uuid
@@ -206,6 +207,21 @@ class ChangeStreamBackend(DynamoDBBackend):
             item = super().delete_item(table_name, key, expression_attribute_names, values, *args, **kwargs)
             self._changed(table, item, None)
             return item
+
+    def check_batch(self, table_name: str, requests: list[dict[str, Any]]) -> None:
+        """Check what BatchWriteItem is to write to one table, before anything is written.
+
+        Raises:
+            MockValidationException: A value is refused, or two requests are for one item.
+        """
+        with _dynamodb_errors():
+            table, keys = self.get_table(table_name), set()
+            for request in requests:
+                [content] = request.values()
+                attributes = image_of(normalised_attributes(content.get("Item") or content.get("Key") or {}))
+                keys.add(json.dumps([attributes.get(name) for name in table.table_key_attrs]))
+        if len(keys) < len(requests):
+            raise MockValidationException("Provided list of item keys contains duplicates")
 
     def transact_write_items(self, transact_items: list[dict[str, Any]]) -> None:
         """Write all items or none; changes are sent once the transaction has succeeded."""

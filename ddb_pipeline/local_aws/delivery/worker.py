@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,11 +63,6 @@ class DeliveryCounts:
     dropped: int = 0
     objects: int = 0
 
-    @property
-    def settled(self) -> int:
-        """Records that need nothing more."""
-        return self.delivered + self.failed + self.dropped
-
 
 class DeliveryWorker:
     """The thread of one delivery stream; it starts after the newest record of the Kinesis stream.
@@ -94,6 +90,7 @@ class DeliveryWorker:
         self._unconverted: list[SourceRecord] = []
         self._unconverted_bytes = 0
         self._unconverted_since = 0.0
+        self._outcomes: deque[tuple[Outcome, int]] = deque()
         self._converted, self._failed = Buffer(), Buffer()
         self._unwritten: list[tuple[PendingObject, bool]] = []
         self._retry_at = 0.0
@@ -196,14 +193,17 @@ class DeliveryWorker:
         return bool(found)
 
     def _convert_due(self, *, force: bool = False) -> None:
+        # left over only if an error came between
+        self._collect_outcomes()
         processor = self.settings.processor
         if not self._unconverted:
             return
         if processor is None:
-            self._unconverted, records = [], self._unconverted
-            self._unconverted_bytes = 0
-            for record in records:
-                self._collect(Outcome(record, data=base64.b64decode(record.data)), attempts=0, function_arn="")
+            self._outcomes.extend(
+                (Outcome(record, data=base64.b64decode(record.data)), 0) for record in self._unconverted
+            )
+            self._unconverted, self._unconverted_bytes = [], 0
+            self._collect_outcomes()
             return
         force = force or time.monotonic() - self._unconverted_since >= processor.buffer_seconds
         if not force and self._unconverted_bytes < processor.buffer_bytes:
@@ -213,12 +213,11 @@ class DeliveryWorker:
             ready.pop()
         for batch in ready:
             outcomes, attempts = self._converted_by_function(batch, processor)
-            # from here on the outcomes hold the records
+            self._outcomes.extend((outcome, attempts) for outcome in outcomes)
             self._unconverted = self._unconverted[len(batch) :]
             self._unconverted_bytes -= sum(record.size for record in batch)
             self._unconverted_since = time.monotonic()
-            for outcome in outcomes:
-                self._collect(outcome, attempts=attempts, function_arn=processor.function_arn)
+            self._collect_outcomes()
             self._cut_due()
             self._write()
 
@@ -256,11 +255,20 @@ class DeliveryWorker:
             return Failure(_INVOCATION_FAILED, f"{type(error).__name__}: {error}")
         return transformation.FUNCTION_ERROR if invocation.function_error else invocation.payload
 
-    def _collect(self, outcome: Outcome, *, attempts: int, function_arn: str) -> None:
+    def _collect_outcomes(self) -> None:
+        while self._outcomes:
+            self._collect(*self._outcomes[0])
+            self._outcomes.popleft()
+
+    def _collect(self, outcome: Outcome, attempts: int) -> None:
         record, now = outcome.record, time.monotonic()
         if outcome.failure is not None:
+            processor = self.settings.processor
             line = transformation.failure_line(
-                outcome, attempts=attempts, ended_at_ms=time.time_ns() // 1_000_000, function_arn=function_arn
+                outcome,
+                attempts=attempts,
+                ended_at_ms=time.time_ns() // 1_000_000,
+                function_arn=processor.function_arn if processor else "",
             )
             self._failed.add(line, record.number, record.arrived_at_ms, now)
             buffer, failed = self._failed, True

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ddb_pipeline.local_aws.deployment.assembly import Assembly, AssemblyError, Asset, StackArtifact, read_assembly
 from ddb_pipeline.local_aws.deployment.place import Clients
@@ -45,7 +45,13 @@ def deploy(
     Raises:
         DeploymentError: The assembly is not understood, or a resource could not be made.
     """
-    tell = progress or (lambda _line: None)
+    try:
+        return _deploy(assembly, endpoint, region, progress or (lambda _line: None))
+    except (BotoCoreError, ClientError) as error:
+        raise DeploymentError(f"local AWS at {endpoint} does not answer as it should: {error}") from error
+
+
+def _deploy(assembly: Path, endpoint: str, region: str, tell: Progress) -> dict[str, dict[str, str]]:
     clients = Clients(endpoint, region)
     account = str(clients("sts").get_caller_identity()["Account"])
     try:
