@@ -29,6 +29,10 @@ _LOAD_BATCH = 100
 """Persons a call of the item loader: some seconds of work, far below its time-out."""
 
 
+_STOP_SECONDS = 40
+"""Longest wait for a stop; the delivery of what Firehose has read may take 30 of them."""
+
+
 @dataclass(frozen=True)
 class Running:
     """What `.local-aws/running.json` remembers of the local AWS that was started in this folder."""
@@ -112,12 +116,16 @@ def run_down() -> None:
     declaration = load_declaration()
     running = require_running(declaration)
     _request(f"{running.endpoint}/_local_aws/shutdown", method="POST")
-    deadline = time.monotonic() + 20
-    while _alive(running.pid):
+    # the file goes last; a process that was killed meanwhile leaves it
+    file = _running_file(declaration.path.parent)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while file.exists() and _alive(running.pid):
         if time.monotonic() > deadline:
-            raise UserError(f"process {running.pid} did not stop within 20 seconds: end it with `kill {running.pid}`")
+            raise UserError(
+                f"process {running.pid} did not stop within {_STOP_SECONDS} seconds: end it with `kill {running.pid}`"
+            )
         time.sleep(0.1)
-    _running_file(declaration.path.parent).unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
     console.print("Local AWS has stopped. Its tables and objects are gone; .env and Dagster's history stay.")
 
 

@@ -64,7 +64,7 @@ def print_rows(title: str | None, answer: QueryResult, *, most: int = 50, widest
         table.add_column(escape(column), overflow="ellipsis", no_wrap=True)
     for row in answer.rows[:most]:
         table.add_row(*(_cell(value, widest) for value in row))
-    console.print(table)
+    console.print(table, soft_wrap=False)
 
 
 def _cell(value: object, widest: int) -> str:

@@ -59,8 +59,10 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
         ),
         (
             RIGHT.replace("start_date = 2026-01-01", "start_date = 2026-01-01T00:00:00Z"),
-            "pipelines.persons.start_date: found 2026-01-01 00:00:00+00:00; "
-            "allowed is a date such as 2026-01-31, without quotes",
+            (
+                "pipelines.persons.start_date: found 2026-01-01 00:00:00+00:00; "
+                "allowed is a date such as 2026-01-31, without quotes"
+            ),
         ),
         (
             RIGHT.replace("start_date = 2026-01-01", ""),
@@ -80,9 +82,11 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
         ),
         (
             RIGHT + "bufer_seconds = 3",
-            "stages.local.bufer_seconds: found 3; allowed is no such key; the keys here are arrivals_interval_seconds, "
-            "automation, buffer_mebibytes, buffer_seconds, keep_data, measure, results_expire_days, "
-            "scan_cutoff_mebibytes, stream_retention_hours",
+            (
+                "stages.local.bufer_seconds: found 3; allowed is no such key; the keys here are arrivals_interval_seconds, "
+                "automation, buffer_mebibytes, buffer_seconds, keep_data, measure, results_expire_days, "
+                "scan_cutoff_mebibytes, stream_retention_hours"
+            ),
         ),
         (
             RIGHT + "buffer_seconds = 901",
@@ -102,13 +106,15 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
         ),
         ("", "pipelines: found nothing; allowed is a table"),
         (
-            RIGHT.split("[stages")[0] + "[stages]",
+            RIGHT.split("[stages", maxsplit=1)[0] + "[stages]",
             "stages: found {}; allowed is one table [stages.<name>] at least",
         ),
         (
             RIGHT.replace("pipelines.persons", 'pipelines."Per sons"'),
-            'pipelines.Per sons: found "Per sons"; '
-            "allowed is a name of a lower-case letter, then up to 31 of a-z 0-9 _",
+            (
+                'pipelines.Per sons: found "Per sons"; '
+                "allowed is a name of a lower-case letter, then up to 31 of a-z 0-9 _"
+            ),
         ),
         (
             RIGHT.replace("stages.local", "stages.pre-prod"),
