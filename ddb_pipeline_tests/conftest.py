@@ -30,6 +30,18 @@ def _no_settings_of_the_developer() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_instance_of_an_earlier_test() -> Iterator[None]:
+    """Dagster remembers the last instance in a context variable, and fails to load definitions once that is gone."""
+    if "dagster" not in sys.modules:
+        yield
+        return
+    from dagster._core.storage.defs_state.base import set_defs_state_storage
+
+    with set_defs_state_storage(None):
+        yield
+
+
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cloud assembly of `pipelines.toml`, synthesized once for all worker processes."""

@@ -83,7 +83,8 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
         (
             RIGHT + "bufer_seconds = 3",
             (
-                "stages.local.bufer_seconds: found 3; allowed is no such key; the keys here are arrivals_interval_seconds, "
+                "stages.local.bufer_seconds: found 3; allowed is no such key; "
+                "the keys here are arrivals_interval_seconds, "
                 "automation, buffer_mebibytes, buffer_seconds, keep_data, measure, results_expire_days, "
                 "scan_cutoff_mebibytes, stream_retention_hours"
             ),
