@@ -226,33 +226,6 @@ def test_deploying_the_same_assembly_again_changes_nothing(deployed: Deployed, a
     assert not [line for line in said if line.startswith("publishing")]
 
 
-def test_a_deployed_stack_can_be_deleted_once_its_buckets_are_empty(
-    deployed: Deployed, assembly: Path, stacks: Stacks
-) -> None:
-    made = deploy(assembly, deployed.endpoint, REGION)
-    outputs = made["ddb-change-analytics-local-persons"]
-    stack_id = stacks.settled("ddb-change-analytics-local-persons")["StackId"]
-    s3 = stacks.client("s3")
-    s3.put_object(Bucket=outputs["RawBucket"], Key="changes/one", Body=b"1")
-
-    refused = stacks.delete(stack_id)
-    assert refused["StackStatus"] == "DELETE_FAILED"
-    assert "not empty" in stacks.reasons(stack_id)
-    # what the bucket needs stays as well
-    assert stacks.client("kms").describe_key(KeyId=outputs["KeyArn"])["KeyMetadata"]["KeyState"] == "Enabled"
-
-    s3.delete_object(Bucket=outputs["RawBucket"], Key="changes/one")
-    assert stacks.delete(stack_id)["StackStatus"] == "DELETE_COMPLETE", stacks.reasons(stack_id)
-    for name in set(made) - {"ddb-change-analytics-local-persons"}:
-        other_id = stacks.settled(name)["StackId"]
-        assert stacks.delete(other_id)["StackStatus"] == "DELETE_COMPLETE", stacks.reasons(other_id)
-    assert stacks.client("dynamodb").list_tables()["TableNames"] == []
-    assert stacks.client("kinesis").list_streams()["StreamNames"] == []
-    assert stacks.client("firehose").list_delivery_streams()["DeliveryStreamNames"] == []
-    assert stacks.client("glue").get_databases()["DatabaseList"] == []
-    assert stacks.client("lambda").list_functions()["Functions"] == []
-
-
 # --- what fails ---
 
 
