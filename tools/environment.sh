@@ -47,7 +47,7 @@ if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2
         echo "On Debian and Ubuntu: sudo apt-get install python$version-venv" >&2
         exit 1
     fi
-    echo "Making .venv with Python $version (once: about 300 MB to download, 1 to 4 minutes) ..."
+    echo "Making .venv with Python $version (once: about 240 MB to download, 1 to 4 minutes) ..."
     rm -rf .venv
     "$python" -m venv .venv
 else

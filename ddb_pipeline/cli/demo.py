@@ -55,7 +55,7 @@ def run_demo(*, directory: str, items: int, seed: int) -> None:
         f"({report['items_in_table']} items), change_counts adds up to the "
         f"{report['changes_written']} changes written. Report: {shown}"
     )
-    console.print("Next: `ddb-pipeline dev` (or make dev) for the Dagster UI with live traffic.")
+    console.print("Next: `make dev` (or .venv/bin/ddb-pipeline dev) for the Dagster UI with live traffic.")
 
 
 def _run(declaration: Declaration, pipeline: Pipeline, home: Path, *, items: int, seed: int) -> dict[str, Any]:
@@ -172,7 +172,8 @@ def _print_answers(endpoint: str, pipeline: Pipeline, names: PublishedNames) -> 
         f"SELECT {quote_identifier(key_column)}, "  # noqa: S608 - quoted
         "json_extract_scalar(item, '$.person.first_name') || ' ' || "
         "json_extract_scalar(item, '$.person.last_name') AS name, "
-        "json_extract_scalar(item, '$.person.job.area') AS area, changed_at, state_certain AS certain "
+        "json_extract_scalar(item, '$.person.job.area') AS area, "
+        "date_trunc('second', changed_at) AS changed_at, state_certain AS certain "
         "FROM latest_item_state ORDER BY changed_at_us DESC LIMIT 10",
     )
-    print_rows("\nlatest_item_state: what the table holds now (the ten newest)", state, widest=23)
+    print_rows("\nlatest_item_state: what the table holds now (the ten newest)", state, widest=16)

@@ -71,7 +71,6 @@ def _cell(value: object, widest: int) -> str:
     if value is None:
         return "[dim]null[/]"
     if isinstance(value, datetime):
-        text = value.isoformat(sep=" ", timespec="milliseconds" if value.microsecond else "seconds")
-    else:
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        return value.isoformat(sep=" ", timespec="milliseconds" if value.microsecond else "seconds")
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     return escape(text if len(text) <= widest else text[: widest - 1] + "…")
