@@ -28,23 +28,26 @@ done
 if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     python=
     found=
+    without_venv=
     for candidate in ${PYTHON:-python3.14 python3.13 python3.12 python3.11 python3}; do
         # a shim may be on the path and still not run
         version=$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
         found="$found $candidate ($version)"
-        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))'; then
+        "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' || continue
+        if "$candidate" -c 'import venv, ensurepip' 2>/dev/null; then
             python=$candidate
             break
         fi
+        without_venv=${without_venv:-$version}
     done
+    if [ -z "$python" ] && [ -n "$without_venv" ]; then
+        echo "Python $without_venv is here, but lacks the modules venv and ensurepip, which make environments." >&2
+        echo "On Debian and Ubuntu: sudo apt-get install python$without_venv-venv" >&2
+        exit 1
+    fi
     if [ -z "$python" ]; then
         echo "Python 3.11 to 3.14 is needed; found here:${found:- none}." >&2
         echo "Install one (https://www.python.org/downloads), or name it: make PYTHON=/path/to/python3.12 ..." >&2
-        exit 1
-    fi
-    if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
-        echo "$python ($version) lacks the modules venv and ensurepip." >&2
-        echo "On Debian and Ubuntu: sudo apt-get install python$version-venv" >&2
         exit 1
     fi
     echo "Making .venv with Python $version (once: about 240 MB to download, 1 to 4 minutes) ..."
