@@ -13,6 +13,9 @@ from ddb_pipeline.names import PublishedNames
 
 _BATCH = 100
 
+Image = dict[str, Any]
+"""Attributes in DynamoDB JSON, as boto3's client takes them."""
+
 
 @dataclass
 class Written:
@@ -46,37 +49,44 @@ def write_changes(pipeline: Pipeline, names: PublishedNames, endpoint: str, *, i
         written.updated += counts["updated"]
         written.deleted += counts["deleted"]
     table = _Table(local_stack.client("dynamodb", endpoint), names.table, pipeline, written)
-    table.delete_and_create_again("demo#returned")
-    table.expire(["demo#expired-1", "demo#expired-2"], endpoint)
-    table.write_what_loses_digits_elsewhere("demo#exact")
+    table.delete_and_create_again(table.key("demo#returned", 1))
+    table.expire([table.key("demo#expired-1", 2), table.key("demo#expired-2", 3)], endpoint)
+    table.write_what_loses_digits_elsewhere(table.key("demo#exact", 4))
     return written
 
 
 class _Table:
-    """The table under its key attribute; each method makes changes that differ from what was there."""
+    """The table under its key attributes; each method makes changes that differ from what was there."""
 
     def __init__(self, client: Any, name: str, pipeline: Pipeline, written: Written) -> None:
         self._client = client
         self._name = name
-        self._key = pipeline.partition_key.name
+        self._key_attributes = pipeline.key_attributes
         self._time_to_live = pipeline.time_to_live_attribute
         self._written = written
 
-    def delete_and_create_again(self, key: str) -> None:
+    def key(self, label: str, number: int) -> Image:
+        """A key of the demo's own, of whatever types the table's key attributes are."""
+        values: dict[str, Image] = {"S": {"S": label}, "N": {"N": f"-{number}"}, "B": {"B": label.encode()}}
+        return {attribute.name: values[attribute.type] for attribute in self._key_attributes}
+
+    def delete_and_create_again(self, key: Image) -> None:
         """An item that came back: its state is the last one, and all four changes count."""
-        self._put(key, {"note": {"S": "first life"}})
+        note = self._attribute("note")
+        self._put(key, {note: {"S": "first life"}})
         self._client.update_item(
             TableName=self._name,
-            Key={self._key: {"S": key}},
-            UpdateExpression="SET note = :note",
+            Key=key,
+            UpdateExpression="SET #note = :note",
+            ExpressionAttributeNames={"#note": note},
             ExpressionAttributeValues={":note": {"S": "changed in its first life"}},
         )
         self._written.updated += 1
-        self._client.delete_item(TableName=self._name, Key={self._key: {"S": key}})
+        self._client.delete_item(TableName=self._name, Key=key)
         self._written.deleted += 1
-        self._put(key, {"note": {"S": "second life"}})
+        self._put(key, {note: {"S": "second life"}})
 
-    def expire(self, keys: list[str], endpoint: str) -> None:
+    def expire(self, keys: list[Image], endpoint: str) -> None:
         """Items that DynamoDB itself deletes when their time has passed."""
         if self._time_to_live is None:
             return
@@ -85,19 +95,24 @@ class _Table:
         expire_items(endpoint)
         self._written.expired += len(keys)
 
-    def write_what_loses_digits_elsewhere(self, key: str) -> None:
+    def write_what_loses_digits_elsewhere(self, key: Image) -> None:
         """38 digits, empty values, a set and names that break crawled schemas."""
-        self._put(
-            key,
-            {
-                "digits": {"N": "12345678901234567890.123456789012345678"},
-                "Name": {"S": "upper"},
-                "name": {"S": "lower"},
-                "a.b-c d": {"M": {"x y": {"S": ""}}},
-                "tags": {"SS": ["b", "a"]},
-            },
-        )
+        attributes = {
+            "digits": {"N": "12345678901234567890.123456789012345678"},
+            "Name": {"S": "upper"},
+            "name": {"S": "lower"},
+            "a.b-c d": {"M": {"x y": {"S": ""}}},
+            "tags": {"SS": ["b", "a"]},
+        }
+        self._put(key, {self._attribute(name): value for name, value in attributes.items()})
 
-    def _put(self, key: str, attributes: dict[str, Any]) -> None:
-        self._client.put_item(TableName=self._name, Item={self._key: {"S": key}, **attributes})
+    def _attribute(self, name: str) -> str:
+        """The name, or one like it where a key attribute has that name already."""
+        taken = {attribute.name for attribute in self._key_attributes}
+        while name in taken:
+            name += "_"
+        return name
+
+    def _put(self, key: Image, attributes: Image) -> None:
+        self._client.put_item(TableName=self._name, Item={**attributes, **key})
         self._written.inserted += 1

@@ -1,8 +1,7 @@
 """How many change records a second the converter makes into rows, on one core.
 
 The rival of the same run reads and writes the same records with `json.loads` and `json.dumps` and does nothing else:
-what any function that touches the records must pay. Run it with
-`python ddb_pipeline_tests/benchmarks/benchmark_converter.py`.
+what any function that touches the records must pay.
 """
 
 import base64
@@ -10,7 +9,10 @@ import importlib
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from ddb_pipeline_tests.benchmarks.figures import Figure
 
 FOLDER = Path(__file__).parents[2] / "infra_cdk" / "functions" / "change_converter"
 BATCH = 1000
@@ -96,19 +98,15 @@ def records_per_second(function, event):
     return BATCH / best
 
 
-def main():
-    """Print the figures."""
+def run() -> Iterator[Figure]:
+    """Yield the figures."""
     sys.path.insert(0, str(FOLDER))
-    handler = importlib.import_module("change_converter").handler
+    try:
+        handler = importlib.import_module("change_converter").handler
+    finally:
+        sys.path.remove(str(FOLDER))
     for event_name in ("INSERT", "MODIFY"):
         event = firehose_event(event_name)
         size = sum(len(record["data"]) for record in event["records"]) * 3 // 4 // BATCH
         ours, theirs = records_per_second(handler, event), records_per_second(rival, event)
-        print(
-            f"{event_name}, {size} bytes each: converter {ours:,.0f} records/s; "
-            f"json.loads + json.dumps alone {theirs:,.0f} records/s ({theirs / ours:.1f} times)"
-        )
-
-
-if __name__ == "__main__":
-    main()
+        yield Figure(f"{event_name}, {size} bytes each", ours, "json.loads + json.dumps alone", theirs, "records/s")

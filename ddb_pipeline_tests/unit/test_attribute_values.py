@@ -64,6 +64,7 @@ def nested(levels):
         {"NULL": False},
         {"M": {"a": {"N": "x"}}},
         {"L": [{"SS": []}]},
+        {"L": [{"M": {"": {"S": "moto's answers would lose it"}}}]},
         nested(33),
     ],
 )
@@ -74,9 +75,9 @@ def test_what_dynamodb_would_refuse_is_refused(value):
 
 def test_values_are_normalised_at_every_depth_and_else_left_alone():
     sent = {
-        "M": {"list": {"L": [{"N": "1.0"}, nested(29)]}, "set": {"NS": ["2.50"]}, "": {"S": ""}, "b": {"B": "AA=="}}
+        "M": {"list": {"L": [{"N": "1.0"}, nested(29)]}, "set": {"NS": ["2.50"]}, " ": {"S": ""}, "b": {"B": "AA=="}}
     }
-    kept = {"M": {"list": {"L": [{"N": "1"}, nested(29)]}, "set": {"NS": ["2.5"]}, "": {"S": ""}, "b": {"B": "AA=="}}}
+    kept = {"M": {"list": {"L": [{"N": "1"}, nested(29)]}, "set": {"NS": ["2.5"]}, " ": {"S": ""}, "b": {"B": "AA=="}}}
 
     assert normalised(sent) == kept
 

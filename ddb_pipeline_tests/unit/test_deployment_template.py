@@ -7,17 +7,10 @@ from typing import Any
 
 import pytest
 
+from ddb_pipeline.local_aws.deployment.intrinsic_functions import Made, Scope, TemplateError
 from ddb_pipeline.local_aws.deployment.properties import HONOURED, NO_EFFECT, refused
 from ddb_pipeline.local_aws.deployment.stacks import TYPES
-from ddb_pipeline.local_aws.deployment.template import (
-    Made,
-    Scope,
-    TemplateError,
-    decide_conditions,
-    parameter_values,
-    parse,
-    resources_of,
-)
+from ddb_pipeline.local_aws.deployment.template import decide_conditions, parameter_values, parse, resources_of
 
 
 @pytest.fixture
@@ -95,6 +88,13 @@ def test_a_circle_of_resources_is_refused() -> None:
         resources_of(document)
 
 
+def test_a_deletion_policy_that_would_be_passed_over_is_refused() -> None:
+    document = {"Resources": {"A": {"Type": "T", "DeletionPolicy": "RetainExceptOnCreate"}}}
+
+    with pytest.raises(TemplateError, match="DeletionPolicy RetainExceptOnCreate of resource A"):
+        resources_of(document)
+
+
 def test_conditions_may_name_each_other() -> None:
     scope = Scope(values={"Stage": "prod"})
     document = {
@@ -158,6 +158,12 @@ def test_properties_that_are_not_in_the_list_are_named_by_their_path(
     reason = refused("AWS::KMS::Alias", properties)
 
     assert reason == (unknown and f"local AWS does not know the properties {unknown} of AWS::KMS::Alias")
+
+
+def test_a_crawler_that_would_start_by_itself_is_refused() -> None:
+    reason = refused("AWS::Glue::Crawler", {"Role": "r", "Schedule": {"ScheduleExpression": "cron(0 * * * ? *)"}})
+
+    assert reason == "local AWS does not know the properties Schedule.ScheduleExpression of AWS::Glue::Crawler"
 
 
 def test_a_subtree_that_is_passed_on_may_hold_anything() -> None:

@@ -46,7 +46,7 @@ def module_name(path):
 def modules():
     """Path by module name, without the Lambda functions: these are packages of their own."""
     paths = [path for package in PACKAGES for path in sorted((REPOSITORY / package).rglob("*.py"))]
-    return {module_name(path): path for path in paths if "functions" not in path.parent.parent.name}
+    return {module_name(path): path for path in paths if path.parent.parent.name != "functions"}
 
 
 def imported(path):

@@ -72,7 +72,7 @@ def normalised_attributes(attributes: Mapping[str, AttributeValue]) -> dict[str,
     Raises:
         InvalidValueError: DynamoDB would refuse one of them.
     """
-    return {name: normalised(value) for name, value in attributes.items()}
+    return _normalised_members(attributes, 1)
 
 
 def normalised(value: AttributeValue, level: int = 1) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def normalised(value: AttributeValue, level: int = 1) -> dict[str, Any]:
     if kind == "N":
         return {"N": normalised_number(content)}
     if kind == "M":
-        return {"M": {name: normalised(member, level + 1) for name, member in content.items()}}
+        return {"M": _normalised_members(content, level + 1)}
     if kind == "L":
         return {"L": [normalised(member, level + 1) for member in content]}
     if kind in _SET_ELEMENTS:
@@ -100,6 +100,13 @@ def normalised(value: AttributeValue, level: int = 1) -> dict[str, Any]:
     if kind == "NULL" and content is not True:
         raise InvalidValueError("Null attribute value types must have the value of true")
     return {kind: content}
+
+
+def _normalised_members(members: Mapping[str, AttributeValue], level: int) -> dict[str, dict[str, Any]]:
+    # "Naming rules and data types": attribute names have at least one character; moto's answers would lose them
+    if "" in members:
+        raise InvalidValueError("One or more parameter values were invalid: An attribute name may not be empty")
+    return {name: normalised(value, level) for name, value in members.items()}
 
 
 def _normalised_set(kind: str, elements: list[Any]) -> list[Any]:

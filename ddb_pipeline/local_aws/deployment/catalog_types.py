@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ddb_pipeline.local_aws.deployment.intrinsic_functions import Made
 from ddb_pipeline.local_aws.deployment.place import (
     Place,
     Properties,
@@ -12,7 +13,6 @@ from ddb_pipeline.local_aws.deployment.place import (
     tag_table,
     wait_until,
 )
-from ddb_pipeline.local_aws.deployment.template import Made
 
 
 def _make_database(place: Place, properties: Properties) -> Made:
@@ -67,11 +67,9 @@ def _make_crawler(place: Place, properties: Properties) -> Made:
         "SchemaChangePolicy",
         "Targets",
     )
-    schedule = properties.get("Schedule", {}).get("ScheduleExpression")
     place.client("glue").create_crawler(
         Name=name,
         **picked(properties, *same),
-        **({"Schedule": schedule} if schedule else {}),
         **({"Tags": tag_table(properties)} if properties.get("Tags") else {}),
     )
     return Made(name)

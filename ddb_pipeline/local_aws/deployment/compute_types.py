@@ -7,6 +7,7 @@ import json
 import zipfile
 from typing import Any
 
+from ddb_pipeline.local_aws.deployment.intrinsic_functions import Made
 from ddb_pipeline.local_aws.deployment.place import (
     Place,
     Properties,
@@ -17,7 +18,6 @@ from ddb_pipeline.local_aws.deployment.place import (
     tag_table,
     wait_until,
 )
-from ddb_pipeline.local_aws.deployment.template import Made
 
 
 def _code(properties: Properties) -> dict[str, Any]:

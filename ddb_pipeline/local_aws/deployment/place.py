@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from ddb_pipeline.local_aws.deployment.template import Made
+from ddb_pipeline.local_aws.deployment.intrinsic_functions import Made
 
 SETTLE_SECONDS = 30.0
 """Longest wait for a resource to become active."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ddb_pipeline.local_aws.deployment.template import function_of
+from ddb_pipeline.local_aws.deployment.intrinsic_functions import function_of
 
 HONOURED: dict[str, frozenset[str]] = {
     "AWS::Athena::NamedQuery": frozenset({"Database", "Description", "Name", "QueryString", "WorkGroup"}),
@@ -153,8 +153,7 @@ NO_EFFECT: dict[str, frozenset[str]] = {
             "SSESpecification.SSEType",
         }
     ),
-    # local AWS checks no permissions and crawls when it is told to
-    "AWS::Glue::Crawler": frozenset({"CrawlerSecurityConfiguration", "Role", "Schedule.ScheduleExpression"}),
+    "AWS::Glue::Crawler": frozenset({"CrawlerSecurityConfiguration", "Role"}),
     "AWS::Glue::SecurityConfiguration": frozenset(
         {
             "EncryptionConfiguration.CloudWatchEncryption.CloudWatchEncryptionMode",

@@ -16,8 +16,8 @@ from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.core.utils import convert_to_flask_response
 from moto.moto_server.werkzeug_app import BackendRequest
 
+from ddb_pipeline.local_aws.deployment.stack import Stack
 from ddb_pipeline.local_aws.deployment.stack_backend import StackBackend, ValidationError, stack_backends
-from ddb_pipeline.local_aws.deployment.stacks import Stack
 
 # accepted, and without meaning here: nobody's permissions are checked, and a request is never sent twice
 _WITHOUT_EFFECT = {"Capabilities", "ClientRequestToken", "RoleARN"}

@@ -17,8 +17,10 @@ from moto.core.base_backend import BackendDict, BaseBackend
 from moto.core.exceptions import ServiceException
 
 from ddb_pipeline.local_aws.deployment import template
+from ddb_pipeline.local_aws.deployment.intrinsic_functions import Scope, TemplateError
 from ddb_pipeline.local_aws.deployment.place import Clients
-from ddb_pipeline.local_aws.deployment.stacks import Stack, StackWorker, scope_of, unchangeable
+from ddb_pipeline.local_aws.deployment.stack import Stack
+from ddb_pipeline.local_aws.deployment.stacks import StackWorker, scope_of, unchangeable
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 _endpoint: list[str] = []
@@ -149,9 +151,7 @@ class StackBackend(BaseBackend):
         living = [stack for stack in self.stacks.values() if stack.deleted_at is None]
         return {name: value for stack in living for name, value in stack.exports.items()}
 
-    def _read(
-        self, name: str, stack_id: str, text: str, parameters: Mapping[str, str]
-    ) -> tuple[dict[str, Any], template.Scope]:
+    def _read(self, name: str, stack_id: str, text: str, parameters: Mapping[str, str]) -> tuple[dict[str, Any], Scope]:
         """Read a template as far as nothing needs to be made."""
         pseudo_parameters = {
             "AWS::AccountId": self.account_id,
@@ -166,14 +166,14 @@ class StackBackend(BaseBackend):
             document = template.parse(text)
             template.resources_of(document)
             return document, scope_of(document, pseudo_parameters, parameters, self._parameter, self.exports())
-        except template.TemplateError as error:
+        except TemplateError as error:
             raise ValidationError(str(error)) from error
 
     def _parameter(self, name: str) -> str:
         try:
             return str(self.clients("ssm").get_parameter(Name=name)["Parameter"]["Value"])
         except ClientError as error:
-            raise template.TemplateError(f"Unable to fetch parameters [{name}] from parameter store") from error
+            raise TemplateError(f"Unable to fetch parameters [{name}] from parameter store") from error
 
     def _worker(self, stack: Stack) -> StackWorker:
         return StackWorker(stack, self.clients, self.exports)

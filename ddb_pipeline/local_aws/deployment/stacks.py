@@ -1,98 +1,27 @@
-"""A stack's life: created, updated, deleted, rolled back, with the events and states that CloudFormation shows.
+"""The work on a stack: created, updated, deleted, rolled back, with the events and states that CloudFormation shows.
 
 (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html has the states.)
 """
 
 from __future__ import annotations
 
-import threading
-import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ddb_pipeline.local_aws.deployment import catalog_types, compute_types, properties, storage_types, template
+from ddb_pipeline.local_aws.deployment.intrinsic_functions import Scope, TemplateError
 from ddb_pipeline.local_aws.deployment.place import Clients, Place, ResourceError, ResourceType
-from ddb_pipeline.local_aws.deployment.template import Made, Resource, Scope, TemplateError
+from ddb_pipeline.local_aws.deployment.stack import STACK, Existing, Stack
+from ddb_pipeline.local_aws.deployment.template import Resource
 
 TYPES: dict[str, ResourceType] = {**storage_types.TYPES, **compute_types.TYPES, **catalog_types.TYPES}
 
-_STACK = "AWS::CloudFormation::Stack"
 # what making a resource can fail with: the service says no, the template is wrong, a property is missing or of the
 # wrong type
 _FAILURES = (BotoCoreError, ClientError, KeyError, ResourceError, TemplateError, TypeError, ValueError)
-
-
-@dataclass(frozen=True)
-class Event:
-    """A line in a stack's history."""
-
-    logical_id: str
-    physical_id: str
-    resource_type: str
-    status: str
-    reason: str | None
-    timestamp: datetime
-    event_id: str
-
-
-@dataclass
-class Existing:
-    """A resource that the stack has made."""
-
-    resource: Resource
-    resolved: Mapping[str, Any]
-    made: Made
-    status: str
-    timestamp: datetime
-
-
-@dataclass
-class Stack:
-    """A stack. Its fields change only in the thread that works on it."""
-
-    name: str
-    stack_id: str
-    account: str
-    region: str
-    text: str
-    document: Mapping[str, Any]
-    scope: Scope
-    tags: Mapping[str, str]
-    keeps_failures: bool
-    termination_protection: bool
-    created_at: datetime
-    updated_at: datetime | None = None
-    deleted_at: datetime | None = None
-    status: str = "CREATE_IN_PROGRESS"
-    reason: str | None = None
-    existing: dict[str, Existing] = field(default_factory=dict)
-    outputs: list[dict[str, str]] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def is_in_progress(self) -> bool:
-        """Whether a thread works on it."""
-        return self.status.endswith("_IN_PROGRESS")
-
-    @property
-    def exports(self) -> dict[str, str]:
-        """Outputs that other stacks may import."""
-        return {item["ExportName"]: item["OutputValue"] for item in self.outputs if "ExportName" in item}
-
-    def show(self, status: str, reason: str | None = None) -> None:
-        """Change the stack's own state, and record it."""
-        self.record(self.name, self.stack_id, _STACK, status, reason)
-        self.status, self.reason = status, reason
-
-    def record(self, logical_id: str, physical_id: str, kind: str, status: str, reason: str | None = None) -> None:
-        """Add an event."""
-        event = Event(logical_id, physical_id, kind, status, reason, datetime.now(tz=UTC), str(uuid.uuid4()))
-        self.events.append(event)
 
 
 class StackWorker:
@@ -287,7 +216,7 @@ class StackWorker:
                     self._refuse_taken_export(entry["ExportName"])
                 outputs.append(entry)
         except (KeyError, TemplateError) as error:
-            stack.record(stack.name, stack.stack_id, _STACK, "CREATE_FAILED", f"outputs: {reason_of(error)}")
+            stack.record(stack.name, stack.stack_id, STACK, "CREATE_FAILED", f"outputs: {reason_of(error)}")
             return [stack.name]
         stack.outputs = outputs
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ddb_pipeline.local_aws.deployment.intrinsic_functions import Made
 from ddb_pipeline.local_aws.deployment.place import (
     Place,
     Properties,
@@ -15,7 +16,6 @@ from ddb_pipeline.local_aws.deployment.place import (
     tag_table,
     wait_until,
 )
-from ddb_pipeline.local_aws.deployment.template import Made
 
 
 def _make_key(place: Place, properties: Properties) -> Made:

@@ -1,0 +1,139 @@
+"""What the exact latest_item_state costs and gets right, beside a bare scan and the query that people write.
+
+200,000 changes of 40,000 items, delivered out of order, through the local Athena. The rivals read the same columns:
+a scan that only looks at them, and `row_number()` by time, which takes any of the changes of one instant.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import random
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from ddb_pipeline.change_row import COLUMNS
+from ddb_pipeline_tests.benchmarks.figures import Figure
+from ddb_pipeline_tests.benchmarks.local_stage import local_stage
+from ddb_pipeline_tests.deployed import Deployed
+
+PIPELINE = "persons"
+ITEMS = 40_000
+CHANGES = 200_000
+REPEATS, TIES, DELETES = 0.01, 0.01, 0.05
+OBJECTS = 8
+ROUNDS = 3
+T0 = 1_767_225_600_000_000  # 2026-01-01, in microseconds
+HOUR = "year=2026/month=01/day=01/hour=00/"
+
+READ = (
+    "item_key, event_id, changed_at_us, new_hash, old_hash, "
+    "new_image, new_item, arrived_at_ms, shard_id, sequence_number"
+)
+OUTPUT = "item_key, image, item, event_id, changed_at_us"
+NEWEST = """
+    SELECT item_key, new_image AS image, new_item AS item, event_id, changed_at_us FROM (
+        SELECT *, row_number() OVER (PARTITION BY item_key ORDER BY changed_at_us DESC) AS place FROM changes
+    ) WHERE place = 1 AND event_name <> 'REMOVE'"""
+EXACT = f"SELECT {OUTPUT} FROM latest_item_state"
+
+State = dict[str, str | None]
+"""The image by item key; None for an item that does not exist."""
+
+
+def canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def digest(image: str | None) -> str | None:
+    return None if image is None else hashlib.sha256(image.encode()).hexdigest()[:32]
+
+
+def make_changes(table: str, chance: random.Random) -> tuple[list[dict[str, Any]], State]:
+    """Change rows in their order of arrival, and the state that they come to."""
+    rows: list[dict[str, Any]] = []
+    state: State = {}
+    steps: dict[str, int] = {}
+    now: dict[str, int] = {}
+    for number in range(CHANGES):
+        item = number if number < ITEMS else chance.randrange(ITEMS)
+        key = canonical({"pk": {"S": f"item-{item}"}})
+        old, step = state.get(key), steps.get(key, 0)
+        new = None
+        if old is None or chance.random() >= DELETES:
+            filler = {"S": "x" * 80}
+            new = canonical({"filler": filler, "number": {"N": str(number)}, "pk": {"S": f"item-{item}"}})
+        # not the first two: an instant that leads from nothing to nothing says nothing of what was before
+        tied = step > 1 and chance.random() < TIES
+        now[key] = now.get(key, T0) + (0 if tied else chance.randrange(1000, 1_000_000))
+        plain = None if new is None else canonical({"filler": filler["S"], "number": number, "pk": f"item-{item}"})
+        rows.append(
+            {
+                **dict.fromkeys(column.name for column in COLUMNS),
+                "row_version": 1,
+                "event_id": str(uuid.UUID(int=chance.getrandbits(128))),
+                "event_name": "INSERT" if old is None else "REMOVE" if new is None else "MODIFY",
+                "table_name": table,
+                "changed_at_us": now[key],
+                "item_key": key,
+                "new_image": new,
+                "old_image": old,
+                "new_hash": digest(new),
+                "old_hash": digest(old),
+                "new_item": plain,
+                "expired_by_ttl": False,
+            }
+        )
+        state[key], steps[key] = new, step + 1
+    rows += chance.choices(rows, k=int(CHANGES * REPEATS))
+    chance.shuffle(rows)
+    arrival = {"shard_id": "shardId-000000000000"}
+    return [
+        {**row, **arrival, "arrived_at_ms": T0 // 1000 + number, "sequence_number": str(number)}
+        for number, row in enumerate(rows)
+    ], state
+
+
+def deliver(stage: Deployed, rows: list[dict[str, Any]]) -> None:
+    """Write the rows as raw objects of one hour, and register the hour."""
+    names = stage.names[PIPELINE]
+    for number in range(OBJECTS):
+        body = gzip.compress("".join(json.dumps(row) + "\n" for row in rows[number::OBJECTS]).encode(), 1)
+        key = f"{names.changes_prefix}{HOUR}benchmark-{number}.json.gz"
+        stage.client("s3").put_object(Bucket=names.raw_bucket, Key=key, Body=body)
+    stage.crawl(PIPELINE)
+
+
+def seconds(stage: Deployed, query: str, columns: str) -> float:
+    """Of the best of several rounds; the answer is one row, so that no time goes into fetching it."""
+    aggregates = ", ".join(f"max({column})" for column in columns.split(", "))
+    best = float("inf")
+    for _ in range(ROUNDS):
+        started = time.monotonic()
+        stage.ask(PIPELINE, f"SELECT count(*), {aggregates} FROM ({query})")
+        best = min(best, time.monotonic() - started)
+    return best
+
+
+def wrong_items(stage: Deployed, query: str, state: State) -> int:
+    """Items that the query has another image of, lacks, or has too much."""
+    found = dict(stage.ask(PIPELINE, f"SELECT item_key, image FROM ({query})"))
+    return sum(found.get(key) != image for key, image in state.items()) + len(found.keys() - state.keys())
+
+
+def run() -> Iterator[Figure]:
+    """Yield the figures."""
+    chance = random.Random(1)
+    with local_stage() as stage:
+        rows, state = make_changes(stage.names[PIPELINE].table, chance)
+        deliver(stage, rows)
+        scan = seconds(stage, f"SELECT {READ} FROM changes", READ)
+        newest, exact = (seconds(stage, query, OUTPUT) for query in (NEWEST, EXACT))
+        what = f"latest_item_state on {len(rows):,} rows of {ITEMS:,} items"
+        yield Figure(what, exact, "bare scan of its columns", scan, "s")
+        yield Figure(what, exact, "row_number() by time", newest, "s")
+        wrong = [wrong_items(stage, query, state) for query in (EXACT, NEWEST)]
+        yield Figure("items that latest_item_state gets wrong", wrong[0], "row_number() by time", wrong[1], "items")
