@@ -20,22 +20,39 @@ class _Commands(click.Group):
         except (UserError, DeclarationError, PipelineError) as error:
             click.echo(f"ddb-pipeline: {error}", err=True)
             sys.exit(1)
+        except OSError as error:
+            if error.filename is None:
+                raise  # no file of the user's: a defect, or a reader of our output that went away
+            click.echo(f"ddb-pipeline: {error.filename}: {error.strerror}: make it usable, or remove it", err=True)
+            sys.exit(1)
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
             sys.exit(130)
 
 
+def _examples(*commands: str) -> str:
+    """The end of a help page; the mark keeps click from filling the lines."""
+    return "\n".join(("\b", "Examples:" if len(commands) > 1 else "Example:", *(f"  {line}" for line in commands)))
+
+
+_PORT = click.IntRange(1, 65535)
+
+
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Begin with `ddb-pipeline demo`; it needs no AWS account.",
+    epilog=_examples(
+        "ddb-pipeline demo        # the whole path, once; needs no AWS account",
+        "ddb-pipeline dev         # the same with live traffic and the Dagster UI",
+        "ddb-pipeline local up    # local AWS alone",
+    ),
 )
 @click.version_option(package_name="ddb-change-analytics")
 def main() -> None:
     """Answer in SQL what a DynamoDB table holds now, what changed, and when."""
 
 
-@main.command()
+@main.command(epilog=_examples("ddb-pipeline check", "DDB_PIPELINE_FILE=other/pipeline.toml ddb-pipeline check"))
 def check() -> None:
     """Say whether pipeline.toml is right."""
     from ddb_pipeline.declaration import load_declaration
@@ -50,30 +67,25 @@ def check() -> None:
         click.echo(f"  stage {stage.name}: automation {stage.automation}, measure {stage.measure}, {kept}")
 
 
-@main.command()
+@main.command(epilog=_examples("ddb-pipeline demo", "ddb-pipeline demo --items 1000 --seed 7"))
 @click.option("--directory", default=".demo", show_default=True, help="Where the report and the run's files go.")
 @click.option("--items", default=120, show_default=True, type=click.IntRange(20, 5000), help="Persons to insert.")
 @click.option("--seed", default=1, show_default=True, help="Same seed, same persons.")
 def demo(directory: str, items: int, seed: int) -> None:
-    r"""Run the whole path on this machine, once, and print the answers.
+    """Run the whole path on this machine, once, and print the answers.
 
     Starts an embedded AWS, deploys the stack, writes changes to DynamoDB, lets a real Dagster daemon crawl and make the
     views, asks them in SQL, and compares with the table. Exits 0 only if nothing differs. Leaves nothing running.
-
-    \b
-    Example:
-      ddb-pipeline demo
-      ddb-pipeline demo --items 1000 --seed 7
     """
     from ddb_pipeline.cli.demo import run_demo
 
     run_demo(directory=directory, items=items, seed=seed)
 
 
-@main.command()
-@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
-@click.option("--local-aws-port", default=None, type=int, help="Port of local AWS.  [default: 4577]")
-@click.option("--changes-per-second", default=5, show_default=True, type=click.IntRange(0, 200), help="Live traffic.")
+@main.command(epilog=_examples("ddb-pipeline dev", "ddb-pipeline dev --port 3001 --local-aws-port 4578"))
+@click.option("--port", default=3000, show_default=True, type=_PORT, help="Port of the Dagster UI.")
+@click.option("--local-aws-port", default=None, type=_PORT, help="Port of local AWS.  [default: 4577]")
+@click.option("--changes-per-second", default=5, show_default=True, type=click.IntRange(0, 200), help="New persons.")
 def dev(port: int, local_aws_port: int | None, changes_per_second: int) -> None:
     """Run local AWS with live traffic and the Dagster UI, until Ctrl-C."""
     from ddb_pipeline.cli.dev import run_dev
@@ -81,19 +93,19 @@ def dev(port: int, local_aws_port: int | None, changes_per_second: int) -> None:
     run_dev(ui_port=port, local_aws_port=local_aws_port, changes_per_second=changes_per_second)
 
 
-@main.command()
+@main.command(
+    epilog=_examples(
+        "ddb-pipeline query 'SELECT * FROM change_counts ORDER BY changed_hour'",
+        "ddb-pipeline query 'SELECT count(*) FROM latest_item_state WHERE state_certain'",
+        """ddb-pipeline query "SELECT json_extract_scalar(item, '$.person.title'),""",
+        """                           count(*) FROM latest_item_state GROUP BY 1\"""",
+    )
+)
 @click.argument("sql")
 @click.option("--pipeline", "pipeline_name", help="Pipeline whose database is asked; needed when there are several.")
 @click.option("--rows", default=50, show_default=True, type=click.IntRange(1, 100_000), help="Rows to print at most.")
 def query(sql: str, pipeline_name: str | None, rows: int) -> None:
-    r"""Ask Athena on the configured stage, and print the rows.
-
-    \b
-    Examples:
-      ddb-pipeline query 'SELECT * FROM change_counts ORDER BY changed_hour'
-      ddb-pipeline query "SELECT json_extract_scalar(item, '$.person.title') AS title, count(*) AS persons
-                          FROM latest_item_state GROUP BY 1"
-    """
+    """Ask Athena on the configured stage, and print the rows."""
     from ddb_pipeline.cli.query import run_query
 
     run_query(sql, pipeline_name=pipeline_name, rows=rows)
@@ -101,26 +113,27 @@ def query(sql: str, pipeline_name: str | None, rows: int) -> None:
 
 @main.group()
 def local() -> None:
-    """Start, fill and stop the embedded AWS on this machine (loopback only, nothing leaves it)."""
+    """Start, fill and stop an AWS on this machine.
+
+    It listens on loopback only, and nothing leaves the machine.
+    """
 
 
-@local.command()
-@click.option("--port", default=None, type=click.IntRange(1, 65535), help="Port on 127.0.0.1.  [default: 4577]")
+@local.command(epilog=_examples("ddb-pipeline local up", "ddb-pipeline local up --port 4578 --yes"))
+@click.option("--port", default=None, type=_PORT, help="Port on 127.0.0.1.  [default: 4577]")
 @click.option("--yes", is_flag=True, help="Overwrite a .env of other content without asking.")
 def up(port: int | None, yes: bool) -> None:
-    r"""Start local AWS, deploy the stack to it, write .env, and serve until Ctrl-C.
+    """Start local AWS with the stack until Ctrl-C.
 
-    \b
-    Then, in another terminal:
-      ddb-pipeline local load --items 100
-      dagster dev
+    Starts it, deploys the stack to it, writes .env, and serves. Then, in another terminal: `ddb-pipeline local load`
+    and `dagster dev`.
     """
     from ddb_pipeline.cli.local import run_up
 
     run_up(port=port, overwrite=yes)
 
 
-@local.command()
+@local.command(epilog=_examples("ddb-pipeline local status"))
 def status() -> None:
     """Say whether local AWS runs here, and what is in it."""
     from ddb_pipeline.cli.local import run_status
@@ -128,24 +141,25 @@ def status() -> None:
     run_status()
 
 
-@local.command()
+@local.command(epilog=_examples("ddb-pipeline local down"))
 def down() -> None:
-    """Stop the local AWS that was started in this folder. Its tables and objects are gone then."""
+    """Stop the local AWS of this folder.
+
+    Its tables and objects are gone then; .env and Dagster's history stay.
+    """
     from ddb_pipeline.cli.local import run_down
 
     run_down()
 
 
-@local.command()
+@local.command(epilog=_examples("ddb-pipeline local load", "ddb-pipeline local load --items 1000 --seed 7"))
 @click.option("--items", default=100, show_default=True, type=click.IntRange(1, 1_000_000), help="Persons to insert.")
 @click.option("--seed", default=None, type=int, help="Same seed, same persons. Random when not given.")
 @click.option("--pipeline", "pipeline_name", help="Pipeline whose table is filled; needed when there are several.")
 def load(items: int, seed: int | None, pipeline_name: str | None) -> None:
-    r"""Insert fake persons, change some of them and delete a few, through the stack's item loader.
+    """Insert, change and delete fake persons.
 
-    \b
-    Example:
-      ddb-pipeline local load --items 1000 --seed 7
+    Inserts them through the stack's item loader, which also changes some of them and deletes a few.
     """
     from ddb_pipeline.cli.local import run_load
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+
+for _stream in (sys.stdout, sys.stderr):
+    if isinstance(_stream, io.TextIOWrapper):
+        # a terminal that has no ✓ shows a question mark: nothing is worth a failure here
+        _stream.reconfigure(errors="replace")
 
 console = Console(highlight=False, soft_wrap=True)
 

@@ -15,7 +15,9 @@ from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.console import Steps, UserError, console
 from ddb_pipeline.cli.dagster_processes import dagster_process
 from ddb_pipeline.cli.demo_changes import Written, write_changes
-from ddb_pipeline.cli.local import local_aws_parts, terminated_as_interrupt
+from ddb_pipeline.cli.folder_lock import FolderLockedError, folder_lock
+from ddb_pipeline.cli.interrupts import terminated_as_interrupt
+from ddb_pipeline.cli.local import local_aws_parts
 from ddb_pipeline.cli.query import ask_local, print_rows
 from ddb_pipeline.cli.table_scan import key_text, scan_items
 from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
@@ -41,13 +43,18 @@ def run_demo(*, directory: str, items: int, seed: int) -> None:
     declaration = load_declaration()
     pipeline = next(iter(declaration.pipelines.values()))
     home.mkdir(parents=True, exist_ok=True)
-    for leftover in ("dagster_home", "cdk.out", "report.json"):
-        path = home / leftover
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    with terminated_as_interrupt():
-        report = _run(declaration, pipeline, home, items=items, seed=seed)
-    (home / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     shown = os.path.relpath(home / "report.json")
+    try:
+        with terminated_as_interrupt(), folder_lock(home):
+            for leftover in ("dagster_home", "cdk.out", "report.json"):
+                path = home / leftover
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            report = _run(declaration, pipeline, home, items=items, seed=seed)
+    except FolderLockedError:
+        raise UserError(
+            f"another demo runs in {home}: wait until it has ended, or choose another folder with --directory"
+        ) from None
+    (home / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if report["mismatches"]:
         raise UserError(f"{report['mismatches']} answers differ from the table: see {shown}")
     console.print(

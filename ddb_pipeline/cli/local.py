@@ -5,30 +5,33 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.console import Steps, UserError, console
+from ddb_pipeline.cli.environment_file import confirm_overwrite, write_environment
+from ddb_pipeline.cli.folder_lock import FolderLockedError, folder_lock, is_locked
+from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.declaration import Declaration, load_declaration
 from ddb_pipeline.names import PublishedNames
+from ddb_pipeline.resources.settings import ENVIRONMENT_FILE
 
-_ENV_HEADER = "# Written by `ddb-pipeline local up`: the stage that Dagster and `ddb-pipeline query` use."
 _LOAD_BATCH = 100
 """Persons a call of the item loader: some seconds of work, far below its time-out."""
 
+DIRECTORY = ".local-aws"
+"""Beside `pipeline.toml`: what the local AWS of the folder writes."""
 
+_LAST_PORT = 65_535
 _STOP_SECONDS = 40
 """Longest wait for a stop; the delivery of what Firehose has read may take 30 of them."""
 
@@ -44,11 +47,12 @@ class Running:
 def run_up(*, port: int | None, overwrite: bool) -> None:
     """Start, deploy, write `.env`, serve until Ctrl-C or `local down`."""
     with local_aws_running(port=port, overwrite=overwrite) as (endpoint, stopped, names):
-        console.print(f"\nLocal AWS serves at [bold]{endpoint}[/] until Ctrl-C. What to do next, in another terminal:")
-        console.print("  ddb-pipeline local load --items 100    writes persons to the table")
-        console.print("  dagster dev                            the Dagster UI at http://localhost:3000")
+        console.print(f"\nLocal AWS serves at [bold]{endpoint}[/] until Ctrl-C.")
         for name in names.values():
-            console.print(f"Pipeline {name.pipeline}: table {name.table}, database {name.database}")
+            console.print(f"  pipeline {name.pipeline}: database {name.database}, table {name.table}")
+        console.print("\nIn another terminal:")
+        console.print("  ddb-pipeline local load --items 100   # persons into the table")
+        console.print("  dagster dev                           # the Dagster UI at http://localhost:3000")
         while not stopped():
             time.sleep(0.2)
     console.print("Local AWS has stopped.")
@@ -56,28 +60,42 @@ def run_up(*, port: int | None, overwrite: bool) -> None:
 
 @contextmanager
 def local_aws_running(
-    *, port: int | None, overwrite: bool, directory: Path | None = None
+    *, port: int | None, overwrite: bool, port_option: str = "--port"
 ) -> Iterator[tuple[str, Callable[[], bool], dict[str, PublishedNames]]]:
     """Bring the local stage up in this process, with `.env` and the file that `status` and `down` read.
 
+    An interrupt ends the block and stops local AWS; it goes on to the caller only if it came before the block began.
+
+    Args:
+        port: Port to listen on; None for the default one.
+        overwrite: Do not ask before a `.env` of other content is overwritten.
+        port_option: The command's option that chooses another port, for messages.
+
     Yields:
         The endpoint, a function that says whether someone stopped it, and the published names by pipeline.
+
+    Raises:
+        UserError: Local AWS runs in this folder already, the port is taken, or the stack could not be made.
     """
     LocalAws, PortTakenError, deploy, DeploymentError = local_aws_parts()  # noqa: N806
     declaration = load_declaration()
     home = declaration.path.parent
-    directory = directory or home / ".local-aws"
-    already = find_running(home)
-    if already is not None:
-        raise UserError(f"local AWS runs already at {already.endpoint} (process {already.pid}); `local down` stops it")
+    directory = home / DIRECTORY
     port = port or local_stack.DEFAULT_PORT
-    endpoint = f"http://127.0.0.1:{port}"
-    _confirm_env(home / ".env", local_stack.environment(endpoint), overwrite=overwrite)
     directory.mkdir(exist_ok=True)
     steps = Steps()
     server = LocalAws(port=port, directory=directory)
-    try:
-        with terminated_as_interrupt():
+    serving = False
+    with ExitStack() as stack:
+        stack.enter_context(terminated_as_interrupt())
+        _lock(stack, home)
+        confirm_overwrite(
+            home / ENVIRONMENT_FILE, local_stack.environment(f"http://127.0.0.1:{port}"), overwrite=overwrite
+        )
+        # what is begun is undone, in this order, also when a second interrupt cuts the stop short
+        stack.callback(_running_file(home).unlink, missing_ok=True)
+        stack.callback(server.stop)
+        try:
             with steps.step("start", f"Start local AWS on port {port}"):
                 server.start()
             with steps.step("synthesize", "Synthesize the stack with CDK"):
@@ -85,21 +103,43 @@ def local_aws_running(
             with steps.step("deploy", "Deploy it"):
                 deploy(assembly, server.endpoint, local_stack.REGION)
             names = local_stack.published_names(declaration, server.endpoint)
-            _write_env(home / ".env", local_stack.environment(server.endpoint))
+            write_environment(home / ENVIRONMENT_FILE, local_stack.environment(server.endpoint))
             running = Running(pid=os.getpid(), endpoint=server.endpoint)
             _running_file(home).write_text(json.dumps(asdict(running)), encoding="utf-8")
+            serving = True
             yield server.endpoint, lambda: server.wait(0), names
-    except PortTakenError:
-        raise UserError(
-            f"port {port} is taken by another program: stop that, or choose one with --port (for example {port + 1})"
-        ) from None
-    except DeploymentError as error:
-        raise UserError(f"the stack could not be deployed: {error}") from None
-    except KeyboardInterrupt:
-        console.print("\nStopping local AWS ...")
-    finally:
-        server.stop()
-        _running_file(home).unlink(missing_ok=True)
+        except PortTakenError:
+            raise UserError(_taken(port, port_option)) from None
+        except DeploymentError as error:
+            raise UserError(f"the stack could not be deployed: {error}") from None
+        except KeyboardInterrupt:
+            console.print("\nStopping local AWS ...")
+            if not serving:
+                raise
+
+
+def _lock(stack: ExitStack, home: Path) -> None:
+    """Hold the folder until the stack is left.
+
+    Raises:
+        UserError: Another process holds it.
+    """
+    try:
+        stack.enter_context(folder_lock(home / DIRECTORY))
+    except FolderLockedError:
+        running = find_running(home)
+        where = f" at {running.endpoint} (process {running.pid})" if running else ""
+        raise UserError(f"local AWS runs already in this folder{where}: `ddb-pipeline local down` stops it") from None
+
+
+def _taken(port: int, port_option: str) -> str:
+    try:
+        health = json.loads(_request(f"http://127.0.0.1:{port}/_local_aws/health"))
+        other = f"the local AWS of another folder (process {health['pid']})"
+    except (UserError, ValueError, KeyError, TypeError):
+        other = "another program"
+    another = port + 1 if port < _LAST_PORT else port - 1
+    return f"port {port} is taken by {other}: stop that, or choose another port, such as {port_option} {another}"
 
 
 def run_status() -> None:
@@ -116,16 +156,15 @@ def run_down() -> None:
     declaration = load_declaration()
     running = require_running(declaration)
     _request(f"{running.endpoint}/_local_aws/shutdown", method="POST")
-    # the file goes last; a process that was killed meanwhile leaves it
-    file = _running_file(declaration.path.parent)
+    home = declaration.path.parent
     deadline = time.monotonic() + _STOP_SECONDS
-    while file.exists() and _alive(running.pid):
+    while is_locked(home / DIRECTORY):
         if time.monotonic() > deadline:
             raise UserError(
                 f"process {running.pid} did not stop within {_STOP_SECONDS} seconds: end it with `kill {running.pid}`"
             )
         time.sleep(0.1)
-    file.unlink(missing_ok=True)
+    _running_file(home).unlink(missing_ok=True)
     console.print("Local AWS has stopped. Its tables and objects are gone; .env and Dagster's history stay.")
 
 
@@ -198,12 +237,16 @@ def require_running(declaration: Declaration) -> Running:
     """Return the local AWS of this folder.
 
     Raises:
-        UserError: None runs, or it died.
+        UserError: None runs, it is starting or busy, or it died.
     """
     home = declaration.path.parent
     running = find_running(home)
     if running is not None:
         return running
+    if is_locked(home / DIRECTORY):
+        raise UserError(
+            "local AWS is starting or stopping in this folder, or too busy to answer: try again in some seconds"
+        )
     if _running_file(home).exists():
         _running_file(home).unlink()
         raise UserError("local AWS was started here and has died: start it again with `ddb-pipeline local up`")
@@ -223,28 +266,7 @@ def local_aws_parts() -> Any:
 
 
 def _running_file(home: Path) -> Path:
-    return home / ".local-aws" / "running.json"
-
-
-def _env_text(settings: dict[str, str]) -> str:
-    return "\n".join([_ENV_HEADER, *(f"{name}={value}" for name, value in settings.items())]) + "\n"
-
-
-def _confirm_env(file: Path, settings: dict[str, str], *, overwrite: bool) -> None:
-    """Ask before a `.env` of the user's own is lost; one that `local up` wrote may go."""
-    if not file.exists() or overwrite:
-        return
-    text = file.read_text(encoding="utf-8", errors="replace")
-    if text == _env_text(settings) or text.startswith(_ENV_HEADER):
-        return
-    if not os.isatty(0):
-        raise UserError(f"{file} is there and has other content: move it away, or overwrite it with --yes")
-    if not click.confirm(f"{file} is there and has other content. Overwrite it?"):
-        raise UserError("nothing was started")
-
-
-def _write_env(file: Path, settings: dict[str, str]) -> None:
-    file.write_text(_env_text(settings), encoding="utf-8")
+    return home / DIRECTORY / "running.json"
 
 
 def _contents(names: PublishedNames, endpoint: str) -> str:
@@ -271,29 +293,3 @@ def expire_items(endpoint: str) -> None:
         UserError: Local AWS does not answer.
     """
     _request(f"{endpoint}/_local_aws/expire-items", method="POST")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-@contextmanager
-def terminated_as_interrupt() -> Iterator[None]:
-    """End on SIGTERM as on Ctrl-C: a closed terminal must not leave anything behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
