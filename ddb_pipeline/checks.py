@@ -25,6 +25,7 @@ from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plain
 from ddb_pipeline.assets.views import measures, preview_records
 from ddb_pipeline.change_row import Column
 from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.errors import RESTORE_ADVICE
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import columns
 from ddb_pipeline.view_sql import quote_identifier
@@ -113,8 +114,8 @@ def _schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
             passed=not problems,
             metadata={"problems": len(problems)},
             description=(
-                f"{'; '.join(problems)}: something changed the table by hand: deploy the stack again, which "
-                "declares it as it must be"
+                f"{'; '.join(problems)}: somebody changed the table: bring it back to what the stack declares "
+                f"({RESTORE_ADVICE})"
                 if problems
                 else None
             ),

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 DEPLOY_ADVICE = "run `ddb-pipeline local up` for stage local, deploy the stack (README) for a stage on AWS"
 
+RESTORE_ADVICE = (
+    "stage local: `ddb-pipeline local down`, then `up`, which starts empty; a stage on AWS: deploy with the CDK's "
+    "option --revert-drift, since a plain deployment passes over what was deleted or changed by hand"
+)
+"""For what the stack made and somebody changed (AWS CloudFormation user guide, "Using drift-aware change sets")."""
+
 
 class PipelineError(Exception):
     """Something that a person can act on; the message is one sentence for them.

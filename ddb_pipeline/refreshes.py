@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
@@ -13,16 +13,24 @@ from ddb_pipeline.declaration import Pipeline
 
 _FAILED = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 _FINISHED = (*_FAILED, DagsterRunStatus.SUCCESS)
+_WAITING = (DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED)
 _RUNS_LOOKED_AT = 10
+_LOST_AFTER = timedelta(hours=1)
+"""A run that has been under way for so long is taken for one whose process died: Dagster's default launcher never
+notices that, and the run would be in the way for good. If it does live, the next one joins its crawl."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run of the refresh job: its id, how it stands, and when it ended (None: not yet)."""
+    """A run of the refresh job: its id, how it stands, when it ended (None: not yet) and when it began.
+
+    A run that has not begun has the time of its creation.
+    """
 
     run_id: str
     status: DagsterRunStatus
     ended_at: datetime | None
+    begun_at: datetime
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ def attempts(instance: DagsterInstance, pipeline: Pipeline) -> list[Attempt]:
             record.dagster_run.run_id,
             record.dagster_run.status,
             datetime.fromtimestamp(record.end_time, UTC) if record.end_time else None,
+            datetime.fromtimestamp(record.start_time, UTC) if record.start_time else record.create_timestamp,
         )
         for record in records
     ]
@@ -64,10 +73,18 @@ def decide(lacking: Sequence[datetime], latest: Sequence[Attempt], now: datetime
     """
     if not lacking:
         return Decision(None, "every hour is in the catalog")
-    if any(attempt.status not in _FINISHED for attempt in latest):
-        return Decision(None, "a refresh is queued or running")
+    for attempt in latest:
+        if attempt.status in _WAITING:
+            return Decision(None, f"refresh {attempt.run_id[:8]} is queued")
+        if attempt.status not in _FINISHED and now - attempt.begun_at < _LOST_AFTER:
+            since, until = attempt.begun_at, attempt.begun_at + _LOST_AFTER
+            return Decision(
+                None,
+                f"refresh {attempt.run_id[:8]} is running since {since:%H:%M:%S} UTC (if its process has died: "
+                f"terminate it in the UI, or wait until {until:%H:%M:%S})",
+            )
     failed = 0
-    while failed < len(latest) and latest[failed].status in _FAILED:
+    while failed < len(latest) and latest[failed].status != DagsterRunStatus.SUCCESS:
         failed += 1
     if failed:
         next_at = (latest[0].ended_at or now - HOUR) + retry_delay(failed)
@@ -75,4 +92,4 @@ def decide(lacking: Sequence[datetime], latest: Sequence[Attempt], now: datetime
             return Decision(None, f"the last {failed} refreshes failed, the next may start at {next_at:%H:%M:%S} UTC")
     before = latest[0].run_id if latest else "none"
     first, last = partition_key(lacking[0]), partition_key(lacking[-1])
-    return Decision(f"{first}..{last} ({len(lacking)}) after {before}", f"{len(lacking)} hours are not in the catalog")
+    return Decision(f"{first}..{last} ({len(lacking)}) after {before}", f"hours not in the catalog: {len(lacking)}")

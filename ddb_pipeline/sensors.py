@@ -34,6 +34,7 @@ from ddb_pipeline.refreshes import attempts, decide, refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
 
+_NOTHING_YET = "write to the table; its changes arrive when the delivery stream has buffered them (buffer_seconds)"
 # Dagster ends a tick after 60 seconds
 _TICK_SECONDS = 30.0
 
@@ -88,6 +89,9 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
     lacking = deployment.catalog.lacking(found.hour for found in reading.contents)
     decision = decide(lacking, attempts(context.instance, pipeline), now)
     sentences = [f"hours read: {len(reading.hours)}, reported as changed: {len(events)}", decision.reason]
+    if not reading.hours and cursor.watermark is None:
+        # "every hour is in the catalog" would be true, and no help
+        sentences = [f"nothing has arrived in {bucket.uri} yet: {_NOTHING_YET}"]
     if reading.more:
         sentences.append("more hours wait for the next tick")
     if odd := oddities(sorted_hours, bucket.unreadable, pipeline.start_date):

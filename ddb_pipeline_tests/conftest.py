@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ddb_pipeline_tests.deployed import Deployed
+from ddb_pipeline.declaration import load_declaration
+from ddb_pipeline_tests.deployed import Deployed, local_stage
 
 REPOSITORY = Path(__file__).parent.parent
 PIPELINES = Path(__file__).parent / "pipelines.toml"
@@ -62,19 +63,8 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def deployed(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """A local AWS of this worker process, with every pipeline of `pipelines.toml` deployed."""
-    from ddb_pipeline.cli import local_stack
-    from ddb_pipeline.declaration import load_declaration
-    from ddb_pipeline.local_aws.deployment import deploy
-    from ddb_pipeline.local_aws.server import LocalAws
-
-    with LocalAws(directory=tmp_path_factory.mktemp("local_aws")) as server:
-        deploy(assembly, server.endpoint, local_stack.REGION)
-        declaration = load_declaration(PIPELINES)
-        yield Deployed(
-            endpoint=server.endpoint,
-            declaration=declaration,
-            names=local_stack.published_names(declaration, server.endpoint),
-        )
+    with local_stage(load_declaration(PIPELINES), assembly, tmp_path_factory.mktemp("local_aws")) as stage:
+        yield stage
 
 
 @pytest.fixture

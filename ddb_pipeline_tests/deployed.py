@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ddb_pipeline import view_sql
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.declaration import Declaration
+from ddb_pipeline.local_aws.deployment import deploy
+from ddb_pipeline.local_aws.server import LocalAws
 from ddb_pipeline.names import PublishedNames
 
 
@@ -66,6 +70,15 @@ class Deployed:
             return self.ask(pipeline, sql)[0][0] >= rows
 
         wait_until(arrived, f"{rows} change rows with {condition}", pause=0.5)
+
+
+@contextmanager
+def local_stage(declaration: Declaration, assembly: Path, directory: Path) -> Iterator[Deployed]:
+    """A local AWS in this process, with every stack of the assembly deployed to it."""
+    with LocalAws(directory=directory) as server:
+        deploy(assembly, server.endpoint, local_stack.REGION)
+        names = local_stack.published_names(declaration, server.endpoint)
+        yield Deployed(server.endpoint, declaration, names)
 
 
 def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = 60, pause: float = 0.05) -> None:

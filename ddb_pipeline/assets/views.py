@@ -40,7 +40,7 @@ from ddb_pipeline.view_sql import View, create_view_statement, quote_identifier,
 STATEMENT_HASH = "statement_sha256"
 STORED_HASH = "stored_view_sha256"
 PREVIEW_ROWS = 10
-_CELL_CHARACTERS = 200
+_CELL_CHARACTERS = 80
 _COUNT_COLUMN = "rows_in_view"
 
 
@@ -84,6 +84,8 @@ def _view_asset(pipeline: Pipeline, view: View, stage: str | None) -> AssetsDefi
             if measures(deployment.stage, context.run):
                 result = deployment.athena.execute(measure_statement(view, deployment.names.database))
                 metadata |= _measured(result, view)
+                for name in (STATEMENT_HASH, STORED_HASH):  # last in the UI: people read the rest
+                    metadata[name] = metadata.pop(name)
             else:
                 context.log.info("not measured in this run: measure = %r of the stage", deployment.stage.measure)
         return MaterializeResult(metadata=metadata)

@@ -134,7 +134,7 @@ def _lock(stack: ExitStack, home: Path) -> None:
 
 def _taken(port: int, port_option: str) -> str:
     try:
-        health = json.loads(_request(f"http://127.0.0.1:{port}/_local_aws/health"))
+        health = json.loads(_request(f"http://127.0.0.1:{port}/_local_aws/health", timeout_seconds=1))
         other = f"the local AWS of another folder (process {health['pid']})"
     except (UserError, ValueError, KeyError, TypeError):
         other = "another program"
@@ -278,9 +278,9 @@ def _contents(names: PublishedNames, endpoint: str) -> str:
     return text + (f", {failed} objects under {names.errors_prefix}" if failed else "")
 
 
-def _request(url: str, method: str = "GET") -> str:
+def _request(url: str, method: str = "GET", *, timeout_seconds: float = 5) -> str:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=timeout_seconds) as answer:  # noqa: S310
             return str(answer.read().decode())
     except (urllib.error.URLError, OSError) as error:
         raise UserError(f"{url} does not answer: {error}") from None

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rich import box
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from ddb_pipeline.cli import local_stack
@@ -16,6 +17,8 @@ from ddb_pipeline.resources.athena import AthenaResource, QueryResult
 from ddb_pipeline.resources.aws import PipelineAwsResource
 
 _BYTES_A_MEBIBYTE = 2**20
+_UNBOUNDED = 100_000
+_LONGEST_VALUE = 2_000
 
 
 def run_query(sql: str, *, pipeline_name: str | None, rows: int) -> None:
@@ -32,6 +35,8 @@ def run_query(sql: str, *, pipeline_name: str | None, rows: int) -> None:
     aws = PipelineAwsResource(declaration_file=str(declaration.path))
     with aws.deployment(pipeline_name or names[0]) as deployment:
         answer = deployment.athena.execute(sql)
+        # a question of the catalog, which costs nothing: an empty answer must not pass for an empty table
+        empty = not deployment.catalog.has_hours()
     if answer.columns:
         print_rows(None, answer, most=rows)
     left = len(answer.rows) - rows
@@ -41,6 +46,11 @@ def run_query(sql: str, *, pipeline_name: str | None, rows: int) -> None:
         + f"; {answer.data_scanned_in_bytes / _BYTES_A_MEBIBYTE:.2f} MiB scanned; "
         + f"{answer.engine_milliseconds / 1000:.1f} s; query {answer.query_id}[/]"
     )
+    if empty:
+        console.print(
+            "[yellow]No hour of changes is in the catalog yet, so every view is empty:[/] write to the table, then let "
+            "Dagster crawl (`dagster dev`, Materialize all, or wait for its sensor)."
+        )
 
 
 def ask_local(endpoint: str, names: PublishedNames, sql: str) -> QueryResult:
@@ -58,13 +68,37 @@ def ask_local(endpoint: str, names: PublishedNames, sql: str) -> QueryResult:
 
 
 def print_rows(title: str | None, answer: QueryResult, *, most: int = 50, widest: int = 60) -> None:
-    """Print an answer as a table; long values are cut to `widest` characters, NULL is shown as null."""
+    """Print an answer as a table, or row by row if it is wider than the terminal; NULL is shown as null.
+
+    Args:
+        title: What stands above it.
+        answer: Result of the query.
+        most: Rows to print at most.
+        widest: Longest value in a table; longer ones are cut.
+    """
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column, _ in answer.columns:
         table.add_column(escape(column), overflow="ellipsis", no_wrap=True)
     for row in answer.rows[:most]:
         table.add_row(*(_cell(value, widest) for value in row))
-    console.print(table, soft_wrap=False)
+    unbounded = console.options.update(width=_UNBOUNDED)
+    if Measurement.get(console, unbounded, table).maximum <= console.width:
+        console.print(table, soft_wrap=False)
+    else:
+        _print_records(title, answer, most)
+
+
+def _print_records(title: str | None, answer: QueryResult, most: int) -> None:
+    """Print a line for each value: columns that do not fit beside each other would be cut to nothing."""
+    if title:
+        console.print(title)
+    names = [escape(column) for column, _ in answer.columns]
+    indent = max(map(len, names)) + 2
+    for number, row in enumerate(answer.rows[:most], start=1):
+        console.print(f"\n[bold]row {number}[/]")
+        for name, value in zip(names, row, strict=True):
+            console.print(f"{name:<{indent}}{_cell(value, _LONGEST_VALUE)}")
+    console.print()
 
 
 def _cell(value: object, widest: int) -> str:
@@ -73,4 +107,7 @@ def _cell(value: object, widest: int) -> str:
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="milliseconds" if value.microsecond else "seconds")
     text = str(value).lower() if isinstance(value, bool) else str(value)
+    if not text.isprintable():
+        # what an item holds may move the cursor or break lines
+        text = "".join(part if part.isprintable() else part.encode("unicode_escape").decode() for part in text)
     return escape(text if len(text) <= widest else text[: widest - 1] + "…")

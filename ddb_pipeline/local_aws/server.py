@@ -25,6 +25,8 @@ from ddb_pipeline.names import PROJECT
 
 HOST = "127.0.0.1"
 LOG_FILE = "requests.log"
+_LONGEST_LOG = 10 * 2**20
+"""Bytes; what is older is kept in one more file of that size."""
 
 # The user's own profile and keys: moto and boto3 in this process must not find them.
 _ENVIRONMENT: dict[str, str | None] = {
@@ -188,7 +190,7 @@ class LocalAws:
 
 
 class _Log:
-    """The request log, in a file or nowhere."""
+    """The request log, in a file or nowhere; `make dev` may run for days, so it does not grow without end."""
 
     def __init__(self, directory: Path | None) -> None:
         self._lock = threading.Lock()
@@ -199,8 +201,12 @@ class _Log:
 
     def write(self, text: str) -> None:
         if self._path is not None:
-            with self._lock, self._path.open("a", encoding="utf-8") as file:
-                file.write(text if text.endswith("\n") else text + "\n")
+            with self._lock:
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(text if text.endswith("\n") else text + "\n")
+                    size = file.tell()
+                if size > _LONGEST_LOG:
+                    self._path.replace(self._path.with_suffix(".old.log"))
 
 
 class _Handler(MotoRequestHandler):

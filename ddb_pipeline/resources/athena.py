@@ -59,6 +59,7 @@ class AthenaResource(ConfigurableResource):  # type: ignore[type-arg]  # the par
     aws_access_key_id: str | None = Field(default=None, description="Access key; needs the secret one too.")
     aws_secret_access_key: str | None = Field(default=None, description="Secret access key.")
     aws_session_token: str | None = Field(default=None, description="Token of temporary credentials.")
+    missing_table_advice: str = Field(default="", description="Said when a query asks for a table that is not there.")
     max_attempts: int = Field(default=5, description="How often a throttled call is made before it counts as failed.")
 
     _clock: Callable[[], float] = PrivateAttr(default=time.monotonic)
@@ -110,7 +111,7 @@ class AthenaResource(ConfigurableResource):  # type: ignore[type-arg]  # the par
             if error.__cause__ is not None:
                 # a call failed while the query went on; a query that failed by itself has no cause
                 self._stop(connection, started)
-            raise _failure(error, query_id, self.database) from error
+            raise _failure(error, query_id, self.database, self.missing_table_advice) from error
         except BaseException:
             self._stop(connection, started)
             raise
@@ -177,7 +178,7 @@ def console_url(region: str, query_id: str) -> str:
     return f"https://{region}.console.aws.amazon.com/athena/home?region={region}#/query-editor/history/{query_id}"
 
 
-def _failure(error: Exception, query_id: str | None, database: str) -> AwsError:
+def _failure(error: Exception, query_id: str | None, database: str, missing_table_advice: str) -> AwsError:
     """PyAthena wraps botocore's errors: unwrap them, so that they are explained like all others."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -189,4 +190,5 @@ def _failure(error: Exception, query_id: str | None, database: str) -> AwsError:
     if isinstance(cause, BotoCoreError):
         explained = of_botocore_error(cause, where)
         return AthenaQueryError(str(explained), query_id, transient=explained.transient)
-    return AthenaQueryError(f"Athena query {query_id or '(not started)'} failed: {error}", query_id)
+    advice = f": {missing_table_advice}" if missing_table_advice and "TABLE_NOT_FOUND" in str(error) else ""
+    return AthenaQueryError(f"Athena query {query_id or '(not started)'} failed: {error}{advice}", query_id)

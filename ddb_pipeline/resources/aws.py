@@ -26,6 +26,8 @@ from ddb_pipeline.resources.glue_crawler import GlueCrawlerResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.resources.settings import Connection, Settings, read_settings
 
+MAKE_VIEWS_ADVICE = "Dagster makes the views: run `dagster dev` and press Materialize all, or wait for its sensor"
+
 T = TypeVar("T")
 
 
@@ -93,6 +95,7 @@ class Deployment:
         return AthenaResource(
             workgroup=self.names.workgroup,
             database=self.names.database,
+            missing_table_advice=MAKE_VIEWS_ADVICE,
             **_arguments(self.settings.connection),
         )
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from ddb_pipeline.arrivals import hour_of_values, hour_values
-from ddb_pipeline.errors import DEPLOY_ADVICE, NotDeployedError
+from ddb_pipeline.errors import RESTORE_ADVICE, NotDeployedError
 
 # AWS Glue API, BatchGetPartition asks for at most 1000 partitions
 _BATCH = 1000
@@ -47,8 +47,8 @@ class ChangeCatalog:
         if table is None:
             raise NotDeployedError(
                 f"table {self.database}.{self.change_table} is not in the Glue catalog though the stack made it; the "
-                "data in S3 is untouched: re-create the stack's table "
-                f"(stage local: `ddb-pipeline local down`, then `up`; otherwise {DEPLOY_ADVICE})"
+                f"data in S3 is untouched: bring the table back ({RESTORE_ADVICE}) and materialize change_table, which "
+                "finds every hour again"
             )
         return table
 
@@ -59,6 +59,16 @@ class ChangeCatalog:
         )
         values = (partition["Values"] for page in pages for partition in page["Partitions"])
         return {hour for hour in map(hour_of_values, values) if hour is not None}
+
+    def has_hours(self) -> bool:
+        """Whether the change table is there and has a partition at all; asks for one only."""
+        try:
+            found = self.client.get_partitions(
+                DatabaseName=self.database, TableName=self.change_table, ExcludeColumnSchema=True, MaxResults=1
+            )
+        except self.client.exceptions.EntityNotFoundException:
+            return False
+        return bool(found["Partitions"])
 
     def lacking(self, hours: Iterable[datetime]) -> tuple[datetime, ...]:
         """Return those of some hours that the change table has no partition for, oldest first.

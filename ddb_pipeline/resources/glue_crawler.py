@@ -17,7 +17,7 @@ from typing import Any
 from dagster import ConfigurableResource
 from pydantic import Field, PrivateAttr
 
-from ddb_pipeline.errors import AwsError, NotDeployedError, is_transient
+from ddb_pipeline.errors import RESTORE_ADVICE, AwsError, NotDeployedError, is_transient
 from ddb_pipeline.resources.waiting import Waiting
 
 _PAGE = 100
@@ -235,7 +235,9 @@ class _Crawl:
             try:
                 return getattr(self._client, operation)(**arguments)
             except self._client.exceptions.EntityNotFoundException as error:
-                raise NotDeployedError(f"there is no Glue crawler {self._name}: deploy the stack again") from error
+                raise NotDeployedError(
+                    f"there is no Glue crawler {self._name}: bring it back ({RESTORE_ADVICE})"
+                ) from error
             except ClientError as error:
                 if not is_transient(error):
                     raise

@@ -393,4 +393,4 @@ def test_no_refresh_is_requested_while_one_is_queued(
     result = tick(loaded, instance)
 
     assert not result.run_requests
-    assert "a refresh is queued or running" in str(result.skip_reason)
+    assert "is running since" in str(result.skip_reason)

@@ -231,6 +231,16 @@ def test_only_registered_partitions_are_read_and_only_selected_ones_are_billed(l
     assert local.rows(qualified) == [["11"]]
 
 
+def test_a_deleted_object_is_not_read_whether_its_bucket_keeps_versions_or_not(local):
+    local.make_table("versioned")
+    local.put([json.dumps({"event_id": "kept"})], table="versioned", name="kept")
+    local.s3.put_bucket_versioning(Bucket=local.raw, VersioningConfiguration={"Status": "Enabled"})
+    local.put([json.dumps({"event_id": "deleted"})], table="versioned", name="deleted")
+    local.s3.delete_object(Bucket=local.raw, Key="versioned/year=2026/month=01/day=02/hour=00/deleted.json.gz")
+
+    assert local.rows("SELECT event_id FROM versioned") == [["kept"]]
+
+
 def test_an_object_that_arrives_later_is_read_by_the_next_query(local):
     local.make_table("growing")
     assert local.rows("SELECT count(*) FROM growing") == [["0"]]

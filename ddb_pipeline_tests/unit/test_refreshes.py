@@ -13,7 +13,14 @@ LACKING = [datetime(2026, 3, 5, 11, tzinfo=UTC), datetime(2026, 3, 5, 12, tzinfo
 
 
 def attempt(status: DagsterRunStatus, minutes_ago: float = 0, run_id: str = "r") -> Attempt:
-    return Attempt(run_id, status, NOW - timedelta(minutes=minutes_ago))
+    """A run that ended so many minutes ago."""
+    ended_at = NOW - timedelta(minutes=minutes_ago)
+    return Attempt(run_id, status, ended_at, ended_at - timedelta(minutes=1))
+
+
+def unfinished(status: DagsterRunStatus, minutes_ago: float) -> Attempt:
+    """A run that began, or was created, so many minutes ago."""
+    return Attempt("0123456789", status, None, NOW - timedelta(minutes=minutes_ago))
 
 
 def test_nothing_is_requested_when_the_catalog_lacks_no_hour():
@@ -29,7 +36,23 @@ def test_an_hour_that_is_lacking_requests_a_refresh():
 
 def test_no_refresh_is_requested_beside_another():
     for status in (DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTED):
-        assert decide(LACKING, [Attempt("r", status, None)], NOW).run_key is None
+        assert decide(LACKING, [unfinished(status, 30)], NOW).run_key is None
+
+
+def test_a_run_whose_process_died_is_not_in_the_way_for_good():
+    """A machine that went down in mid-run: Dagster shows the run as started for ever."""
+    for status in (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING):
+        waiting = decide(LACKING, [unfinished(status, 59)], NOW)
+        assert waiting.run_key is None
+        assert "refresh 01234567 is running since 11:31:00 UTC" in waiting.reason
+        assert "terminate it in the UI, or wait until 12:31:00" in waiting.reason
+        assert decide(LACKING, [unfinished(status, 61)], NOW).run_key is not None
+        behind = [attempt(DagsterRunStatus.SUCCESS, 10), unfinished(status, 61)]
+        assert decide(LACKING, behind, NOW).run_key is not None
+
+
+def test_a_queued_run_is_waited_for_however_long():
+    assert decide(LACKING, [unfinished(DagsterRunStatus.QUEUED, 600)], NOW).run_key is None
 
 
 def test_the_same_tick_twice_has_the_same_key_and_a_new_attempt_another():

@@ -69,6 +69,6 @@ def test_previews_hold_what_dagster_can_show():
 
     assert record["a"] is None
     assert (record["b"], record["c"]) == (1, True)
-    assert len(str(record["d"])) == 200
+    assert len(str(record["d"])) == 80
     assert (record["e"], record["f"]) == ("00ff", "1.50")
     assert (record["g"], record["h"]) == ("2026-01-01 00:00:00", "2026-01-01")

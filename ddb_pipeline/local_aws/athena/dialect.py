@@ -6,9 +6,10 @@ another dialect later. Here every function keeps its name and arguments, because
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, ClassVar
 
-from sqlglot import exp, parse
+from sqlglot import Token, TokenType, exp, parse, tokenize
 from sqlglot.dialects.trino import Trino
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.trino import TrinoParser
@@ -52,11 +53,12 @@ def parse_statement(sql: str) -> exp.Expr:
         sql: The text of the query.
 
     Raises:
-        QueryFailedError: SYNTAX_ERROR with line and column, or more than one statement.
+        QueryFailedError: SYNTAX_ERROR with line and column, more than one statement, or a number that is misread.
     """
     if "\0" in sql:
         raise QueryFailedError("SYNTAX_ERROR", "the query contains a NUL character")
     try:
+        _refuse_misread_numbers(tokenize(sql, read=_AthenaQueries))
         statements = [statement for statement in parse(sql, dialect=_AthenaQueries) if statement is not None]
     except ParseError as error:
         first = error.errors[0] if error.errors else {}
@@ -72,3 +74,21 @@ def parse_statement(sql: str) -> exp.Expr:
     if len(statements) != 1:
         raise QueryFailedError("SYNTAX_ERROR", f"Only one sql statement is allowed. Got: {len(statements)}")
     return statements[0]
+
+
+def _refuse_misread_numbers(tokens: list[Token]) -> None:
+    """Refuse `1_000`, which sqlglot reads as `1 AS _000`, and `0x1F`, which it reads as bytes.
+
+    Trino takes both as whole numbers, or refuses them, according to its release.
+    """
+    for token, following in pairwise(tokens):
+        joined = following.start == token.end + 1 and (following.text[:1].isalnum() or following.text[:1] == "_")
+        if token.token_type == TokenType.NUMBER and joined:
+            written = f"{token.text}{following.text}"
+            raise QueryFailedError("SYNTAX_ERROR", f"line {token.line}:{token.col}: the number {written} is not known")
+    for token in tokens:
+        is_bytes = token.end - token.start + 1 == len(token.text) + len("X''")
+        if token.token_type in (TokenType.HEX_STRING, TokenType.BIT_STRING) and not is_bytes:
+            raise QueryFailedError(
+                "SYNTAX_ERROR", f"line {token.line}:{token.col}: only decimal numbers are known, not 0x{token.text}"
+            )

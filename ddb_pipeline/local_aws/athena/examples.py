@@ -148,7 +148,10 @@ EXAMPLES = _read(r"""
     CAST('1e3' AS double) ¦ double ¦ 1000.0 ¦ functions/conversion.html
     CAST(1e10 AS varchar) ¦ varchar ¦ 1.0E10 ¦ functions/conversion.html
     CAST(-0.00012e0 AS varchar) ¦ varchar ¦ -1.2E-4 ¦ functions/conversion.html
-    CAST(100e0 AS varchar) ¦ varchar ¦ 100.0 ¦ functions/conversion.html
+    CAST(100e0 AS varchar) ¦ varchar ¦ 1.0E2 ¦ functions/conversion.html
+    CAST(0e0 AS varchar) ¦ varchar ¦ 0E0 ¦ functions/conversion.html
+    CAST(-37.75e0 AS varchar) ¦ varchar ¦ -3.775E1 ¦ functions/conversion.html
+    CAST(1e0 / 0 AS varchar) ¦ varchar ¦ Infinity ¦ functions/conversion.html
     CAST(1.50 AS varchar) ¦ varchar ¦ 1.50 ¦ functions/conversion.html
     CAST(true AS varchar) ¦ varchar ¦ true ¦ functions/conversion.html
     CAST('abc' AS varchar(2)) ¦ varchar(2) ¦ ab ¦ functions/conversion.html

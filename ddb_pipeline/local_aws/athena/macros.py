@@ -43,7 +43,8 @@ MACROS: tuple[str, ...] = (
         "athena_round_timestamp(x, unit) AS make_timestamp(epoch_us(x) + unit // 2 "
         "- ((epoch_us(x) + unit // 2) % unit + unit) % unit)"
     ),
-    # Java's Double.toString: plain from 0.001 up to 10 million, scientific elsewhere
+    # a CAST to text is scientific for every double (github.com/trinodb/trino/pull/10657); a double that is
+    # itself a result is shown as Java shows it: see `results`
     (
         "athena_double_digits(x) AS regexp_replace(regexp_replace(replace(regexp_replace(regexp_replace("
         "CAST(abs(x) AS VARCHAR), 'e.*', ''), '^0\\.0*', ''), '.', ''), '^0+', ''), '0+$', '')"
@@ -57,7 +58,7 @@ MACROS: tuple[str, ...] = (
     (
         "athena_double_text(x) AS CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN "
         "CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END "
-        "WHEN x = 0 OR (abs(x) >= 0.001 AND abs(x) < 1e7) THEN CAST(x AS VARCHAR) "
+        "WHEN x = 0 THEN CASE WHEN CAST(x AS VARCHAR) LIKE '-%' THEN '-0E0' ELSE '0E0' END "
         "ELSE CASE WHEN x < 0 THEN '-' ELSE '' END || left(athena_double_digits(x), 1) || '.' || "
         "CASE WHEN length(athena_double_digits(x)) > 1 THEN substring(athena_double_digits(x), 2) ELSE '0' END "
         "|| 'E' || CAST(athena_double_exponent(x) AS VARCHAR) END"

@@ -19,7 +19,7 @@ from typing import Any
 
 import duckdb
 from moto.s3.exceptions import MissingBucket
-from moto.s3.models import S3Backend
+from moto.s3.models import FakeKey, S3Backend
 
 from ddb_pipeline.local_aws.athena.casts import text
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
@@ -98,7 +98,10 @@ class Storage:
                 raise QueryFailedError("HIVE_CANNOT_OPEN_SPLIT", message) from None
             # a copy of the names: Firehose writes while queries read
             for name, key in list(bucket.keys.items()):
-                if name.startswith(prefix) and not _is_hidden(name[len(prefix) :]) and key.size:
+                # a deleted object of a versioned bucket is still there, as a marker
+                if not isinstance(key, FakeKey) or not name.startswith(prefix):
+                    continue
+                if not _is_hidden(name[len(prefix) :]) and key.size:
                     path = self._path(name, key.etag)
                     found.append(StagedObject(f"s3://{bucket_name}/{name}", key.size, path, partition))
                     total += key.size
