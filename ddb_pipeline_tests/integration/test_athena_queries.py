@@ -351,6 +351,8 @@ def test_a_view_whose_table_changed_is_stale(local):
         ("SELECT CAST('x' AS bigint)", "INVALID_CAST_ARGUMENT: Cannot cast 'x' to BIGINT"),
         ("SELECT FROM WHERE", "SYNTAX_ERROR: "),
         ("SELECT 1; SELECT 2", "SYNTAX_ERROR: Only one sql statement is allowed. Got: 2"),
+        ("MSCK REPAIR TABLE changes", "NOT_SUPPORTED: the statement MSCK"),
+        ("-- comment\nUNLOAD (SELECT 1) TO 's3://x/' WITH (format = 'JSON')", "NOT_SUPPORTED: the statement UNLOAD"),
         ("SHOW TABLES", "NOT_SUPPORTED: the statement SHOW is not supported by local AWS"),
         ("INSERT INTO changes SELECT * FROM changes", "NOT_SUPPORTED: the statement INSERT"),
         ("CREATE TABLE x AS SELECT 1 a", "NOT_SUPPORTED: the statement CREATE"),

@@ -218,7 +218,7 @@ def test_a_crawl_stopped_by_someone_else_raises():
 
 
 def test_a_crawler_that_does_not_exist_is_named():
-    with pytest.raises(NotDeployedError, match="no Glue crawler other: bring it back .*--revert-drift"):
+    with pytest.raises(NotDeployedError, match=r"no Glue crawler other: bring it back .*--revert-drift"):
         Glue().resource().crawl("other")
 
 

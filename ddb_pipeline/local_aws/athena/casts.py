@@ -10,7 +10,6 @@ from ddb_pipeline.local_aws.athena.types import (
     BIGINT,
     JSON,
     MAX_TIMESTAMP_DIGITS,
-    TIMESTAMP,
     UNKNOWN,
     VARCHAR,
     ZONED,
@@ -217,8 +216,3 @@ def _cast_nested(sql: str, source: Type, target: Type) -> str | None:  # noqa: P
         return sql
     packed = ", ".join(f"'f{i}': {field}" for i, field in enumerate(known, 1))
     return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{packed}}} END"
-
-
-def round_timestamp(sql: str, target: Type = TIMESTAMP) -> str:
-    """Round a DuckDB timestamp (microseconds) to the digits of `target`, halves up."""
-    return f"athena_round_timestamp({sql}, {_unit(target)})"
