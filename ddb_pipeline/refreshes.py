@@ -16,8 +16,13 @@ _FINISHED = (*_FAILED, DagsterRunStatus.SUCCESS)
 _WAITING = (DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED)
 _RUNS_LOOKED_AT = 10
 _LOST_AFTER = timedelta(hours=1)
-"""A run that has been under way for so long is taken for one whose process died: Dagster's default launcher never
-notices that, and the run would be in the way for good. If it does live, the next one joins its crawl."""
+"""A run that has been under way for so long is taken for one whose process died. Dagster's default launcher never
+notices that (it has no health check), and the run would be in the way for good."""
+
+LOADED_AT = datetime.now(UTC)
+"""When this code location was loaded. With the default launcher a run is a child of its server: one that began before
+went down with the former server, as after Ctrl-C in mid-run. Where runs live elsewhere, or the location was only
+reloaded, it may be alive: then the next run joins its crawl, and no harm is done."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,9 @@ def attempts(instance: DagsterInstance, pipeline: Pipeline) -> list[Attempt]:
     ]
 
 
-def decide(lacking: Sequence[datetime], latest: Sequence[Attempt], now: datetime) -> Decision:
+def decide(
+    lacking: Sequence[datetime], latest: Sequence[Attempt], now: datetime, loaded_at: datetime = LOADED_AT
+) -> Decision:
     """Decide whether hours that the catalog lacks are worth a run now.
 
     The run key names the hours and the run before. So a repeated tick requests nothing twice, while a failed run is
@@ -70,13 +77,15 @@ def decide(lacking: Sequence[datetime], latest: Sequence[Attempt], now: datetime
         lacking: Hours that the catalog lacks, oldest first.
         latest: Latest runs of the job, newest first.
         now: Time of the tick.
+        loaded_at: When the code location was loaded: a run that began earlier is lost.
     """
     if not lacking:
         return Decision(None, "every hour is in the catalog")
     for attempt in latest:
         if attempt.status in _WAITING:
             return Decision(None, f"refresh {attempt.run_id[:8]} is queued")
-        if attempt.status not in _FINISHED and now - attempt.begun_at < _LOST_AFTER:
+        is_lost = attempt.begun_at < loaded_at or now - attempt.begun_at >= _LOST_AFTER
+        if attempt.status not in _FINISHED and not is_lost:
             since, until = attempt.begun_at, attempt.begun_at + _LOST_AFTER
             return Decision(
                 None,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
+from ddb_pipeline.cli.process_group import process_group
 from ddb_pipeline.declaration import Declaration
-
-_GRACE_SECONDS = 15
 
 
 @contextmanager
@@ -24,9 +23,7 @@ def dagster_process(
     dagster_home: Path | None,
     log: Path | None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a Dagster program in a process group of its own, and end the whole group afterwards.
-
-    A group, because the programs start code servers and run workers that outlive a parent that is killed.
+    """Run a Dagster program, and end it with everything that it started.
 
     Args:
         arguments: Name of the program and its arguments, such as `["dagster-daemon", "run"]`.
@@ -41,35 +38,16 @@ def dagster_process(
     variables.pop("AWS_SESSION_TOKEN", None)
     if dagster_home is not None:
         variables["DAGSTER_HOME"] = str(dagster_home)
-    output = log.open("wb") if log is not None else None
-    process = subprocess.Popen(
-        [str(Path(sysconfig.get_path("scripts")) / arguments[0]), *arguments[1:]],
-        cwd=declaration.path.parent,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT if output is not None else None,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        _end_group(process)
-        if output is not None:
-            output.close()
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Ask politely, then end whatever of the group is left."""
-    _signal_group(process.pid, signal.SIGINT)
-    with suppress(subprocess.TimeoutExpired):  # whoever is left is ended below
-        process.wait(timeout=_GRACE_SECONDS)
-    _signal_group(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return  # nobody is left
+    with ExitStack() as stack:
+        streams: dict[str, Any] = {}
+        if log is not None:
+            streams = {"stdout": stack.enter_context(log.open("wb")), "stderr": subprocess.STDOUT}
+        yield stack.enter_context(
+            process_group(
+                [str(Path(sysconfig.get_path("scripts")) / arguments[0]), *arguments[1:]],
+                cwd=declaration.path.parent,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                **streams,
+            )
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ddb_pipeline.cli.console import UserError
+from ddb_pipeline.cli.process_group import process_group
 from ddb_pipeline.declaration import Declaration
 from ddb_pipeline.names import ComputedNames, PublishedNames
 
@@ -41,9 +42,10 @@ def synthesize(directory: Path) -> Path:
         UserError: The CDK app failed; the message carries what it printed.
     """
     command = [sys.executable, "-m", "infra_cdk.app", "--stage", STAGE, "--output", str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise UserError(f"the stack could not be synthesized:\n{(done.stderr or done.stdout).strip()}")
+    with process_group(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        output, errors = process.communicate()
+    if process.returncode != 0:
+        raise UserError(f"the stack could not be synthesized:\n{(errors or output).strip()}")
     return directory
 
 

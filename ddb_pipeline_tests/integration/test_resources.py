@@ -16,7 +16,7 @@ from ddb_pipeline.resources.athena import AthenaQueryError
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import ChangeCatalog
 from ddb_pipeline.resources.raw_bucket import RawBucket
-from ddb_pipeline_tests.deployed import Deployed
+from ddb_pipeline_tests.deployed import Deployed, wait_until
 
 FIRST = datetime(2025, 12, 31, 22, tzinfo=UTC)
 HOURS = [FIRST + timedelta(hours=step) for step in (0, 1, 2, 3, 26, 24 * 40)]
@@ -199,8 +199,12 @@ def test_an_interrupted_query_is_not_left_running(stage: Deployed):
     with resource(stage).deployment("orders") as deployment, pytest.raises(DagsterExecutionInterruptedError):
         deployment.athena.execute("SELECT count(*) FROM changes", on_start=interrupt)
 
-    execution = stage.client("athena").get_query_execution(QueryExecutionId=started[0])["QueryExecution"]
-    assert execution["Status"]["State"] in {"CANCELLED", "SUCCEEDED"}
+    def state() -> str:
+        execution = stage.client("athena").get_query_execution(QueryExecutionId=started[0])["QueryExecution"]
+        return str(execution["Status"]["State"])
+
+    # a stop takes a moment; a query that was done before is not stopped any more
+    wait_until(lambda: state() in {"CANCELLED", "SUCCEEDED"}, "the query has ended")
 
 
 def test_a_bucket_that_is_gone_says_so(stage: Deployed):

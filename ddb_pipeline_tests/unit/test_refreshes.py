@@ -6,10 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 from dagster import DagsterRunStatus
 
-from ddb_pipeline.refreshes import Attempt, decide
+from ddb_pipeline import refreshes
+from ddb_pipeline.refreshes import Attempt, Decision
 
 NOW = datetime(2026, 3, 5, 12, 30, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=30)
 LACKING = [datetime(2026, 3, 5, 11, tzinfo=UTC), datetime(2026, 3, 5, 12, tzinfo=UTC)]
+
+
+def decide(lacking: list[datetime], latest: list[Attempt], now: datetime, loaded_at: datetime = LONG_AGO) -> Decision:
+    """The decision of a code location that was loaded long ago, if not said otherwise."""
+    return refreshes.decide(lacking, latest, now, loaded_at)
 
 
 def attempt(status: DagsterRunStatus, minutes_ago: float = 0, run_id: str = "r") -> Attempt:
@@ -49,6 +56,14 @@ def test_a_run_whose_process_died_is_not_in_the_way_for_good():
         assert decide(LACKING, [unfinished(status, 61)], NOW).run_key is not None
         behind = [attempt(DagsterRunStatus.SUCCESS, 10), unfinished(status, 61)]
         assert decide(LACKING, behind, NOW).run_key is not None
+
+
+def test_a_run_of_before_the_restart_is_not_in_the_way():
+    """Ctrl-C of `dagster dev` in mid-run, and `dagster dev` again."""
+    latest = [unfinished(DagsterRunStatus.STARTED, 3)]
+
+    assert decide(LACKING, latest, NOW, loaded_at=NOW - timedelta(minutes=1)).run_key is not None
+    assert decide(LACKING, latest, NOW, loaded_at=NOW - timedelta(minutes=4)).run_key is None
 
 
 def test_a_queued_run_is_waited_for_however_long():
