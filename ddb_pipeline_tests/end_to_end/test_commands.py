@@ -10,8 +10,6 @@ import pytest
 from ddb_pipeline.cli.folder_lock import folder_lock
 from ddb_pipeline_tests.end_to_end.processes import command, free_port, project_copy
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
-
 
 @pytest.fixture
 def project(tmp_path):

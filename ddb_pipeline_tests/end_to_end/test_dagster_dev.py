@@ -8,7 +8,7 @@ from ddb_pipeline_tests.deployed import wait_until
 from ddb_pipeline_tests.end_to_end.dagster_ui import DagsterUI
 from ddb_pipeline_tests.end_to_end.processes import command, free_port, project_copy
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
+pytestmark = pytest.mark.xdist_group("dagster_dev")
 
 ASSETS = [
     f"persons/{name}"

@@ -8,7 +8,7 @@ import pytest
 
 from ddb_pipeline_tests.end_to_end.processes import command, project_copy
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
+pytestmark = pytest.mark.xdist_group("demo")
 
 
 @pytest.fixture(scope="module")

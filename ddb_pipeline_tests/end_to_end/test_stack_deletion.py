@@ -9,7 +9,7 @@ from ddb_pipeline.names import ComputedNames
 from ddb_pipeline_tests.deployed import wait_until
 from ddb_pipeline_tests.end_to_end.processes import command, free_port, project_copy
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
+pytestmark = pytest.mark.xdist_group("stack_deletion")
 
 
 def test_a_stack_goes_once_its_buckets_are_empty_and_leaves_nothing(tmp_path):
