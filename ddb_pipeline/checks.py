@@ -28,7 +28,7 @@ from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.errors import RESTORE_ADVICE
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import columns
-from ddb_pipeline.view_sql import quote_identifier
+from ddb_pipeline.sql_text import quote_identifier
 
 HOURS_CHECK = "every_s3_hour_is_in_the_catalog"
 SCHEMA_CHECK = "schema_is_the_contract"

@@ -1,7 +1,6 @@
 """The Athena views: what they are called, which columns they have, and their SQL.
 
-Each view is one file in `sql/`. Rendering puts the names in, and this is the one place where identifiers are quoted
-and text is escaped: attribute names and table names are hostile input. Pure; needs no client.
+Each view is one file in `sql/`. Rendering puts the names in, quoted by `sql_text`. Pure; needs no client.
 """
 
 from __future__ import annotations
@@ -11,9 +10,12 @@ from dataclasses import dataclass
 from importlib import resources
 from string import Template
 
+from ddb_pipeline.baselines import Baseline
 from ddb_pipeline.change_row import Column
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
+from ddb_pipeline.item_columns import ItemColumn
 from ddb_pipeline.names import PublishedNames
+from ddb_pipeline.sql_text import json_path, quote_identifier, quote_literal
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,25 @@ _COUNT_COLUMNS = (
 )
 
 
-def views(pipeline: Pipeline) -> tuple[View, ...]:
+@dataclass(frozen=True)
+class ViewInputs:
+    """What a view's SQL depends on beside the declaration and the names.
+
+    Attributes:
+        baseline: The newest verified baseline, if there is one: bounds what the views of state read.
+        item_columns: Attributes that `latest_item_state` has as typed columns.
+        as_of_us: Leave out what changed after this moment, epoch microseconds; None: the state is that of now.
+    """
+
+    baseline: Baseline | None = None
+    item_columns: tuple[ItemColumn, ...] = ()
+    as_of_us: int | None = None
+
+
+NOTHING_KNOWN = ViewInputs()
+
+
+def views(pipeline: Pipeline, inputs: ViewInputs = NOTHING_KNOWN) -> tuple[View, ...]:  # noqa: ARG001
     """Return the views of a pipeline."""
     key_columns = tuple(
         Column(
@@ -64,13 +84,20 @@ def views(pipeline: Pipeline) -> tuple[View, ...]:
     )
 
 
-def create_view_statement(view: View, pipeline: Pipeline, names: PublishedNames) -> str:
+def create_view_statement(
+    view: View, pipeline: Pipeline, names: PublishedNames, inputs: ViewInputs = NOTHING_KNOWN
+) -> str:
     """Return the `CREATE OR REPLACE VIEW` statement of a view."""
     target = f"{quote_identifier(names.database)}.{quote_identifier(view.name)}"
-    return f"CREATE OR REPLACE VIEW {target} AS\n{select_statement(view, pipeline, names)}"
+    return f"CREATE OR REPLACE VIEW {target} AS\n{select_statement(view, pipeline, names, inputs)}"
 
 
-def select_statement(view: View, pipeline: Pipeline, names: PublishedNames) -> str:
+def select_statement(
+    view: View,
+    pipeline: Pipeline,
+    names: PublishedNames,
+    inputs: ViewInputs = NOTHING_KNOWN,  # noqa: ARG001
+) -> str:
     """Return the query that a view stands for, rendered from its `.sql` file."""
     text = resources.files("ddb_pipeline").joinpath("sql", f"{view.name}.sql").read_text(encoding="utf-8")
     key_columns = ",\n    ".join(
@@ -99,26 +126,6 @@ def key_column_names(pipeline: Pipeline) -> dict[str, KeyAttribute]:
         taken.add(name)
         columns[name] = attribute
     return columns
-
-
-def quote_identifier(name: str) -> str:
-    """Quote a name for Athena's SELECT and CREATE VIEW."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quote_literal(text: str) -> str:
-    """Write text as a SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def json_path(*names: str) -> str:
-    r"""Return the JSON path to an object's member by its name, and to members of it by theirs.
-
-    Inside the quotes Trino's tokenizer knows two escapes only, `\"` and `\\`, and refuses any other
-    (io.trino.jsonpath JsonPathTokenizer).
-    """
-    quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in names)
-    return "$" + "".join(f'["{name}"]' for name in quoted)
 
 
 def _key_expression(attribute: KeyAttribute) -> str:

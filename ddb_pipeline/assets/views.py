@@ -35,7 +35,8 @@ from ddb_pipeline.assets.common import (
 from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.resources.athena import QueryResult
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
-from ddb_pipeline.view_sql import View, create_view_statement, quote_identifier, views
+from ddb_pipeline.sql_text import quote_identifier
+from ddb_pipeline.view_sql import View, create_view_statement, views
 
 STATEMENT_HASH = "statement_sha256"
 STORED_HASH = "stored_view_sha256"

@@ -22,7 +22,8 @@ from ddb_pipeline.cli.query import ask_local, print_rows
 from ddb_pipeline.cli.table_scan import key_text, scan_items
 from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
 from ddb_pipeline.names import PublishedNames
-from ddb_pipeline.view_sql import key_column_names, quote_identifier
+from ddb_pipeline.sql_text import quote_identifier
+from ddb_pipeline.view_sql import key_column_names
 
 _PATH_DEADLINE_SECONDS = 180
 """How long sensor, crawl and views may take together before the demo gives up."""

