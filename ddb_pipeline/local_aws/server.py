@@ -130,6 +130,7 @@ class LocalAws:
             if self._server is None or self._gateway is None or self._thread is None:
                 return
             deployment.stop()
+            change_stream.stop()
             delivery.stop()
             crawler.stop()
             athena.stop()

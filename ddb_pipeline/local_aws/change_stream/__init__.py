@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from moto.dynamodb.models import dynamodb_backends
 
@@ -11,13 +12,19 @@ from ddb_pipeline.local_aws.change_stream.api import change_stream_backend
 from ddb_pipeline.local_aws.change_stream.backend import ChangeStreamBackend
 from ddb_pipeline.local_aws.change_stream.destinations import Destination
 
-__all__ = ["expire_items", "install", "replication"]
+__all__ = ["expire_items", "install", "replication", "stop"]
 
 
 def install() -> None:
     """Make moto use this DynamoDB, and the Kinesis that it writes to; before moto's first use of either."""
     kinesis.install()
     dynamodb_backends.backend = ChangeStreamBackend
+
+
+def stop() -> None:
+    """Wait for the exports that are in progress."""
+    for backend in _backends():
+        backend.recovery.stop()
 
 
 def expire_items(now: float | None = None) -> dict[str, int]:
@@ -33,9 +40,7 @@ def expire_items(now: float | None = None) -> dict[str, int]:
         For every table with time to live, how many items were deleted.
     """
     deleted: dict[str, int] = {}
-    for _account, _region, backend in dynamodb_backends.iter_backends():
-        if not isinstance(backend, ChangeStreamBackend):
-            continue
+    for backend in _backends():
         for table_name, count in backend.expire_items(time.time() if now is None else now).items():
             deleted[table_name] = deleted.get(table_name, 0) + count
     return deleted
@@ -45,3 +50,9 @@ def replication(table_name: str, *, account_id: str, region: str) -> Destination
     """Return where a table's changes go now, with its counters; None when they go nowhere."""
     destinations = change_stream_backend(account_id, region).destinations.get(table_name)
     return destinations.active if destinations else None
+
+
+def _backends() -> Iterator[ChangeStreamBackend]:
+    for _account, _region, backend in dynamodb_backends.iter_backends():
+        if isinstance(backend, ChangeStreamBackend):
+            yield backend

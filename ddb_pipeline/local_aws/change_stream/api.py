@@ -86,6 +86,34 @@ class ChangeStreamHandler(DynamoHandler):
         with self._destinations() as (name, destinations):
             return ActionResult({"TableName": name, "KinesisDataStreamDestinations": destinations.describe()})
 
+    def update_continuous_backups(self) -> ActionResult:
+        """UpdateContinuousBackups."""
+        recovery, specification = self.dynamodb_backend.recovery, self.body["PointInTimeRecoverySpecification"]
+        return ActionResult({"ContinuousBackupsDescription": recovery.update(self.body["TableName"], specification)})
+
+    def describe_continuous_backups(self) -> ActionResult:
+        """DescribeContinuousBackups."""
+        description = self.dynamodb_backend.recovery.describe(self.body["TableName"])
+        return ActionResult({"ContinuousBackupsDescription": description})
+
+    def export_table_to_point_in_time(self) -> ActionResult:
+        """ExportTableToPointInTime."""
+        return ActionResult({"ExportDescription": self.dynamodb_backend.recovery.export(self.body)})
+
+    def describe_export(self) -> ActionResult:
+        """DescribeExport."""
+        description = self.dynamodb_backend.recovery.describe_export(self.body["ExportArn"])
+        return ActionResult({"ExportDescription": description})
+
+    def list_exports(self) -> ActionResult:
+        """ListExports."""
+        table_arn, limit, after = (self.body.get(name) for name in ("TableArn", "MaxResults", "NextToken"))
+        return ActionResult(self.dynamodb_backend.recovery.list_exports(table_arn, limit, after))
+
+    def restore_table_to_point_in_time(self) -> ActionResult:
+        """RestoreTableToPointInTime: moto would restore the present, whatever moment was asked for."""
+        raise NotImplementedError
+
     @contextmanager
     def _destinations(self) -> Iterator[tuple[str, TableDestinations]]:
         with self.dynamodb_backend.lock:

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import RLock
 from typing import Any
 
@@ -51,6 +52,7 @@ from ddb_pipeline.local_aws.change_stream.items import (
     wire_values,
 )
 from ddb_pipeline.local_aws.change_stream.legacy_updates import as_update_expression
+from ddb_pipeline.local_aws.change_stream.point_in_time import PointInTimeRecovery
 
 LOG = logging.getLogger(__name__)
 
@@ -63,6 +65,34 @@ OLDEST_EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
 _NUMBER_ARITHMETIC = decimal.Context(prec=38, Emin=-999_999, Emax=999_999, traps=[decimal.Inexact])
 
 
+@dataclass(frozen=True)
+class Write:
+    """One write of one item, whether it changes anything or not.
+
+    Attributes:
+        table: The table.
+        before: The item before, None if there was none.
+        after: The item after, None if there is none.
+        written_at_us: When, epoch microseconds.
+        expired: Whether DynamoDB's time to live deleted the item.
+    """
+
+    table: Table
+    before: Item | None
+    after: Item | None
+    written_at_us: int
+    expired: bool
+
+    def change(self, region: str) -> Change | None:
+        """Return the change that this is, None if nothing differs afterwards."""
+        old, new = (None if one is None else image_of(wire_values(one)) for one in (self.before, self.after))
+        image = old if new is None else new
+        if image is None or same_image(old, new):
+            return None
+        keys = {name: image[name] for name in self.table.table_key_attrs}
+        return Change(region, self.table.name, keys, old, new, self.written_at_us, expired=self.expired)
+
+
 class ChangeStreamBackend(DynamoDBBackend):
     """moto's DynamoDB with Kinesis streaming destinations."""
 
@@ -70,7 +100,8 @@ class ChangeStreamBackend(DynamoDBBackend):
         super().__init__(region_name, account_id)
         self.lock = RLock()
         self.destinations: dict[str, TableDestinations] = {}
-        self._held: list[tuple[Destination, Change]] | None = None
+        self.recovery = PointInTimeRecovery(self)
+        self._held: list[Write] | None = None
         self._latest_us = 0
 
     @property
@@ -108,6 +139,7 @@ class ChangeStreamBackend(DynamoDBBackend):
         with self.lock:
             table = super().delete_table(name)
             self.destinations.pop(table.name, None)
+            self.recovery.forget(table.name)
             return table
 
     # reads wait for a write to end: moto would show half of it, or fail because the table grew while it looked
@@ -282,36 +314,38 @@ class ChangeStreamBackend(DynamoDBBackend):
                 deleted[str(table.name)] = len(expired)
         return deleted
 
+    def now_us(self) -> int:
+        """Return the clock, epoch microseconds, but never backwards: records of an item carry the order of writes."""
+        with self.lock:
+            self._latest_us = max(self._latest_us, time.time_ns() // 1000)
+            return self._latest_us
+
     @contextmanager
     def _hold_changes(self) -> Iterator[None]:
-        """Send the changes made inside the block at its end; forget them if it fails."""
+        """Commit the writes made inside the block at its end; forget them if it fails."""
         self._held = []
         try:
             yield
             held = self._held
         finally:
             self._held = None
-        for destination, change in held:
-            self._send(destination, change)
+        for write in held:
+            self._commit(write)
 
     def _changed(self, table: Table, before: Item | None, after: Item | None, *, expired: bool = False) -> None:
-        found = self.destinations.get(table.name)
-        destination = found.active if found else None
-        item = before if after is None else after
-        if destination is None or item is None:
-            return
-        old, new = (None if one is None else image_of(wire_values(one)) for one in (before, after))
-        if same_image(old, new):
-            return
-        # wall clock, but never backwards: the records of an item carry the order of its writes
-        self._latest_us = max(self._latest_us, time.time_ns() // 1000)
-        image = old if new is None else new
-        keys = {name: image[name] for name in table.table_key_attrs} if image else {}
-        change = Change(self.region_name, table.name, keys, old, new, self._latest_us, expired=expired)
+        write = Write(table, before, after, self.now_us(), expired=expired)
         if self._held is None:
-            self._send(destination, change)
+            self._commit(write)
         else:
-            self._held.append((destination, change))
+            self._held.append(write)
+
+    def _commit(self, write: Write) -> None:
+        self.recovery.record(write.table.name, write.written_at_us, write.before, write.after)
+        found = self.destinations.get(write.table.name)
+        destination = found.active if found else None
+        change = None if destination is None else write.change(self.region_name)
+        if destination is not None and change is not None:
+            self._send(destination, change)
 
     def _send(self, destination: Destination, change: Change) -> None:
         record = change.to_record(str(uuid.uuid4()), destination.effective_precision)

@@ -42,6 +42,7 @@ HONOURED: dict[str, frozenset[str]] = {
             "KinesisStreamSpecification.StreamArn",
             "LocalSecondaryIndexes.*",
             "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled",
+            "PointInTimeRecoverySpecification.RecoveryPeriodInDays",
             "StreamSpecification.StreamViewType",
             "TableName",
             "Tags.*",
