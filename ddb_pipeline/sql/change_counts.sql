@@ -8,7 +8,7 @@ WITH changes AS (
         bool_or(expired_by_ttl) AS expired_by_ttl,
         min(changed_at_us) AS changed_at_us
     FROM ${change_table}
-    WHERE table_name = ${table_name}
+    WHERE ${changes}
     GROUP BY item_key, event_id
 ),
 hours AS (

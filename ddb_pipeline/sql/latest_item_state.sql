@@ -1,25 +1,25 @@
 -- One row per item that exists now, by the state rule (docs/correctness.md). Reads the change table once.
-WITH arrivals AS (
+WITH records AS (
+    SELECT ${state_reads}, false AS from_baseline, true AS certain
+    FROM ${change_table}
+    WHERE ${changes_since_the_baseline}${baseline_rows}
+),
+arrivals AS (
     -- the order of arrival, total for one item, whatever the stream did to the order of change
     SELECT
-        item_key,
-        event_id,
-        changed_at_us,
-        new_hash,
-        old_hash,
-        new_image,
-        new_item,
+        *,
+        -- a baseline is what was before every change that is read
+        CASE WHEN from_baseline THEN -1 ELSE changed_at_us END AS instant_us,
         row_number() OVER (
             PARTITION BY item_key
             ORDER BY arrived_at_ms, shard_id, length(sequence_number), sequence_number
         ) AS arrival
-    FROM ${change_table}
-    WHERE table_name = ${table_name}
+    FROM records
 ),
 first_arrivals AS (
     SELECT
         *,
-        min(arrival) OVER (PARTITION BY item_key, event_id) AS first_arrival
+        min(arrival) OVER (PARTITION BY item_key, from_baseline, event_id) AS first_arrival
     FROM arrivals
 ),
 changes AS (
@@ -30,13 +30,15 @@ votes AS (
     -- a change speaks for its new image and against its old one; a null hash is the absence of the item
     SELECT
         changes.item_key,
-        changes.changed_at_us,
+        changes.instant_us,
+        changes.certain,
         vote.image_hash,
         vote.weight,
         -- only a vote for an image can name the event that made it: balances of an instant add up to zero,
         -- so an image that may be the state was new in some change of that instant
         CASE WHEN vote.weight = 1 THEN changes.arrival END AS arrival,
         CASE WHEN vote.weight = 1 THEN changes.event_id END AS event_id,
+        CASE WHEN vote.weight = 1 THEN changes.changed_at_us END AS changed_at_us,
         CASE WHEN vote.weight = 1 THEN changes.new_image END AS image,
         CASE WHEN vote.weight = 1 THEN changes.new_item END AS item
     FROM changes
@@ -45,15 +47,17 @@ votes AS (
 balances AS (
     SELECT
         item_key,
-        changed_at_us,
+        instant_us,
         image_hash,
+        bool_and(certain) AS certain,
+        max_by(changed_at_us, arrival) AS changed_at_us,
         sum(weight) AS balance,
         max(arrival) AS arrival,
         max_by(event_id, arrival) AS event_id,
         max_by(image, arrival) AS image,
         max_by(item, arrival) AS item
     FROM votes
-    GROUP BY item_key, changed_at_us, image_hash
+    GROUP BY item_key, instant_us, image_hash
 ),
 instants AS (
     -- An instant whose balances are all zero leads back to where it began, so the instant before it decides.
@@ -61,8 +65,8 @@ instants AS (
     SELECT
         *,
         coalesce(
-            max(CASE WHEN balance > 0 THEN changed_at_us END) OVER (PARTITION BY item_key),
-            min(changed_at_us) OVER (PARTITION BY item_key)
+            max(CASE WHEN balance > 0 THEN instant_us END) OVER (PARTITION BY item_key),
+            ${first_instant}
         ) AS deciding_us
     FROM balances
 ),
@@ -79,16 +83,16 @@ candidates AS (
                 arrival DESC
         ) AS place
     FROM instants
-    WHERE changed_at_us = deciding_us
+    WHERE instant_us = deciding_us
 )
 SELECT
-    ${key_columns},
+    ${key_columns},${item_columns}
     CAST(item AS varchar) AS item,
     CAST(image AS varchar) AS image,
     CAST(date_add('millisecond', changed_at_us / 1000, TIMESTAMP '1970-01-01 00:00:00.000') AS timestamp(3)) AS changed_at,
     CAST(changed_at_us AS bigint) AS changed_at_us,
     CAST(event_id AS varchar) AS event_id,
-    CAST(positive_images = 1 OR images = 1 AS boolean) AS state_certain,
+    CAST(certain AND (positive_images = 1 OR images = 1) AS boolean) AS state_certain,
     CAST(item_key AS varchar) AS item_key
 FROM candidates
 WHERE place = 1 AND image_hash IS NOT NULL

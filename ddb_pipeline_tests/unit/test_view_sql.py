@@ -11,10 +11,19 @@ from hypothesis import strategies as st
 from sqlglot import exp
 from sqlglot.tokens import TokenType
 
+from ddb_pipeline.baselines import Baseline
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
+from ddb_pipeline.item_columns import ItemColumn
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.sql_text import json_path, quote_identifier, quote_literal
-from ddb_pipeline.view_sql import create_view_statement, key_column_names, views
+from ddb_pipeline.view_sql import (
+    NOTHING_KNOWN,
+    ViewInputs,
+    create_view_statement,
+    key_column_names,
+    select_statement,
+    views,
+)
 
 
 def pipeline(*keys: KeyAttribute) -> Pipeline:
@@ -31,26 +40,79 @@ def pipeline(*keys: KeyAttribute) -> Pipeline:
 
 NAMES = PublishedNames(**{field.name: f"the_{field.name}" for field in dataclasses.fields(PublishedNames)})
 PERSONS = pipeline(KeyAttribute("pk", "S"))
+T = 1_767_225_600_000_000  # 2026-01-01, in microseconds
+BASELINE = Baseline("it's", "snapshot", as_of_us=T + 3_600_000_000, margin_us=3_600_000_000 + 1)
+INPUTS = {
+    "alone": NOTHING_KNOWN,
+    "as of a moment": ViewInputs(as_of_us=T),
+    "baseline": ViewInputs(BASELINE),
+    "all": ViewInputs(BASELINE, (ItemColumn("first_name", "varchar", ("person", "first name")),), BASELINE.as_of_us),
+}
+VIEWS = [
+    pytest.param(view, inputs, id=f"{view.name}, {name}")
+    for name, inputs in INPUTS.items()
+    for view in views(PERSONS, inputs)
+]
+STATE_VIEWS = {"latest_item_state"}
+"""Those that read the baseline too."""
 
 
-@pytest.mark.parametrize("view", views(PERSONS), ids=lambda view: view.name)
-def test_a_view_reads_the_change_table_once(view):
-    statement = sqlglot.parse_one(create_view_statement(view, PERSONS, NAMES), dialect="athena")
-    tables = [table for table in statement.expression.find_all(exp.Table) if table.db]
-    assert [table.sql("athena") for table in tables] == ['"the_database"."the_change_table"']
+@pytest.mark.parametrize(("view", "inputs"), VIEWS)
+def test_a_view_reads_each_table_once(view, inputs):
+    statement = sqlglot.parse_one(create_view_statement(view, PERSONS, NAMES, inputs), dialect="athena")
+    tables = [table.sql("athena") for table in statement.expression.find_all(exp.Table) if table.db]
+    baselines = ['"the_database"."baselines"'] * (inputs.baseline is not None and view.name in STATE_VIEWS)
+    assert sorted(tables) == [*baselines, '"the_database"."the_change_table"']
     # Trino scans a common table expression again for every reference to it
     names = [table.name for table in statement.expression.find_all(exp.Table) if not table.db]
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("view", views(PERSONS), ids=lambda view: view.name)
-def test_every_column_is_cast_and_declared(view):
-    select = sqlglot.parse_one(create_view_statement(view, PERSONS, NAMES), dialect="athena").expression
+@pytest.mark.parametrize(("view", "inputs"), VIEWS)
+def test_every_column_is_cast_and_declared(view, inputs):
+    select = sqlglot.parse_one(create_view_statement(view, PERSONS, NAMES, inputs), dialect="athena").expression
     produced = {column.alias: column.this for column in select.selects}
     assert tuple(produced) == tuple(column.name for column in view.columns)
     for column in view.columns:
         assert isinstance(produced[column.name], exp.Cast)
         assert produced[column.name].to.sql("athena").lower() == column.type
+
+
+def conditions(view, inputs):
+    """What the view asks of the rows of each table, as text."""
+    select = sqlglot.parse_one(select_statement(view, PERSONS, NAMES, inputs), dialect="athena")
+    found = {}
+    for table in select.find_all(exp.Table):
+        if table.db:
+            where = table.parent_select.args["where"].this
+            parts = where.flatten() if isinstance(where, exp.And) else [where]
+            found[table.name] = {part.sql("athena") for part in parts}
+    return found
+
+
+def test_a_baseline_bounds_what_the_state_reads_by_hours_that_athena_can_leave_out():
+    (view,) = [view for view in views(PERSONS) if view.name == "latest_item_state"]
+    assert conditions(view, INPUTS["all"]) == {
+        "the_change_table": {
+            "table_name = 'the_table'",
+            "year >= '2025'",
+            "CONCAT(year, month, day, hour) >= '2025123123'",
+            f"changed_at_us >= {T - 1}",
+            f"changed_at_us <= {BASELINE.as_of_us}",
+        },
+        "baselines": {"baseline_id = 'it''s'"},
+    }
+
+
+def test_the_other_views_read_the_whole_history():
+    for view in views(PERSONS):
+        if view.name != "latest_item_state":
+            assert conditions(view, INPUTS["baseline"])["the_change_table"] == {"table_name = 'the_table'"}
+
+
+def test_a_baseline_of_later_than_the_moment_is_refused():
+    with pytest.raises(ValueError, match=r"was taken at .*, after the moment"):
+        ViewInputs(BASELINE, as_of_us=BASELINE.as_of_us - 1)
 
 
 def test_only_changes_of_the_pipelines_own_table_count():

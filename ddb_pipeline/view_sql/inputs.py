@@ -1,0 +1,36 @@
+"""What a view's SQL depends on beside the declaration and the names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ddb_pipeline.baselines import Baseline
+from ddb_pipeline.item_columns import ItemColumn
+
+
+@dataclass(frozen=True)
+class ViewInputs:
+    """What a view's SQL depends on beside the declaration and the names.
+
+    Attributes:
+        baseline: The newest verified baseline, if there is one: bounds what the views of state read.
+        item_columns: Attributes that `latest_item_state` has as typed columns.
+        as_of_us: Leave out what changed after this moment, epoch microseconds; None: the state is that of now.
+
+    Raises:
+        ValueError: The baseline was taken after the moment that is asked for, so it knows the future.
+    """
+
+    baseline: Baseline | None = None
+    item_columns: tuple[ItemColumn, ...] = ()
+    as_of_us: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.baseline is not None and self.as_of_us is not None and self.baseline.as_of_us > self.as_of_us:
+            raise ValueError(
+                f"baseline {self.baseline.baseline_id} was taken at {self.baseline.as_of_us}, "
+                f"after the moment that is asked for, {self.as_of_us}"
+            )
+
+
+NOTHING_KNOWN = ViewInputs()

@@ -1,0 +1,57 @@
+"""Which rows of the change table and of the table of baselines a view reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from ddb_pipeline.baselines import CERTAIN_COLUMN
+from ddb_pipeline.baselines import TABLE_NAME as BASELINE_TABLE
+from ddb_pipeline.names import PublishedNames
+from ddb_pipeline.sql_text import quote_identifier, quote_literal
+from ddb_pipeline.view_sql.inputs import ViewInputs
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def change_conditions(names: PublishedNames, inputs: ViewInputs, *, bounded: bool) -> str:
+    """Return which rows of the change table count.
+
+    Args:
+        names: Names of the pipeline.
+        inputs: Baseline and moment.
+        bounded: Whether the baseline bounds what is read: a change is delivered after it was made, so hours that
+            ended before the cut hold no change since the cut.
+    """
+    conditions = [f"table_name = {quote_literal(names.table)}"]
+    if bounded and inputs.baseline is not None:
+        cut = _EPOCH + timedelta(microseconds=inputs.baseline.cut_us)
+        # partition columns are strings; each condition on them alone lets Athena leave hours out
+        conditions.append(f"year >= {quote_literal(f'{cut:%Y}')}")
+        conditions.append(f"concat(year, month, day, hour) >= {quote_literal(f'{cut:%Y%m%d%H}')}")
+        conditions.append(f"changed_at_us >= {inputs.baseline.cut_us}")
+    if inputs.as_of_us is not None:
+        conditions.append(f"changed_at_us <= {inputs.as_of_us}")
+    return "\n        AND ".join(conditions)
+
+
+def baseline_rows(columns: Sequence[str], names: PublishedNames, inputs: ViewInputs) -> str:
+    """Return what adds the baseline's rows to those of the change table; empty where there is no baseline.
+
+    Args:
+        columns: Columns that both tables have and the view reads.
+        names: Names of the pipeline.
+        inputs: The baseline.
+    """
+    if inputs.baseline is None:
+        return ""
+    table = f"{quote_identifier(names.database)}.{quote_identifier(BASELINE_TABLE)}"
+    return "\n    ".join(
+        [
+            "",
+            "UNION ALL",
+            f"SELECT {', '.join(columns)}, true AS from_baseline, {CERTAIN_COLUMN.name} AS certain",
+            f"FROM {table}",
+            f"WHERE baseline_id = {quote_literal(inputs.baseline.baseline_id)}",
+        ]
+    )

@@ -1,0 +1,80 @@
+"""What local Athena answers for a view over rows that a test makes up, with no server between."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+
+from ddb_pipeline import baselines, change_row
+from ddb_pipeline.declaration import KeyAttribute, Pipeline
+from ddb_pipeline.local_aws.athena.dialect import parse_statement
+from ddb_pipeline.local_aws.athena.query import QueryCompiler
+from ddb_pipeline.local_aws.athena.relations import Field, Table
+from ddb_pipeline.local_aws.athena.types import Type, from_hive
+from ddb_pipeline.names import PublishedNames
+from ddb_pipeline.view_sql import NOTHING_KNOWN, ViewInputs, select_statement, views
+
+Row = dict[str, Any]
+
+PERSONS = Pipeline(
+    name="persons",
+    partition_key=KeyAttribute("pk", "S"),
+    sort_key=None,
+    time_to_live_attribute=None,
+    start_date=date(2026, 1, 1),
+    crawl_schedule="5 * * * *",
+    views_schedule="30 6 * * *",
+)
+NAMES = PublishedNames(**{field.name: f"the_{field.name}" for field in dataclasses.fields(PublishedNames)})
+
+
+def _table(name: str, columns: Sequence[change_row.Column], partition_columns: Sequence[change_row.Column]) -> Table:
+    fields = [
+        tuple(Field(column.name, from_hive(column.type) or Type("varchar")) for column in some)
+        for some in (columns, partition_columns)
+    ]
+    return Table(NAMES.database, name, fields[0], fields[1], ())
+
+
+_TABLES = {
+    NAMES.change_table: _table(NAMES.change_table, change_row.COLUMNS, change_row.PARTITION_COLUMNS),
+    baselines.TABLE_NAME: _table(
+        baselines.TABLE_NAME, baselines.BASELINE_COLUMNS, baselines.BASELINE_PARTITION_COLUMNS
+    ),
+}
+
+
+def answer(
+    engine: duckdb.DuckDBPyConnection,
+    view: str,
+    changes: Sequence[Row],
+    inputs: ViewInputs = NOTHING_KNOWN,
+    baseline: Sequence[Row] = (),
+) -> list[Row]:
+    """Return the rows of a view.
+
+    Args:
+        engine: A connection of local Athena.
+        view: Name of the view.
+        changes: Rows of the change table; columns that a row lacks are NULL.
+        inputs: What the view's SQL depends on.
+        baseline: Rows of the table of baselines.
+    """
+    (declared,) = [one for one in views(PERSONS, inputs) if one.name == view]
+    sql = select_statement(declared, PERSONS, NAMES, inputs)
+    compiler = QueryCompiler(sql, None, datetime(2026, 1, 1, tzinfo=UTC), lambda _database, name: _TABLES[name])
+    relation = compiler.compile(parse_statement(sql))
+    contents = {NAMES.change_table: changes, baselines.TABLE_NAME: baseline}
+    for scan in compiler.scans:
+        fields = (*scan.table.columns, *scan.table.partition_columns)
+        columns = ", ".join(f"c{place} {field.type}" for place, field in enumerate(fields, 1))
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE {scan.name} ({columns})")
+        values = [[row.get(field.name) for field in fields] for row in contents[scan.table.name]]
+        if values:
+            engine.executemany(f"INSERT INTO {scan.name} VALUES ({', '.join('?' * len(fields))})", values)
+    names = [field.name for field in relation.fields]
+    return [dict(zip(names, line, strict=True)) for line in engine.execute(relation.sql).fetchall()]
