@@ -97,6 +97,7 @@ class LocalAthenaBackend(AthenaBackend):
                 workgroup=name,
                 context=context,
                 result_configuration=_result_configuration(group.configuration, request.get("ResultConfiguration")),
+                is_enforced=bool(group.configuration.get("EnforceWorkGroupConfiguration")),
                 cutoff=group.configuration.get("BytesScannedCutoffPerQuery"),
                 token=token,
                 result_file=self.engine.directory / f"{identity}.result",
@@ -152,7 +153,7 @@ class LocalAthenaBackend(AthenaBackend):
         lines, following = results.read_rows(execution.result_file, _offset(token), limit or MAX_RESULTS)
         rows = [{"Data": [{} if text is None else {"VarCharValue": text} for text in line]} for line in lines]
         answer: dict[str, Any] = {
-            "UpdateCount": 0,
+            "UpdateCount": execution.update_count or 0,
             "ResultSet": {
                 "Rows": rows,
                 "ResultSetMetadata": {"ColumnInfo": results.column_info(execution.fields)},

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from moto.glue.models import GlueBackend, glue_backends
 
-from ddb_pipeline.local_aws.athena import views
+from ddb_pipeline.local_aws.athena import parquet, views
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
-from ddb_pipeline.local_aws.athena.relations import Field, Partition, Table, View
+from ddb_pipeline.local_aws.athena.hive_types import read_hive_type
+from ddb_pipeline.local_aws.athena.relations import Field, Format, Partition, Table, View
 from ddb_pipeline.local_aws.athena.types import VARCHAR, from_hive
 
 JSON_SERDE = "org.apache.hive.hcatalog.data.JsonSerDe"
 TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
+NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+"""What Hive writes for a partition value that is NULL."""
 _PARTITION_TYPES = ("string", "varchar")
+_FORMATS: dict[str, tuple[Format, str]] = {
+    JSON_SERDE: ("json", TEXT_INPUT),
+    parquet.SERDE: ("parquet", parquet.INPUT_FORMAT),
+}
 
 
 class Catalog:
@@ -61,6 +69,28 @@ class Catalog:
         entry: dict[str, Any] = found.tables[name].as_dict()
         return entry
 
+    def create(self, database: str, entry: dict[str, Any]) -> None:
+        """Make a table of Glue's `TableInput`."""
+        self._glue.create_table(database, str(entry["Name"]), entry)
+
+    def partition_locations(self, database: str, name: str) -> dict[tuple[str | None, ...], str]:
+        """Location, ending with a slash, of each registered partition by its values."""
+        stored = [found.as_dict() for found in list(self._glue.databases[database].tables[name].partitions.values())]
+        return {_values(entry): _location(name, entry.get("StorageDescriptor") or {}) for entry in stored}
+
+    def add_partitions(self, database: str, name: str, locations: Mapping[tuple[str | None, ...], str]) -> None:
+        """Register partitions; each gets the storage of the table but its own location."""
+        storage = (self.entry(database, name) or {}).get("StorageDescriptor") or {}
+        for values, location in locations.items():
+            self._glue.create_partition(
+                database,
+                name,
+                {
+                    "Values": [NULL_PARTITION if value is None else value for value in values],
+                    "StorageDescriptor": {**storage, "Location": location.removesuffix("/")},
+                },
+            )
+
     def put_view(self, database: str, name: str, entry: dict[str, Any], *, replaces: bool) -> None:
         """Store a view, in place of the one there if `replaces`."""
         if replaces:
@@ -76,13 +106,14 @@ class Catalog:
         storage = entry.get("StorageDescriptor") or {}
         parameters = entry.get("Parameters") or {}
         serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary")
-        _require(name, "the SerDe", serde, JSON_SERDE)
-        _require(name, "the input format", storage.get("InputFormat"), TEXT_INPUT)
+        _require(name, "the SerDe", serde, *_FORMATS)
+        format_, input_format = _FORMATS[str(serde)]
+        _require(name, "the input format", storage.get("InputFormat"), input_format)
         if str(parameters.get("projection.enabled", "")).lower() == "true":
             raise QueryFailedError(
                 "NOT_SUPPORTED", f"partition projection of table {name} is not supported by local AWS"
             )
-        columns = tuple(_field(name, column) for column in storage.get("Columns") or [])
+        columns = tuple(_field(name, column, format_) for column in storage.get("Columns") or [])
         partition_columns = []
         for column in entry.get("PartitionKeys") or []:
             _require(name, f"the type of partition column {column['Name']}", column.get("Type"), *_PARTITION_TYPES)
@@ -91,18 +122,24 @@ class Catalog:
             partitions = [Partition((), _location(name, storage))]
         else:
             stored = self._glue.databases[database].tables[name].partitions.values()
-            partitions = [self._partition(name, found.as_dict(), len(partition_columns)) for found in list(stored)]
-        return Table(database, name, columns, tuple(partition_columns), tuple(partitions))
+            entries = [found.as_dict() for found in list(stored)]
+            partitions = [self._partition(name, found, len(partition_columns), str(serde)) for found in entries]
+        location = _location(name, storage)
+        return Table(database, name, columns, tuple(partition_columns), tuple(partitions), location, format_)
 
-    def _partition(self, table: str, entry: dict[str, Any], count: int) -> Partition:
+    def _partition(self, table: str, entry: dict[str, Any], count: int, table_serde: str) -> Partition:
         values, storage = tuple(map(str, entry.get("Values") or [])), entry.get("StorageDescriptor") or {}
         if len(values) != count:
             raise QueryFailedError(
                 "HIVE_INVALID_METADATA", f"a partition of {table} has {len(values)} values, not {count}"
             )
-        serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary", JSON_SERDE)
-        _require(f"{table}, partition {'/'.join(values)}", "the SerDe", serde, JSON_SERDE)
-        return Partition(values, _location(table, storage))
+        serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary", table_serde)
+        _require(f"{table}, partition {'/'.join(values)}", "the SerDe", serde, table_serde)
+        return Partition(_values(entry), _location(table, storage))
+
+
+def _values(entry: dict[str, Any]) -> tuple[str | None, ...]:
+    return tuple(None if value == NULL_PARTITION else str(value) for value in entry.get("Values") or [])
 
 
 def _require(table: str, what: str, found: Any, *allowed: str) -> None:
@@ -112,8 +149,8 @@ def _require(table: str, what: str, found: Any, *allowed: str) -> None:
         )
 
 
-def _field(table: str, column: dict[str, Any]) -> Field:
-    type_ = from_hive(str(column.get("Type")))
+def _field(table: str, column: dict[str, Any], format_: Format) -> Field:
+    type_ = (from_hive if format_ == "json" else read_hive_type)(str(column.get("Type")))
     if type_ is None:
         raise QueryFailedError(
             "NOT_SUPPORTED",

@@ -31,7 +31,7 @@ def _column(c: Expressions, node: exp.Column) -> Value:
     if isinstance(node.this, exp.Star):
         raise not_supported(c.env.sql, node, "* here")
     names = [part.name.lower() for part in parts]
-    if names[-1].startswith("$"):
+    if names[-1].startswith("$") and names[-1] != "$path":
         raise not_supported(c.env.sql, node, f'the hidden column "{names[-1]}"')
     if names[0] in c.env.scope.lambdas:
         return _fields(c, c.env.scope.lambdas[names[0]], names[1:], node)

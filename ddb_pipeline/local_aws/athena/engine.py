@@ -26,14 +26,20 @@ from ddb_pipeline.local_aws.athena.catalog import Catalog
 from ddb_pipeline.local_aws.athena.errors import SYSTEM_ERROR, QueryCancelledError, QueryFailedError
 from ddb_pipeline.local_aws.athena.execution import QueryExecution
 from ddb_pipeline.local_aws.athena.macros import MACROS
-from ddb_pipeline.local_aws.athena.relations import Partition, Scan
-from ddb_pipeline.local_aws.athena.statements import Plan, prepare
-from ddb_pipeline.local_aws.athena.storage import CutoffExceededError, Storage, scan_sql
+from ddb_pipeline.local_aws.athena.plans import Plan, Session, Write
+from ddb_pipeline.local_aws.athena.relations import Field, Partition, Scan
+from ddb_pipeline.local_aws.athena.statements import prepare
+from ddb_pipeline.local_aws.athena.storage import CutoffExceededError, Storage, literal
+from ddb_pipeline.local_aws.athena.types import BIGINT
+from ddb_pipeline.local_aws.athena.writer import Writer
 
 _LOG = logging.getLogger(__name__)
 _WORKERS = 4
 _MEMORY_LIMIT = "2GB"
 _BATCH = 5000
+_BY_USER = "Query cancelled by user"
+# Athena cancels a query that reads too much (ug/workgroups-setting-control-limits-cloudwatch.html)
+_OVER_CUTOFF = "Bytes scanned limit was exceeded"
 _ENCRYPTION = {"SSE_S3": "AES256", "SSE_KMS": "aws:kms"}
 
 
@@ -54,6 +60,7 @@ class Engine:
         objects = self.directory / "objects"
         objects.mkdir()
         self._storage = Storage(self._s3, objects)
+        self._writer = Writer(self._s3, self.catalog, self._storage, objects)
         self._duckdb = connect(self.directory, objects)
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="athena")
         self._executions: list[QueryExecution] = []
@@ -87,7 +94,7 @@ class Engine:
             execution.finish("FAILED", str(error), error.category)
         except duckdb.Error as error:
             if execution.is_cancelled:
-                execution.finish("CANCELLED", "Query cancelled by user")
+                execution.finish("CANCELLED", _BY_USER)
             else:
                 failure = translate(error)
                 execution.finish("FAILED", str(failure), failure.category)
@@ -99,16 +106,32 @@ class Engine:
 
     def _answer(self, execution: QueryExecution, connection: duckdb.DuckDBPyConnection) -> None:
         self._require_bucket(execution)
-        plan = prepare(execution.sql, execution.database, datetime.now(UTC), self.catalog)
-        if plan is not None:
-            execution.fields = plan.relation.fields
+        outcome = prepare(
+            Session(
+                execution.sql,
+                execution.database,
+                datetime.now(UTC),
+                self.catalog,
+                execution.id,
+                execution.results_folder,
+                execution.is_enforced,
+            )
+        )
+        plan = outcome.plan if isinstance(outcome, Write) else outcome
+        if isinstance(plan, Plan):
             self._stage(execution, plan, connection)
         execution.planned = time.time()
-        if plan is None:
+        if isinstance(outcome, Plan):
+            execution.fields = outcome.relation.fields
+            connection.execute(outcome.relation.sql)
+            results.write_rows(execution.result_file, execution.fields, _batches(execution, connection))
+        elif isinstance(outcome, Write):
+            execution.fields = (Field("rows", BIGINT),)
             execution.result_file.write_text("", encoding="utf-8")
+            self._writer.write(connection, execution, outcome)
         else:
-            connection.execute(plan.relation.sql)
-            results.write_rows(execution.result_file, plan.relation.fields, _batches(execution, connection))
+            execution.fields = outcome.fields
+            execution.result_file.write_text("", encoding="utf-8")
         self._publish(execution)
 
     def _stage(self, execution: QueryExecution, plan: Plan, connection: duckdb.DuckDBPyConnection) -> None:
@@ -116,19 +139,16 @@ class Engine:
             partitions = _selected(connection, scan)
             left = None if execution.cutoff is None else execution.cutoff - execution.scanned
             try:
-                staged = self._storage.stage(partitions, left)
+                staged = self._storage.stage(partitions, scan.table.format, left)
             except CutoffExceededError as error:
                 execution.scanned += error.size
-                # Athena cancels such a query (ug/workgroups-setting-control-limits-cloudwatch.html)
-                raise QueryCancelledError("Bytes scanned limit was exceeded") from None
-            execution.scanned += sum(item.size for item in staged)
+                raise QueryCancelledError(_OVER_CUTOFF) from None
             if execution.is_cancelled:
-                raise QueryCancelledError("Query cancelled by user")
-            spelled = self._storage.check(connection, scan.table, staged)
-            first = len(scan.table.columns) + 1
-            last = first + len(scan.table.partition_columns)
-            uses_partitions = any(f".c{place}" in plan.relation.sql for place in range(first, last))
-            rows = scan_sql(scan.table, staged, spelled, partitions=uses_partitions)
+                raise QueryCancelledError(_BY_USER)
+            rows, size = self._storage.rows(connection, scan.table, staged, scan.used(plan.relation.sql))
+            execution.scanned += size
+            if left is not None and size > left:
+                raise QueryCancelledError(_OVER_CUTOFF)
             connection.execute(f"CREATE TEMP VIEW {scan.name} AS {rows}")
 
     def _require_bucket(self, execution: QueryExecution) -> None:
@@ -148,7 +168,8 @@ class Engine:
             "encryption": _ENCRYPTION.get(str(encryption.get("EncryptionOption"))),
             "kms_key_id": encryption.get("KmsKey"),
         }
-        self._s3.put_object(bucket, key, execution.result_file.read_bytes(), **options)
+        if execution.update_count is None:
+            self._s3.put_object(bucket, key, execution.result_file.read_bytes(), **options)
         metadata = json.dumps(results.column_info(execution.fields)).encode()
         self._s3.put_object(bucket, f"{key}.metadata", metadata, **options)
 
@@ -178,7 +199,7 @@ def _selected(connection: duckdb.DuckDBPyConnection, scan: Scan) -> list[Partiti
     partitions = list(scan.table.partitions)
     if not scan.predicates or not partitions:
         return partitions
-    lines = ", ".join(f"({i}, {', '.join(map(text, found.values))})" for i, found in enumerate(partitions))
+    lines = ", ".join(f"({i}, {', '.join(map(literal, found.values))})" for i, found in enumerate(partitions))
     names = ", ".join(["id", *(f"v{i}" for i in range(1, len(scan.table.partition_columns) + 1))])
     condition = " AND ".join(f"({predicate})" for predicate in scan.predicates)
     query = f"SELECT id FROM (VALUES {lines}) AS p({names}) WHERE {condition} ORDER BY id"
@@ -188,7 +209,7 @@ def _selected(connection: duckdb.DuckDBPyConnection, scan: Scan) -> list[Partiti
 def _batches(execution: QueryExecution, connection: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
     while rows := connection.fetchmany(_BATCH):
         if execution.is_cancelled:
-            raise QueryCancelledError("Query cancelled by user")
+            raise QueryCancelledError(_BY_USER)
         yield rows
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from ddb_pipeline.local_aws.athena.errors import QueryCancelledError
 from ddb_pipeline.local_aws.athena.relations import Field
 
 ENGINE_VERSION = {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "Athena engine version 3"}
@@ -26,9 +30,11 @@ class QueryExecution:
         workgroup: Name of its workgroup.
         context: QueryExecutionContext as given.
         result_configuration: Where the result goes and how it is encrypted, `OutputLocation` being a folder.
+        is_enforced: Whether its workgroup decides where results go.
         cutoff: Most bytes that it may scan; None: any number.
         token: ClientRequestToken, or None.
         result_file: Local copy of the result file.
+        update_count: Rows that it wrote; None: it is not a statement that writes.
     """
 
     id: str
@@ -36,6 +42,7 @@ class QueryExecution:
     workgroup: str
     context: dict[str, Any]
     result_configuration: dict[str, Any]
+    is_enforced: bool
     cutoff: int | None
     token: str | None
     result_file: Path
@@ -45,6 +52,7 @@ class QueryExecution:
     statement_type: str = "DML"
     substatement_type: str | None = None
     fields: tuple[Field, ...] = ()
+    update_count: int | None = None
     scanned: int = 0
     submitted: float = field(default_factory=time.time)
     started: float | None = None
@@ -61,11 +69,33 @@ class QueryExecution:
         return str(name).lower() if name else None
 
     @property
-    def output_location(self) -> str:
-        """URI of the result file: `.csv` for rows, `.txt` for what DDL says."""
+    def submitted_at(self) -> datetime:
+        """When it was asked for, UTC."""
+        return datetime.fromtimestamp(self.submitted, UTC)
+
+    @property
+    def results_folder(self) -> str:
+        """Folder in S3 that its results go to, ending with a slash."""
         folder = str(self.result_configuration["OutputLocation"])
-        ending = "txt" if self.statement_type == "DDL" else "csv"
-        return f"{folder}{'' if folder.endswith('/') else '/'}{self.id}.{ending}"
+        return folder if folder.endswith("/") else f"{folder}/"
+
+    @property
+    def output_location(self) -> str:
+        """URI of the result: `.csv` for rows, `.txt` for what DDL says, no ending for a statement that writes.
+
+        CREATE TABLE AS has it below `tables/`, where its objects are unless it says otherwise.
+        """
+        folder = self.results_folder
+        if self.substatement_type == "CREATE_TABLE_AS_SELECT":
+            return f"{folder}tables/{self.id}"
+        if self.substatement_type == "INSERT":
+            return f"{folder}{self.id}"
+        return f"{folder}{self.id}.{'txt' if self.statement_type == 'DDL' else 'csv'}"
+
+    @property
+    def manifest_location(self) -> str | None:
+        """URI of the list of objects that it wrote; None: it writes none."""
+        return None if self.update_count is None else f"{self.output_location}-manifest.csv"
 
     @property
     def is_cancelled(self) -> bool:
@@ -90,6 +120,18 @@ class QueryExecution:
                 self._connection.interrupt()
             else:
                 self._end("CANCELLED", "Query cancelled by user")
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Make what was done visible: it cannot be stopped any more once this has begun.
+
+        Raises:
+            QueryCancelledError: It was stopped before.
+        """
+        with self._lock:
+            if self._cancelled:
+                raise QueryCancelledError("Query cancelled by user")
+            yield
 
     def finish(self, state: str, reason: str | None = None, category: int | None = None) -> None:
         """Go to a final state."""
@@ -146,5 +188,6 @@ class QueryExecution:
         return {
             **{name: max(0, round(1000 * seconds)) for name, seconds in milliseconds.items()},
             "DataScannedInBytes": self.scanned,
+            **({"DataManifestLocation": self.manifest_location} if self.manifest_location else {}),
             "ResultReuseInformation": {"ReusedPreviousResult": False},
         }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ddb_pipeline.local_aws.athena.types import Type
 
@@ -18,17 +20,24 @@ class Field:
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition as the catalog has it: values of the partition columns, and where its objects are."""
+    """A partition as the catalog has it: values of the partition columns (None is NULL), and where its objects are."""
 
-    values: tuple[str, ...]
+    values: tuple[str | None, ...]
     location: str
+
+
+Format = Literal["json", "parquet"]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of JSON lines: columns, partition columns (always last, always varchar) and partitions.
+    """A table in S3: columns, partition columns (always last, always varchar) and partitions.
 
     A table without partition columns has one partition without values: its own location.
+
+    Attributes:
+        location: Where the table is, ending with a slash; partitions may be elsewhere.
+        format: What its objects are.
     """
 
     database: str
@@ -36,6 +45,13 @@ class Table:
     columns: tuple[Field, ...]
     partition_columns: tuple[Field, ...]
     partitions: tuple[Partition, ...]
+    location: str = ""
+    format: Format = "json"
+
+    @property
+    def path_place(self) -> int:
+        """Place, from 1, of the hidden column `$path`: behind all others."""
+        return len(self.columns) + len(self.partition_columns) + 1
 
 
 @dataclass(frozen=True)
@@ -55,12 +71,18 @@ class Scan:
     Attributes:
         name: Name of the DuckDB view that stands for it; its columns are `c1`, `c2`, ...
         table: What is read.
+        alias: Name that the query's SQL gives it.
         predicates: DuckDB conditions on the partition columns, as columns of a relation `p`.
     """
 
     name: str
     table: Table
+    alias: str = ""
     predicates: list[str] = field(default_factory=list)
+
+    def used(self, sql: str) -> frozenset[int]:
+        """Places, from 1, of the columns that a query's SQL names: what is read, and billed, of a columnar format."""
+        return frozenset(map(int, re.findall(rf"\b{self.alias}\.c(\d+)\b", sql)))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ class Column:
         qualifier: Lower-case name or alias of its relation.
         database: Its table's database, when the table was not given an alias.
         hidden: The second column of a `USING` pair: not part of `*`.
+        in_star: Whether it is part of `*`; `$path` is not.
     """
 
     name: str | None
@@ -28,6 +29,7 @@ class Column:
     qualifier: str | None = None
     database: str | None = None
     hidden: bool = False
+    in_star: bool = True
 
 
 @dataclass

@@ -131,6 +131,7 @@ class SelectCompiler:
         qualifier = item.args["table"].name.lower() if isinstance(item, exp.Column) and item.args.get("table") else None
         if isinstance(item, exp.Column) and item.args.get("db"):
             raise not_supported(self._query.sql, item, "db.table.*")
+        columns = [column for column in columns if column.in_star]
         chosen = [c for c in columns if c.qualifier == qualifier] if qualifier else [c for c in columns if not c.hidden]
         if qualifier and not chosen:
             raise failed_at(

@@ -13,7 +13,7 @@ from ddb_pipeline.local_aws.athena.relations import Relation, Scan
 from ddb_pipeline.local_aws.athena.scope import Column, Scope, find
 from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.special_forms import unify
-from ddb_pipeline.local_aws.athena.types import BIGINT, Type
+from ddb_pipeline.local_aws.athena.types import BIGINT, VARCHAR, Type
 
 if TYPE_CHECKING:
     from ddb_pipeline.local_aws.athena.query import CommonTables, QueryCompiler
@@ -110,6 +110,9 @@ class SourceCompiler:
             Column(name, field.type, f"{alias}.c{i}", qualifier, database)
             for i, (name, field) in enumerate(zip(names, relation.fields, strict=True), 1)
         )
+        if scan is not None:
+            scan.alias, place = alias, scan.table.path_place
+            columns += (Column("$path", VARCHAR, f"{alias}.c{place}", qualifier, database, in_star=False),)
         prunable = ((scan, alias),) if scan is not None else ()
         sql = scan.name if scan is not None else f"({relation.sql})"
         return Source(f"{sql} AS {alias}", columns, prunable)

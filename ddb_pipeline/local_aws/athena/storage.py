@@ -21,9 +21,10 @@ import duckdb
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import FakeKey, S3Backend
 
+from ddb_pipeline.local_aws.athena import parquet
 from ddb_pipeline.local_aws.athena.casts import text
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
-from ddb_pipeline.local_aws.athena.relations import Partition, Table
+from ddb_pipeline.local_aws.athena.relations import Format, Partition, Table
 from ddb_pipeline.local_aws.athena.types import Type, duckdb_type
 
 _COMPRESSED = re.compile(r"\.(bz2|zst|zstd|snappy|lzo|lz4|deflate|xz|zip|parquet|orc|avro)$", re.IGNORECASE)
@@ -73,14 +74,18 @@ class Storage:
         self._s3 = s3
         self._directory = directory
         self._lock = threading.Lock()
+        # held while a statement's objects appear, so that no query sees a part of them
+        self.commits = threading.RLock()
         # names and kinds of the values in each copy
         self._structures: dict[Path, frozenset[tuple[str, str]]] = {}
+        self._parquet: dict[Path, parquet.Structure] = {}
 
-    def stage(self, partitions: Iterable[Partition], cutoff: int | None) -> list[StagedObject]:
+    def stage(self, partitions: Iterable[Partition], format_: Format, cutoff: int | None) -> list[StagedObject]:
         """Copy the objects of partitions, as far as they are new.
 
         Args:
             partitions: What is read.
+            format_: What the objects are.
             cutoff: Most bytes that may be read; None: any number.
 
         Raises:
@@ -97,24 +102,27 @@ class Storage:
                 message = f"The specified bucket does not exist: '{bucket_name}', location {partition.location}"
                 raise QueryFailedError("HIVE_CANNOT_OPEN_SPLIT", message) from None
             # a copy of the names: Firehose writes while queries read
-            for name, key in list(bucket.keys.items()):
+            with self.commits:
+                names = list(bucket.keys.items())
+            for name, key in names:
                 # a deleted object of a versioned bucket is still there, as a marker
                 if not isinstance(key, FakeKey) or not name.startswith(prefix):
                     continue
                 if not _is_hidden(name[len(prefix) :]) and key.size:
-                    path = self._path(name, key.etag)
+                    path = self._path(name, key.etag, format_)
                     found.append(StagedObject(f"s3://{bucket_name}/{name}", key.size, path, partition))
                     total += key.size
-                    if cutoff is None or total <= cutoff:
+                    # of Parquet, columns that are not read do not count: how much is known when the copies are there
+                    if cutoff is None or total <= cutoff or format_ == "parquet":
                         self._copy(path, key)
-        if cutoff is not None and total > cutoff:
+        if cutoff is not None and total > cutoff and format_ != "parquet":
             raise CutoffExceededError(total)
         return found
 
-    def _path(self, name: str, etag: str) -> Path:
-        if _COMPRESSED.search(name):
+    def _path(self, name: str, etag: str, format_: Format) -> Path:
+        if format_ == "json" and _COMPRESSED.search(name):
             raise QueryFailedError("NOT_SUPPORTED", f"the format of object '{name}' is not supported by local AWS")
-        ending = ".json.gz" if name.lower().endswith(".gz") else ".json"
+        ending = ".parquet" if format_ == "parquet" else ".json.gz" if name.lower().endswith(".gz") else ".json"
         return self._directory / (re.sub(r"[^0-9a-zA-Z-]", "", etag) + ending)
 
     def _copy(self, path: Path, key: Any) -> None:
@@ -124,7 +132,54 @@ class Storage:
                 part.write_bytes(key.value)
                 part.replace(path)
 
-    def check(
+    def rows(
+        self, connection: duckdb.DuckDBPyConnection, table: Table, staged: Sequence[StagedObject], used: frozenset[int]
+    ) -> tuple[str, int]:
+        """Look at new copies, and make the SQL that reads them.
+
+        Args:
+            connection: Used for reading.
+            table: The table they belong to.
+            staged: Its objects, those of the selected partitions only.
+            used: Places of the columns that the query uses; partition columns and `$path` cost a join.
+
+        Returns:
+            SQL of the rows, with columns `c1`, `c2`, ..., the partition columns and `$path`; and the bytes that are
+            billed. Of Parquet these are the chunks of the columns used, of other formats the whole objects.
+
+        Raises:
+            QueryFailedError: An object cannot be read as Athena would.
+        """
+        billed = sum(item.size for item in staged)
+        spelled: dict[str, str] = {}
+        if table.format == "json":
+            spelled = self._check(connection, table, staged)
+        else:
+            billed = self._columns_size(connection, table, staged, used)
+        if not staged:
+            return _empty_sql(table), 0
+        is_placed = max(used, default=0) > len(table.columns)
+        paths = [item.path for item in staged]
+        paths = sorted(set(paths)) if is_placed else paths
+        file_column = _FILE if is_placed else None
+        if table.format == "json":
+            rows = _json_sql(table, paths, spelled, file_column)
+        else:
+            uris = {item.path: item.uri for item in staged}
+            files = [(path, uris[path], self._parquet[path]) for path in paths]
+            rows = parquet.scan_sql(table, files, file_column)
+        return (_placed(table, staged, rows) if is_placed else rows), billed
+
+    def _columns_size(
+        self, connection: duckdb.DuckDBPyConnection, table: Table, staged: Sequence[StagedObject], used: frozenset[int]
+    ) -> int:
+        for item in staged:
+            if item.path not in self._parquet:
+                self._parquet[item.path] = parquet.look(connection, item.path, item.uri)
+        names = [str(field.name) for place, field in enumerate(table.columns, 1) if place in used]
+        return sum(self._parquet[item.path].sizes.get(name, 0) for item in staged for name in names)
+
+    def _check(
         self, connection: duckdb.DuckDBPyConnection, table: Table, staged: Sequence[StagedObject]
     ) -> dict[str, str]:
         """Look at the structure of new copies, and hold them to the table's columns.
@@ -190,36 +245,45 @@ class CutoffExceededError(Exception):
         self.size = size
 
 
-def scan_sql(table: Table, staged: Sequence[StagedObject], spelled: dict[str, str], *, partitions: bool) -> str:
-    """SQL of the rows of a table: columns `c1`, `c2`, ..., then the partition columns.
-
-    Args:
-        table: The table.
-        staged: Its objects, those of the selected partitions only.
-        spelled: Names of the columns in the objects, from `Storage.check`.
-        partitions: Whether the query uses partition columns: they cost a join.
-    """
-    width = len(table.columns)
-    parts = range(width + 1, width + 1 + len(table.partition_columns))
-    if not staged:
-        empty = [f"CAST(NULL AS {duckdb_type(field.type)}) AS c{i}" for i, field in enumerate(table.columns, 1)]
-        return f"SELECT {', '.join([*empty, *(f'CAST(NULL AS VARCHAR) AS c{i}' for i in parts)])} WHERE false"
+def _json_sql(table: Table, paths: Sequence[Path], spelled: dict[str, str], file_column: str | None) -> str:
+    """SQL of the rows of JSON objects: columns `c1`, `c2`, ... of the table, then the path of the copy if asked for."""
     names = {str(field.name): spelled.get(str(field.name), str(field.name)) for field in table.columns}
     columns = ", ".join(f"{text(names[str(f.name)])}: {text(duckdb_type(f.type))}" for f in table.columns)
-    chosen = [f'j."{names[str(f.name)].replace(chr(34), chr(34) * 2)}" AS c{i}' for i, f in enumerate(table.columns, 1)]
-    reading = (
-        f"read_json({_list([item.path for item in staged])}, columns={{{columns}}}, format='newline_delimited', "
-        f"maximum_object_size=33554432{', filename=' + text(_FILE) if partitions else ''}) AS j"
-    )
-    if not partitions:
-        return f"SELECT {', '.join([*chosen, *(f'CAST(NULL AS VARCHAR) AS c{i}' for i in parts)])} FROM {reading}"
-    lines = ", ".join(f"({', '.join(map(text, (str(item.path), *item.partition.values)))})" for item in staged)
-    values = [f"p.v{i} AS c{column}" for i, column in enumerate(parts, 1)]
-    aliases = ", ".join(["file", *(f"v{i}" for i in range(1, len(parts) + 1))])
+    chosen = [f"j.{parquet.quoted(names[str(f.name)])} AS c{i}" for i, f in enumerate(table.columns, 1)]
+    naming = f", filename={text(file_column)}" if file_column else ""
     return (
-        f"SELECT {', '.join([*chosen, *values])} FROM {reading} "
-        f"JOIN (VALUES {lines}) AS p({aliases}) ON j.{_FILE} = p.file"
+        f"SELECT {', '.join([*chosen, *([f'j.{file_column}'] if file_column else [])])} FROM read_json({_list(paths)}, "
+        f"columns={{{columns}}}, format='newline_delimited', maximum_object_size=33554432{naming}) AS j"
     )
+
+
+def _empty_sql(table: Table) -> str:
+    types = [duckdb_type(field.type) for field in (*table.columns, *table.partition_columns)]
+    items = [f"CAST(NULL AS {type_}) AS c{i}" for i, type_ in enumerate([*types, "VARCHAR"], 1)]
+    return f"SELECT {', '.join(items)} WHERE false"
+
+
+def _placed(table: Table, staged: Sequence[StagedObject], rows: str) -> str:
+    """Add the partition columns and `$path` to rows that carry the path of their copy.
+
+    One copy can stand for several objects of the same content, so this join also makes their rows as many as they are.
+    """
+    lines = ", ".join(
+        f"({', '.join(map(literal, (str(item.path), item.uri, *item.partition.values)))})" for item in staged
+    )
+    width = len(table.columns)
+    items = [f"t.c{i}" for i in range(1, width + 1)]
+    items += [f"p.v{i} AS c{width + i}" for i in range(1, len(table.partition_columns) + 1)]
+    aliases = ", ".join(["file", "uri", *(f"v{i}" for i in range(1, len(table.partition_columns) + 1))])
+    return (
+        f"SELECT {', '.join([*items, f'p.uri AS c{table.path_place}'])} FROM ({rows}) AS t "
+        f"JOIN (VALUES {lines}) AS p({aliases}) ON t.{_FILE} = p.file"
+    )
+
+
+def literal(value: str | None) -> str:
+    """SQL of a partition value."""
+    return "CAST(NULL AS VARCHAR)" if value is None else text(value)
 
 
 def _unreadable(staged: Sequence[StagedObject], message: str) -> QueryFailedError:

@@ -43,23 +43,7 @@ def entry(database: str, name: str, sql: str, fields: Sequence[Field]) -> dict[s
     """
     if not _NAME.fullmatch(name):
         raise QueryFailedError("INVALID_VIEW", f"the view name '{name}' may hold only letters, digits and underscores")
-    names = [field.name for field in fields]
-    for place, field in enumerate(fields, 1):
-        if field.name is None:
-            raise QueryFailedError("MISSING_COLUMN_NAME", f"Column name not specified at position {place}")
-    repeated = [column for column, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise QueryFailedError("DUPLICATE_COLUMN_NAME", f"Column name '{repeated[0]}' specified more than once")
-    columns = []
-    for field in fields:
-        hive = to_hive(field.type)
-        if field.type == UNKNOWN:
-            raise QueryFailedError("COLUMN_TYPE_UNKNOWN", f"Column type is unknown: {field.name}")
-        if hive is None:
-            raise QueryFailedError(
-                "NOT_SUPPORTED", f"Invalid column type for column {field.name}: Unsupported Hive type: {field.type}"
-            )
-        columns.append({"Name": field.name, "Type": hive})
+    columns = hive_columns(fields)
     stored = {
         "originalSql": sql,
         "catalog": "awsdatacatalog",
@@ -81,6 +65,32 @@ def entry(database: str, name: str, sql: str, fields: Sequence[Field]) -> dict[s
         "ViewOriginalText": text,
         "ViewExpandedText": EXPANDED_TEXT,
     }
+
+
+def hive_columns(fields: Sequence[Field]) -> list[dict[str, str]]:
+    """Make Glue's columns of a query's columns.
+
+    Raises:
+        QueryFailedError: A name is missing or there twice, or Hive has no such type.
+    """
+    names = [field.name for field in fields]
+    for place, field in enumerate(fields, 1):
+        if field.name is None:
+            raise QueryFailedError("MISSING_COLUMN_NAME", f"Column name not specified at position {place}")
+    repeated = [column for column, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise QueryFailedError("DUPLICATE_COLUMN_NAME", f"Column name '{repeated[0]}' specified more than once")
+    columns: list[dict[str, str]] = []
+    for field in fields:
+        hive = to_hive(field.type)
+        if field.type == UNKNOWN:
+            raise QueryFailedError("COLUMN_TYPE_UNKNOWN", f"Column type is unknown: {field.name}")
+        if hive is None:
+            raise QueryFailedError(
+                "NOT_SUPPORTED", f"Invalid column type for column {field.name}: Unsupported Hive type: {field.type}"
+            )
+        columns.append({"Name": str(field.name), "Type": hive})
+    return columns
 
 
 def read(database: str, name: str, stored: dict[str, Any]) -> View:

@@ -1,0 +1,76 @@
+"""What a statement turns out to be: rows to compute, rows to write, or lines that say what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ddb_pipeline.local_aws.athena.catalog import Catalog
+from ddb_pipeline.local_aws.athena.relations import Field, Relation, Scan, Table
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a statement is run with.
+
+    Attributes:
+        sql: Its text.
+        database: Database of names without one, lower case; None: there is none.
+        started: Start of the statement, UTC.
+        catalog: Where tables and views are.
+        id: Id of the query execution.
+        results: Folder of the results in S3, ending with a slash.
+        is_enforced: Whether the workgroup decides where results go.
+    """
+
+    sql: str
+    database: str | None
+    started: datetime
+    catalog: Catalog
+    id: str
+    results: str
+    is_enforced: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A query that can run: its compiled SQL and the tables it reads."""
+
+    relation: Relation
+    scans: tuple[Scan, ...]
+
+
+@dataclass(frozen=True)
+class Write:
+    """Rows that go into a table.
+
+    Attributes:
+        plan: The query that makes them.
+        table: Where they go.
+        values: SQL of each column of the table, over a relation `w` with the query's columns; of partition columns too.
+        compression: DuckDB's name of the objects' compression.
+        creates: Glue's `TableInput` of a table that is made with them; None: it is there already.
+    """
+
+    plan: Plan
+    table: Table
+    values: tuple[str, ...]
+    compression: str = "GZIP"
+    creates: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What a statement about the catalog says: lines of one or more cells, parted by tabs.
+
+    Attributes:
+        fields: The columns that the API names.
+        lines: The lines.
+    """
+
+    fields: tuple[Field, ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+Outcome = Plan | Write | Lines
