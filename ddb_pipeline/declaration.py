@@ -15,6 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
 
+from ddb_pipeline.declared_columns import DeclaredColumn, declared_columns
+
 FILE_NAME = "pipeline.toml"
 FILE_VARIABLE = "DDB_PIPELINE_FILE"
 
@@ -47,6 +49,10 @@ class Pipeline:
         start_date: First day (UTC) of the hourly partitions in Dagster.
         crawl_schedule: Cron expression (UTC) of the crawl that backs the arrivals sensor up.
         views_schedule: Cron expression (UTC) of the daily refresh of the views.
+        columns: Attributes with a declared type; they come first among the columns.
+        discover_columns: Whether all other attributes that are met become columns of the views too.
+        item_column_depth: How many names an attribute's path may have: 1 is an attribute, 2 a member of a map in it.
+        max_item_columns: Most attributes that become columns; the rest is in `item` and `image` only.
     """
 
     name: str
@@ -56,6 +62,10 @@ class Pipeline:
     start_date: date
     crawl_schedule: str
     views_schedule: str
+    columns: tuple[DeclaredColumn, ...] = ()
+    discover_columns: bool = True
+    item_column_depth: int = 2
+    max_item_columns: int = 200
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -173,11 +183,25 @@ def _pipeline(name: str, table: _Table) -> Pipeline:
         start_date=table.day("start_date"),
         crawl_schedule=table.cron("crawl_schedule", default="5 * * * *"),
         views_schedule=table.cron("views_schedule", default="30 6 * * *"),
+        columns=declared_columns(table.mapping("columns"), table.fail),
+        discover_columns=table.boolean("discover_columns", default=True),
+        item_column_depth=table.integer("item_column_depth", 1, 5, default=2),
+        max_item_columns=table.integer("max_item_columns", 0, 500, default=200),
     )
     table.refuse_unknown_keys()
+    _check_columns(pipeline, table)
     if pipeline.sort_key is not None and pipeline.sort_key.name == pipeline.partition_key.name:
         table.fail("sort_key.name", pipeline.sort_key.name, "a name other than the partition key's")
     return pipeline
+
+
+def _check_columns(pipeline: Pipeline, table: _Table) -> None:
+    keys = {(attribute.name,) for attribute in pipeline.key_attributes}
+    for column in pipeline.columns:
+        if column.path in keys:
+            table.fail("columns", column.path[0], "an attribute that is no key: key attributes have columns as it is")
+    if len(pipeline.columns) > pipeline.max_item_columns:
+        table.fail("columns", len(pipeline.columns), f"max_item_columns = {pipeline.max_item_columns} columns at most")
 
 
 def _key_attribute(table: _Table) -> KeyAttribute:
@@ -227,6 +251,11 @@ class _Table:
     def table(self, key: str) -> _Table:
         value = self._value(key, lambda found: isinstance(found, dict), "a table", _MISSING)
         return _Table(self._path, self._name(key), value)
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        """A table whose keys are not ours to know; empty where there is none."""
+        found = self._value(key, lambda found: isinstance(found, dict), "a table", {})
+        return cast("Mapping[str, Any]", found)
 
     def tables(self, key: str) -> list[tuple[str, _Table]]:
         """The named tables below `key`, of which there must be one at least."""

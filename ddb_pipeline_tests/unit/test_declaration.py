@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from ddb_pipeline.declaration import DeclarationError, KeyAttribute, find_declaration_file, load_declaration
+from ddb_pipeline.declaration import (
+    DeclarationError,
+    KeyAttribute,
+    find_declaration_file,
+    load_declaration,
+)
+from ddb_pipeline.declared_columns import DeclaredColumn
 
 RIGHT = """
 [pipelines.persons]
@@ -178,3 +184,67 @@ def test_a_named_file_that_is_missing_is_not_replaced_by_another(written, tmp_pa
     monkeypatch.setenv("DDB_PIPELINE_FILE", str(tmp_path / "other.toml"))
     with pytest.raises(DeclarationError, match=r"other\.toml: no such file \(named by"):
         find_declaration_file(tmp_path)
+
+
+COLUMNS = """
+[pipelines.persons.columns]
+age = "bigint"
+price = "decimal(38, 2)"
+"address.city" = "varchar"
+'["a.b", "", "c"]' = "array(varchar)"
+flags.active = "boolean"
+
+[pipelines.persons.columns.photo]
+data = "varbinary"
+
+[stages"""
+
+
+def test_columns_are_named_by_path_in_every_way_that_toml_has(written):
+    declared = load_declaration(written(RIGHT.replace("[stages", COLUMNS))).pipelines["persons"]
+    assert declared.columns == (
+        DeclaredColumn(("age",), "bigint"),
+        DeclaredColumn(("price",), "decimal(38,2)"),
+        DeclaredColumn(("address", "city"), "varchar"),
+        DeclaredColumn(("a.b", "", "c"), "array(varchar)"),
+        DeclaredColumn(("flags", "active"), "boolean"),
+        DeclaredColumn(("photo", "data"), "varbinary"),
+    )
+
+
+def test_attributes_become_columns_unless_the_file_says_otherwise(written):
+    left_out = load_declaration(written(RIGHT)).pipelines["persons"]
+    assert (left_out.columns, left_out.discover_columns) == ((), True)
+    assert (left_out.item_column_depth, left_out.max_item_columns) == (2, 200)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            'age = "int"',
+            (
+                'columns.age: found "int"; allowed is "varchar" or "bigint" or "boolean" or "decimal(38,0)" or '
+                '"varbinary" or "array(varchar)", decimals with 0 to 38 digits after the point'
+            ),
+        ),
+        ('age = "decimal(10,2)"', 'columns.age: found "decimal(10,2)"; allowed is "varchar" or'),
+        ('age = "decimal(38,39)"', 'columns.age: found "decimal(38,39)"; allowed is "varchar" or'),
+        ("flags.active = true", 'columns.flags.active: found True; allowed is "varchar" or'),
+        ('"a..b" = "varchar"', 'columns.a..b: found "a..b"; allowed is names with dots between them, or a JSON array'),
+        ("'[1]' = \"varchar\"", 'columns.[1]: found "[1]"; allowed is names with dots between them, or a JSON array'),
+        ('"a.b" = "varchar"\na.b = "bigint"', 'columns: found "["a", "b"]"; allowed is each attribute once'),
+        ('pk = "varchar"', 'columns: found "pk"; allowed is an attribute that is no key: key attributes have columns'),
+    ],
+)
+def test_a_wrong_column_is_named(written, line, said):
+    wrong = RIGHT.replace("[stages", f"[pipelines.persons.columns]\n{line}\n\n[stages")
+    assert complaint(written(wrong)).startswith(f"pipelines.persons.{said}")
+
+
+def test_more_columns_than_allowed_are_refused(written):
+    wrong = RIGHT.replace("start_date", "max_item_columns = 1\nstart_date")
+    wrong = wrong.replace("[stages", '[pipelines.persons.columns]\na = "bigint"\nb = "bigint"\n\n[stages')
+    assert complaint(written(wrong)) == (
+        "pipelines.persons.columns: found 2; allowed is max_item_columns = 1 columns at most"
+    )

