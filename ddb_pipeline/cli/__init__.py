@@ -119,10 +119,21 @@ def local() -> None:
     """
 
 
-@local.command(epilog=_examples("ddb-pipeline local up", "ddb-pipeline local up --port 4578 --yes"))
+@local.command(
+    epilog=_examples(
+        "ddb-pipeline local up",
+        "ddb-pipeline local up --port 4578 --yes",
+        "ddb-pipeline local up --stream-faults repeats=0.05,reorders=0.2,seed=7",
+    )
+)
 @click.option("--port", default=None, type=_PORT, help="Port on 127.0.0.1.  [default: 4577]")
 @click.option("--yes", is_flag=True, help="Overwrite a .env of other content without asking.")
-def up(port: int | None, yes: bool) -> None:
+@click.option("--expire-every", default=10.0, show_default=True, type=click.FloatRange(0), metavar="SECONDS",
+              help="How often items whose time to live has passed are deleted; 0 is never.")  # fmt: skip
+@click.option("--stream-faults", default="", metavar="FAULTS",
+              help="What change streams are to do wrong: rates of repeats, reorders, losses, coarse_times; unit of "
+              "coarse times (millisecond, second, minute), window of reordering in records, seed.")  # fmt: skip
+def up(port: int | None, yes: bool, expire_every: float, stream_faults: str) -> None:
     """Start local AWS with the stack until Ctrl-C.
 
     Starts it, deploys the stack to it, writes .env, and serves. Then, in another terminal: `ddb-pipeline local load`
@@ -130,7 +141,7 @@ def up(port: int | None, yes: bool) -> None:
     """
     from ddb_pipeline.cli.local import run_up
 
-    run_up(port=port, overwrite=yes)
+    run_up(port=port, overwrite=yes, expiry_seconds=expire_every or None, stream_faults=stream_faults)
 
 
 @local.command(epilog=_examples("ddb-pipeline local status"))

@@ -31,6 +31,9 @@ _LOAD_BATCH = 100
 DIRECTORY = ".local-aws"
 """Beside `pipeline.toml`: what the local AWS of the folder writes."""
 
+EXPIRY_SECONDS = 10.0
+"""How often expired items are deleted; DynamoDB takes days, but who waits for it here wants to see it."""
+
 _LAST_PORT = 65_535
 _STOP_SECONDS = 40
 """Longest wait for a stop; the delivery of what Firehose has read may take 30 of them."""
@@ -44,9 +47,11 @@ class Running:
     endpoint: str
 
 
-def run_up(*, port: int | None, overwrite: bool) -> None:
+def run_up(*, port: int | None, overwrite: bool, expiry_seconds: float | None, stream_faults: str) -> None:
     """Start, deploy, write `.env`, serve until Ctrl-C or `local down`."""
-    with local_aws_running(port=port, overwrite=overwrite) as (endpoint, stopped, names):
+    with local_aws_running(
+        port=port, overwrite=overwrite, expiry_seconds=expiry_seconds, stream_faults=stream_faults
+    ) as (endpoint, stopped, names):
         console.print(f"\nLocal AWS serves at [bold]{endpoint}[/] until Ctrl-C.")
         for name in names.values():
             console.print(f"  pipeline {name.pipeline}: database {name.database}, table {name.table}")
@@ -60,7 +65,12 @@ def run_up(*, port: int | None, overwrite: bool) -> None:
 
 @contextmanager
 def local_aws_running(
-    *, port: int | None, overwrite: bool, port_option: str = "--port"
+    *,
+    port: int | None,
+    overwrite: bool,
+    port_option: str = "--port",
+    expiry_seconds: float | None = EXPIRY_SECONDS,
+    stream_faults: str = "",
 ) -> Iterator[tuple[str, Callable[[], bool], dict[str, PublishedNames]]]:
     """Bring the local stage up in this process, with `.env` and the file that `status` and `down` read.
 
@@ -70,21 +80,25 @@ def local_aws_running(
         port: Port to listen on; None for the default one.
         overwrite: Do not ask before a `.env` of other content is overwritten.
         port_option: The command's option that chooses another port, for messages.
+        expiry_seconds: How often items whose time to live has passed are deleted; None is never.
+        stream_faults: What change streams are to do wrong, as `--stream-faults` has it.
 
     Yields:
         The endpoint, a function that says whether someone stopped it, and the published names by pipeline.
 
     Raises:
-        UserError: Local AWS runs in this folder already, the port is taken, or the stack could not be made.
+        UserError: Local AWS runs in this folder already, the port is taken, the stack could not be made, or the
+            faults are none that exist.
     """
     LocalAws, PortTakenError, deploy, DeploymentError = local_aws_parts()  # noqa: N806
+    faults = _parsed_faults(stream_faults)
     declaration = load_declaration()
     home = declaration.path.parent
     directory = home / DIRECTORY
     port = port or local_stack.DEFAULT_PORT
     directory.mkdir(exist_ok=True)
     steps = Steps()
-    server = LocalAws(port=port, directory=directory)
+    server = LocalAws(port=port, directory=directory, faults=faults, expiry_seconds=expiry_seconds)
     serving = False
     with ExitStack() as stack:
         stack.enter_context(terminated_as_interrupt())
@@ -116,6 +130,15 @@ def local_aws_running(
             console.print("\nStopping local AWS ...")
             if not serving:
                 raise
+
+
+def _parsed_faults(text: str) -> Any:
+    from ddb_pipeline.local_aws.change_stream.faults import InvalidFaultsError, StreamFaults
+
+    try:
+        return StreamFaults.parse(text)
+    except InvalidFaultsError as error:
+        raise UserError(f"--stream-faults: {error}") from None
 
 
 def _lock(stack: ExitStack, home: Path) -> None:

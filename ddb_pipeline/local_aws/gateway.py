@@ -7,6 +7,7 @@ refused: local AWS runs code that it is given, so it must not take it from there
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -48,7 +49,7 @@ SERVICES = frozenset(
 """The services of the path, by moto's names; moto's others are refused."""
 
 StartResponse = Callable[..., Any]
-Control = Callable[[], dict[str, Any]]
+Control = Callable[..., dict[str, Any]]
 
 
 class Dispatcher(DomainDispatcherApplication):
@@ -86,7 +87,8 @@ class Gateway:
     """The WSGI application of local AWS.
 
     Args:
-        controls: Own endpoints: method and name below `CONTROL_PATH`, and what they do; they answer JSON.
+        controls: Own endpoints: method and name below `CONTROL_PATH`, and what they do. A JSON object as the
+            request's body gives their arguments by name; they answer JSON, and raise ValueError to refuse.
         report: Takes the text of an error that local AWS did not expect.
     """
 
@@ -126,7 +128,14 @@ class Gateway:
         if control is None:
             known = ", ".join(f"{method} {CONTROL_PATH}{path}" for method, path in self._controls)
             return answer.json(404, {"error": f"no such control; there are {known}"})
-        return answer.json(200, control())
+        try:
+            arguments = _arguments(environ, control)
+        except (TypeError, ValueError) as error:
+            return answer.json(400, {"error": str(error)})
+        try:
+            return answer.json(200, control(**arguments))
+        except ValueError as error:
+            return answer.json(400, {"error": str(error)})
 
     def _service(self, environ: dict[str, Any], start_response: StartResponse, answer: _Answer) -> Iterable[bytes]:
         held: list[Any] = []
@@ -201,6 +210,21 @@ def is_loopback_host(host: str) -> bool:
     except ValueError:
         return False
     return name in {"127.0.0.1", "localhost", "::1"} or name.endswith(".localhost")
+
+
+def _arguments(environ: dict[str, Any], control: Control) -> dict[str, Any]:
+    """Read the arguments of a control.
+
+    Raises:
+        TypeError: The control does not take them.
+        ValueError: The body is no JSON object.
+    """
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    arguments = json.loads(body) if body else {}
+    if not isinstance(arguments, dict):
+        raise TypeError("the arguments of a control are a JSON object")
+    inspect.signature(control).bind(**arguments)
+    return arguments
 
 
 def _refusal(environ: dict[str, Any]) -> str | None:

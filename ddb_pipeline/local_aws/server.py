@@ -59,11 +59,24 @@ class LocalAws:
         port: Port to listen on; 0 takes a free one.
         directory: Where the request log and the functions' code go; without it there is no log, and the code
             goes to a temporary directory.
+        faults: What every change stream is to do wrong, for tests of consumers; nothing by default. `POST
+            /_local_aws/stream-faults` changes it later, for one stream or for all.
+        expiry_seconds: How often items whose time to live has passed are deleted; by default only when asked for, by
+            `POST /_local_aws/expire-items`.
     """
 
-    def __init__(self, port: int = 0, directory: Path | None = None) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        directory: Path | None = None,
+        *,
+        faults: change_stream.StreamFaults | None = None,
+        expiry_seconds: float | None = None,
+    ) -> None:
         self._port = port
         self._directory = directory
+        self._faults = faults
+        self._expiry_seconds = expiry_seconds
         self._server: _Server | None = None
         self._gateway: Gateway | None = None
         self._thread: threading.Thread | None = None
@@ -117,7 +130,7 @@ class LocalAws:
     def _install(self) -> None:
         """Put our backends in the place of moto's."""
         functions.install(self.endpoint, None if self._directory is None else self._directory / "functions")
-        change_stream.install()
+        change_stream.install(self._faults, self._expiry_seconds)
         delivery.install()
         crawler.install()
         athena.install()
@@ -178,11 +191,18 @@ class LocalAws:
             ("GET", "health"): self._health,
             ("POST", "shutdown"): self._shutdown,
             ("POST", "expire-items"): change_stream.expire_items,
+            ("GET", "stream-faults"): change_stream.stream_faults,
+            ("POST", "stream-faults"): self._set_stream_faults,
         }
 
     @staticmethod
     def _health() -> dict[str, Any]:
         return {"status": "ok", "pid": os.getpid(), "version": metadata.version(PROJECT)}
+
+    @staticmethod
+    def _set_stream_faults(stream: str | None = None, **settings: Any) -> dict[str, Any]:
+        change_stream.set_stream_faults(change_stream.StreamFaults.of(settings), stream)
+        return change_stream.stream_faults()
 
     def _shutdown(self) -> dict[str, Any]:
         # from another thread: stop() waits for this one's answer

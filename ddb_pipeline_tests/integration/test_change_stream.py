@@ -361,34 +361,6 @@ def connection(deployed):
     }
 
 
-def test_items_expire_by_the_tables_time_to_live(table):
-    now = time.time()
-    table.dynamodb.update_time_to_live(
-        TableName=table.name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
-    )
-    for name, value in {
-        "expired": {"N": str(int(now) - 10)},
-        "fraction": {"N": str(int(now) - 10) + ".5"},
-        "later": {"N": str(int(now) + 1000)},
-        "text": {"S": str(int(now) - 10)},
-        "ancient": {"N": str(int(now) - 6 * 365 * 24 * 3600)},
-    }.items():
-        table.put(pk={"S": name}, expires_at=value)
-    table.put(pk={"S": "never"})
-    table.new_changes()
-
-    assert change_stream.expire_items()[table.name] == 2
-    assert change_stream.expire_items()[table.name] == 0
-
-    changes = table.new_changes()
-    assert sorted(change["dynamodb"]["OldImage"]["pk"]["S"] for change in changes) == ["expired", "fraction"]
-    for change in changes:
-        assert change["eventName"] == "REMOVE"
-        assert "NewImage" not in change["dynamodb"]
-        assert change["userIdentity"] == {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
-    assert change_stream.expire_items(now + 2000)[table.name] == 1
-
-
 def test_a_record_too_large_for_kinesis_is_skipped_and_counted(table):
     table.put(pk={"S": "big"}, x={"L": [{"BOOL": True}] * 100_000})
     table.put(pk={"S": "small"})

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import decimal
 import json
-import logging
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +27,6 @@ from moto.dynamodb.exceptions import (
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
-from moto.kinesis.exceptions import StreamNotFoundError
 
 from ddb_pipeline.local_aws.change_stream import kinesis
 from ddb_pipeline.local_aws.change_stream.attribute_values import (
@@ -39,7 +36,7 @@ from ddb_pipeline.local_aws.change_stream.attribute_values import (
     same_image,
 )
 from ddb_pipeline.local_aws.change_stream.change_record import Change
-from ddb_pipeline.local_aws.change_stream.destinations import Destination, TableDestinations
+from ddb_pipeline.local_aws.change_stream.destinations import TableDestinations
 from ddb_pipeline.local_aws.change_stream.items import (
     Attributes,
     TableItems,
@@ -53,11 +50,7 @@ from ddb_pipeline.local_aws.change_stream.items import (
 )
 from ddb_pipeline.local_aws.change_stream.legacy_updates import as_update_expression
 from ddb_pipeline.local_aws.change_stream.point_in_time import PointInTimeRecovery
-
-LOG = logging.getLogger(__name__)
-
-RECORD_BYTES = 1024 * 1024
-"""Largest record of a Kinesis stream; DynamoDB skips and counts what is larger (kds_using-shards-and-metrics.html)."""
+from ddb_pipeline.local_aws.change_stream.replication import Replication
 
 OLDEST_EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
 """Items that expired longer ago are left alone (developerguide/howitworks-ttl.html: five years)."""
@@ -101,6 +94,7 @@ class ChangeStreamBackend(DynamoDBBackend):
         self.lock = RLock()
         self.destinations: dict[str, TableDestinations] = {}
         self.recovery = PointInTimeRecovery(self)
+        self.replication = Replication(account_id, region_name)
         self._held: list[Write] | None = None
         self._latest_us = 0
 
@@ -345,22 +339,7 @@ class ChangeStreamBackend(DynamoDBBackend):
         destination = found.active if found else None
         change = None if destination is None else write.change(self.region_name)
         if destination is not None and change is not None:
-            self._send(destination, change)
-
-    def _send(self, destination: Destination, change: Change) -> None:
-        record = change.to_record(str(uuid.uuid4()), destination.effective_precision)
-        if len(record) + len(change.partition_key) > RECORD_BYTES:
-            destination.failed_to_replicate += 1
-            LOG.warning("a change of table %s is larger than a Kinesis record: skipped", change.table_name)
-            return
-        streams = kinesis.streams_of(self.account_id, self.region_name)
-        try:
-            streams.append(destination.stream_arn, change.partition_key, record)
-        except StreamNotFoundError:
-            destination.failed_to_replicate += 1
-            LOG.warning("a change of table %s is lost: %s is gone", change.table_name, destination.stream_arn)
-        else:
-            destination.replicated += 1
+            self.replication.send(destination, change)
 
 
 @contextmanager

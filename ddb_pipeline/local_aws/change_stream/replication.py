@@ -1,0 +1,172 @@
+"""From the changes of a table to its Kinesis stream, with the faults that were asked for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from moto.kinesis.exceptions import StreamNotFoundError
+
+from ddb_pipeline.local_aws.change_stream import kinesis
+from ddb_pipeline.local_aws.change_stream.change_record import Change
+from ddb_pipeline.local_aws.change_stream.destinations import Destination
+from ddb_pipeline.local_aws.change_stream.faults import FaultCounts, FaultyOrder, StreamFaults
+
+LOG = logging.getLogger(__name__)
+
+RECORD_BYTES = 1024 * 1024
+"""Largest record of a Kinesis stream; DynamoDB skips and counts what is larger (kds_using-shards-and-metrics.html)."""
+
+QUIET_SECONDS = 1.0
+"""After so long without another record, those that wait to be overtaken arrive all the same."""
+
+
+class FaultSettings:
+    """Which stream does what wrong, by the stream's name; nothing unless it was asked for."""
+
+    def __init__(self) -> None:
+        self.everywhere = StreamFaults()
+        self.by_stream: dict[str, StreamFaults] = {}
+
+    def set(self, faults: StreamFaults, stream: str | None) -> None:
+        """Let one stream, or every stream, have these faults and no others."""
+        if stream is None:
+            self.everywhere = faults
+            self.by_stream.clear()
+        else:
+            self.by_stream[stream] = faults
+
+    def of(self, stream: str) -> StreamFaults:
+        """Return the faults of a stream."""
+        return self.by_stream.get(stream, self.everywhere)
+
+    def describe(self) -> dict[str, Any]:
+        """The settings as a JSON object."""
+        by_stream = {name: faults.settings() for name, faults in self.by_stream.items()}
+        return {"everywhere": self.everywhere.settings(), "streams": by_stream}
+
+
+SETTINGS = FaultSettings()
+"""Those of this process."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A change record on its way."""
+
+    destination: Destination
+    partition_key: str
+    data: bytes
+
+
+class Replication:
+    """Puts change records on the Kinesis streams of one account and region.
+
+    Args:
+        account_id: The account.
+        region: The region.
+    """
+
+    def __init__(self, account_id: str, region: str) -> None:
+        self._account_id = account_id
+        self._region = region
+        # records are put in the order in which this lock is taken: a waiting one never overtakes the next by chance
+        self._lock = threading.RLock()
+        self._orders: dict[str, FaultyOrder[Sent]] = {}
+        self._counts: dict[str, FaultCounts] = {}
+        self._latest: dict[str, float] = {}
+        self._timers: dict[str, threading.Timer] = {}
+
+    def send(self, destination: Destination, change: Change) -> None:
+        """Put the record of a change on a stream, unless it is too large."""
+        faults = SETTINGS.of(_name(destination.stream_arn))
+        with self._lock:
+            if faults.any:
+                self._send_with_faults(destination, change, faults)
+            else:
+                self._put(_record(destination, change))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return what each stream did wrong so far, by its name."""
+        with self._lock:
+            return {_name(arn): asdict(counts) for arn, counts in self._counts.items()}
+
+    @contextmanager
+    def settings_change(self) -> Iterator[None]:
+        """Let what waits arrive, and begin anew with the settings as they are after the block."""
+        with self._lock:
+            self.flush()
+            self._orders.clear()
+            yield
+
+    def flush(self) -> None:
+        """Put all records that wait to be overtaken."""
+        with self._lock:
+            for arn in list(self._orders):
+                self._flush(arn)
+
+    def _send_with_faults(self, destination: Destination, change: Change, faults: StreamFaults) -> None:
+        arn = destination.stream_arn
+        counts = self._counts.setdefault(arn, FaultCounts())
+        order = self._orders.setdefault(arn, FaultyOrder(faults, _name(arn), counts))
+        changed_at_us = faults.time_of(change.changed_at_us)
+        counts.coarse += changed_at_us != change.changed_at_us
+        record = _record(destination, replace(change, changed_at_us=changed_at_us))
+        for arrived in order.put(record):
+            self._put(arrived)
+        self._latest[arn] = time.monotonic()
+        if order.is_holding and arn not in self._timers:
+            self._start_timer(arn, QUIET_SECONDS)
+
+    def _start_timer(self, arn: str, seconds: float) -> None:
+        timer = self._timers[arn] = threading.Timer(seconds, self._flush_if_quiet, [arn])
+        timer.daemon = True
+        timer.start()
+
+    def _flush_if_quiet(self, arn: str) -> None:
+        with self._lock:
+            if arn not in self._timers:
+                # flushed in the meantime, and by that stopped
+                return
+            left = self._latest[arn] + QUIET_SECONDS - time.monotonic()
+            if left > 0:
+                self._start_timer(arn, left)
+            else:
+                self._flush(arn)
+
+    def _flush(self, arn: str) -> None:
+        for arrived in self._orders[arn].flush():
+            self._put(arrived)
+        timer = self._timers.pop(arn, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _put(self, sent: Sent) -> None:
+        destination = sent.destination
+        if len(sent.data) + len(sent.partition_key) > RECORD_BYTES:
+            destination.failed_to_replicate += 1
+            LOG.warning("a change is larger than a Kinesis record: skipped, and not on %s", destination.stream_arn)
+            return
+        streams = kinesis.streams_of(self._account_id, self._region)
+        try:
+            streams.append(destination.stream_arn, sent.partition_key, sent.data)
+        except StreamNotFoundError:
+            destination.failed_to_replicate += 1
+            LOG.warning("a change is lost: %s is gone", destination.stream_arn)
+        else:
+            destination.replicated += 1
+
+
+def _record(destination: Destination, change: Change) -> Sent:
+    data = change.to_record(str(uuid.uuid4()), destination.effective_precision)
+    return Sent(destination, change.partition_key, data)
+
+
+def _name(stream_arn: str) -> str:
+    return stream_arn.rpartition("/")[2]
