@@ -11,10 +11,11 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
 
+from ddb_pipeline.cron import is_cron, longest_gap
 from ddb_pipeline.declared_columns import DeclaredColumn, declared_columns
 
 FILE_NAME = "pipeline.toml"
@@ -23,6 +24,7 @@ FILE_VARIABLE = "DDB_PIPELINE_FILE"
 KeyType = Literal["S", "N", "B"]
 Automation = Literal["running", "stopped"]
 Measure = Literal["each", "daily", "never"]
+BaselineKind = Literal["none", "snapshot", "export"]
 
 
 class DeclarationError(Exception):
@@ -53,6 +55,9 @@ class Pipeline:
         discover_columns: Whether all other attributes that are met become columns of the views too.
         item_column_depth: How many names an attribute's path may have: 1 is an attribute, 2 a member of a map in it.
         max_item_columns: Most attributes that become columns; the rest is in `item` and `image` only.
+        baseline: Where baselines come from: a snapshot of our own state, an export of the table, or there are none.
+        baseline_schedule: Cron expression (UTC) of the making of a baseline.
+        baselines_kept: How many baselines are kept, 2 or more: they are the past that `query --as-of` starts from.
     """
 
     name: str
@@ -66,6 +71,9 @@ class Pipeline:
     discover_columns: bool = True
     item_column_depth: int = 2
     max_item_columns: int = 200
+    baseline: BaselineKind = "none"
+    baseline_schedule: str = "0 3 * * 0"
+    baselines_kept: int = 3
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -88,6 +96,8 @@ class Stage:
         keep_data: True: the table, the buckets, the key and the log groups outlive the stack.
         scan_cutoff_mebibytes: Athena cancels a query that scans more than this, 10 MiB or more.
         results_expire_days: Query results are deleted after this many days, 1 to 365.
+        baseline_margin_seconds: Changes that arrive later than this after they were made may be missing in a baseline.
+        raw_retention_days: Raw objects are deleted after this many days; None: never. Only with baselines.
     """
 
     name: str
@@ -100,6 +110,8 @@ class Stage:
     keep_data: bool
     scan_cutoff_mebibytes: int
     results_expire_days: int
+    baseline_margin_seconds: int = 3600
+    raw_retention_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +180,10 @@ def load_declaration(path: Path | None = None) -> Declaration:
         raise DeclarationError(f"{path}: is not valid TOML: {error}") from None
     root = _Table(path, "", document)
     pipelines = {name: _pipeline(name, table) for name, table in root.tables("pipelines")}
-    stages = {name: _stage(name, table) for name, table in root.tables("stages")}
+    stage_tables = dict(root.tables("stages"))
+    stages = {name: _stage(name, table) for name, table in stage_tables.items()}
+    for name, stage in stages.items():
+        _check_retention(stage, stage_tables[name], pipelines)
     root.refuse_unknown_keys()
     return Declaration(path=path, pipelines=pipelines, stages=stages)
 
@@ -187,6 +202,9 @@ def _pipeline(name: str, table: _Table) -> Pipeline:
         discover_columns=table.boolean("discover_columns", default=True),
         item_column_depth=table.integer("item_column_depth", 1, 5, default=2),
         max_item_columns=table.integer("max_item_columns", 0, 500, default=200),
+        baseline=cast("BaselineKind", table.choice("baseline", ("none", "snapshot", "export"), default="none")),
+        baseline_schedule=table.cron("baseline_schedule", default="0 3 * * 0"),
+        baselines_kept=table.integer("baselines_kept", 2, 100, default=3),
     )
     table.refuse_unknown_keys()
     _check_columns(pipeline, table)
@@ -227,9 +245,44 @@ def _stage(name: str, table: _Table) -> Stage:
         keep_data=table.boolean("keep_data", default=True),
         scan_cutoff_mebibytes=table.integer("scan_cutoff_mebibytes", 10, 10_000_000, default=102_400),
         results_expire_days=table.integer("results_expire_days", 1, 365, default=7),
+        baseline_margin_seconds=table.integer("baseline_margin_seconds", 1, 604_800, default=3600),
+        raw_retention_days=(
+            table.integer("raw_retention_days", 1, 36_500) if table.has("raw_retention_days") else None
+        ),
     )
     table.refuse_unknown_keys()
+    if stage.baseline_margin_seconds < 2 * stage.buffer_seconds:
+        table.fail(
+            "baseline_margin_seconds",
+            stage.baseline_margin_seconds,
+            f"twice buffer_seconds at least, here {2 * stage.buffer_seconds}: a change is under way for that long",
+        )
     return stage
+
+
+def _check_retention(stage: Stage, table: _Table, pipelines: Mapping[str, Pipeline]) -> None:
+    """Refuse to delete raw objects before two baselines in a row have had their chance to hold what they say."""
+    days = stage.raw_retention_days
+    if days is None:
+        return
+    if stage.automation == "stopped":
+        table.fail("raw_retention_days", days, 'none with automation = "stopped": no schedule would make baselines')
+    for pipeline in pipelines.values():
+        place = f"pipelines.{pipeline.name}"
+        if pipeline.baseline == "none":
+            table.fail(
+                "raw_retention_days", days, f'none with {place}.baseline = "none": raw objects are the only copy'
+            )
+        gap = longest_gap(pipeline.baseline_schedule)
+        needed = 2 * gap + timedelta(seconds=stage.baseline_margin_seconds) if gap else None
+        if needed is None or timedelta(days=days) < needed:
+            least = "no number" if needed is None else f"{-(-needed // timedelta(days=1))} or more"
+            table.fail(
+                "raw_retention_days",
+                days,
+                f'{least} with {place}.baseline_schedule = "{pipeline.baseline_schedule}": two baselines and the '
+                "margin must fit, so that one may fail",
+            )
 
 
 _MISSING = object()
@@ -289,7 +342,7 @@ class _Table:
 
     def cron(self, key: str, default: str) -> str:
         rule = 'a cron expression of five fields in UTC, such as "5 * * * *"'
-        return str(self._value(key, _is_cron, rule, default))
+        return str(self._value(key, is_cron, rule, default))
 
     def check_name(self, name: str, *, pattern: str, rule: str) -> None:
         if not re.fullmatch(pattern, name):
@@ -315,31 +368,6 @@ class _Table:
 
     def _name(self, key: str) -> str:
         return ".".join(part for part in (self._place, key) if part)
-
-
-# minute, hour, day of month, month, day of week: their ranges
-_CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-
-
-def _is_cron(found: Any) -> bool:
-    """Numbers, ranges, steps and lists in five fields: what Dagster and every cron understands."""
-    if not isinstance(found, str):
-        return False
-    fields = found.split()
-    return len(fields) == len(_CRON_RANGES) and all(
-        _is_cron_part(part, low, high)
-        for field, (low, high) in zip(fields, _CRON_RANGES, strict=True)
-        for part in field.split(",")
-    )
-
-
-def _is_cron_part(part: str, low: int, high: int) -> bool:
-    match = re.fullmatch(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?", part)
-    if match is None:
-        return False
-    first, last, _step = match.groups()
-    numbers = [int(number) for number in (first, last) if number is not None]
-    return numbers == sorted(numbers) and all(low <= number <= high for number in numbers)
 
 
 def _shown(found: Any) -> str:

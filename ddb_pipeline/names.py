@@ -8,7 +8,7 @@ Standard library only.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 
 PROJECT = "ddb-change-analytics"
 
@@ -66,6 +66,8 @@ class PublishedNames:
     workgroup: str
     item_loader: str
     key_arn: str
+    baseline_converter: str = ""
+    """Function that makes rows of a baseline of exported items; empty where baselines are not exports."""
 
     def to_json(self) -> str:
         """The parameter's value: one JSON object."""
@@ -83,6 +85,8 @@ class PublishedNames:
         except ValueError:
             raise PublishedNamesError(f"is not JSON: {text[:80]!r}") from None
         wanted = [field.name for field in fields(cls)]
+        if isinstance(values, dict):
+            values = {field.name: field.default for field in fields(cls) if field.default is not MISSING} | values
         missing = [name for name in wanted if not isinstance(values, dict) or not isinstance(values.get(name), str)]
         if missing:
             raise PublishedNamesError(

@@ -12,6 +12,7 @@ from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.names import PROJECT, ComputedNames, PublishedNames
 from infra_cdk.components.access import PipelineAccess
 from infra_cdk.components.analytics import Analytics
+from infra_cdk.components.baselines import BaselineConverter, BaselineTables
 from infra_cdk.components.catalog import Catalog, Crawler
 from infra_cdk.components.change_stream import ChangeStream
 from infra_cdk.components.delivery import Delivery
@@ -51,6 +52,7 @@ class PipelineStack(Stack):
             "Storage",
             key=key,
             results_expire=Duration.days(stage.results_expire_days),
+            changes_expire=None if stage.raw_retention_days is None else Duration.days(stage.raw_retention_days),
             removal_policy=removal_policy,
         )
         stream = ChangeStream(
@@ -78,10 +80,25 @@ class PipelineStack(Stack):
             self, "ItemLoader", pipeline=pipeline, table=table, key=key, removal_policy=removal_policy
         ).function
         catalog = Catalog(self, "Catalog", names=names, raw_bucket=storage.raw)
+        BaselineTables(self, "BaselineTables", names=names, catalog=catalog, raw_bucket=storage.raw)
+        converter = (
+            BaselineConverter(
+                self, "BaselineConverter", key=key, raw_bucket=storage.raw, removal_policy=removal_policy
+            ).function
+            if pipeline.baseline == "export"
+            else None
+        )
         Crawler(self, "Crawler", names=names, catalog=catalog, key=key, raw_bucket=storage.raw)
         Analytics(self, "Analytics", names=names, stage=stage, key=key, results_bucket=storage.results)
         access = PipelineAccess(
-            self, "Access", names=names, key=key, raw_bucket=storage.raw, results_bucket=storage.results
+            self,
+            "Access",
+            names=names,
+            key=key,
+            table=table,
+            raw_bucket=storage.raw,
+            results_bucket=storage.results,
+            baseline_converter=converter,
         )
         Publication(
             self,
@@ -106,5 +123,6 @@ class PipelineStack(Stack):
                 workgroup=names.resource,
                 item_loader=loader.function_name,
                 key_arn=key.key_arn,
+                baseline_converter="" if converter is None else converter.function_name,
             ),
         )

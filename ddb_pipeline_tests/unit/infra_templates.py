@@ -26,11 +26,12 @@ ORDERS = Pipeline(
     start_date=date(2026, 1, 1),
     crawl_schedule="5 * * * *",
     views_schedule="30 6 * * *",
+    baseline="export",
 )
 
 
 def declaration() -> Declaration:
-    """The project's own pipeline.toml, and a second pipeline with a composite key of awkward names."""
+    """The project's own pipeline.toml, and a second pipeline: a composite key of awkward names, and baselines."""
     own = load_declaration(REPOSITORY / "pipeline.toml")
     return dataclasses.replace(own, pipelines={**own.pipelines, ORDERS.name: ORDERS})
 

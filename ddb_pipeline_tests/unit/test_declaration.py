@@ -91,7 +91,8 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
             (
                 "stages.local.bufer_seconds: found 3; allowed is no such key; "
                 "the keys here are arrivals_interval_seconds, "
-                "automation, buffer_mebibytes, buffer_seconds, keep_data, measure, results_expire_days, "
+                "automation, baseline_margin_seconds, buffer_mebibytes, buffer_seconds, keep_data, measure, "
+                "raw_retention_days, results_expire_days, "
                 "scan_cutoff_mebibytes, stream_retention_hours"
             ),
         ),

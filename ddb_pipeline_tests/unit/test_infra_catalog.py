@@ -32,8 +32,15 @@ def stack(stage):
 # --- catalog
 
 
+def table_of(stage_name, name):
+    """The catalog table of that name."""
+    tables = resources(stage_name, "AWS::Glue::Table").values()
+    (found,) = [table for table in tables if table["Properties"]["TableInput"]["Name"] == name]
+    return found
+
+
 def test_the_table_changes_is_the_change_row_contract(stage):
-    table = resource(stage.name, "AWS::Glue::Table")["Properties"]
+    table = table_of(stage.name, "changes")["Properties"]
     content = table["TableInput"]
     storage = content["StorageDescriptor"]
     (raw,) = [name for name in resources(stage.name, "AWS::S3::Bucket") if "Raw" in name]
@@ -64,7 +71,12 @@ def test_the_table_changes_is_the_change_row_contract(stage):
 
 def test_the_crawler_registers_hours_of_that_table_and_changes_nothing(stack, stage):
     crawler = resource(stage.name, "AWS::Glue::Crawler")
-    table, database = resources(stage.name, "AWS::Glue::Table"), resources(stage.name, "AWS::Glue::Database")
+    table = {
+        name: found
+        for name, found in resources(stage.name, "AWS::Glue::Table").items()
+        if found["Properties"]["TableInput"]["Name"] == "changes"
+    }
+    database = resources(stage.name, "AWS::Glue::Database")
     properties = crawler["Properties"]
     assert properties["Name"] == f"ddb-change-analytics-{stage.name}-persons"
     assert properties["Targets"] == {

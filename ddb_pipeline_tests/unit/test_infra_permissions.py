@@ -170,6 +170,7 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
     buckets = resources("dev", "AWS::S3::Bucket")
     (raw,) = [name for name in buckets if "Raw" in name]
     (results,) = [name for name in buckets if "Results" in name]
+    (table,) = resources("dev", "AWS::DynamoDB::Table")
     assert {sid: as_list(statement["Resource"]) for sid, statement in found.items()} == {
         "ReadNames": [arn("ssm", "parameter/ddb-change-analytics/dev/persons")],
         "Crawl": [arn("glue", "crawler/ddb-change-analytics-dev-persons")],
@@ -182,7 +183,9 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
         "RunQueries": [arn("athena", "workgroup/ddb-change-analytics-dev-persons")],
         "FindBuckets": [f"{raw}.Arn", f"{results}.Arn"],
         "ReadRawObjects": [f"{raw}.Arn/changes/*", f"{raw}.Arn/errors/*"],
-        "SeeUploads": [f"{results}.Arn"],
+        "SeeUploads": [f"{raw}.Arn", f"{results}.Arn"],
+        "UseBaselines": [f"{raw}.Arn/baselines/*"],
+        "WatchCapture": [f"{table}.Arn"],
         "UseResults": [f"{results}.Arn/*"],
         "UseKeyThroughS3": [next(iter(f"{key}.Arn" for key in resources("dev", "AWS::KMS::Key")))],
     }

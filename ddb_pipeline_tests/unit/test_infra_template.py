@@ -99,7 +99,7 @@ def test_the_change_stream_is_on_demand_and_keeps_records_as_long_as_the_stage_s
     )
 
 
-def test_the_table_is_on_demand_recoverable_and_streams_with_microseconds(stack):
+def test_the_table_is_on_demand_recoverable_where_data_is_kept_and_streams_with_microseconds(stack, stage):
     stack.has_resource_properties(
         "AWS::DynamoDB::Table",
         {
@@ -107,7 +107,7 @@ def test_the_table_is_on_demand_recoverable_and_streams_with_microseconds(stack)
             "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
             "BillingMode": "PAY_PER_REQUEST",
             "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS"},
-            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": stage.keep_data},
             "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
             "KinesisStreamSpecification": {
                 "ApproximateCreationDateTimePrecision": "MICROSECOND",
@@ -286,12 +286,15 @@ def test_buckets_refuse_requests_without_tls(stage):
         assert {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"} <= denied[f"{bucket}.Arn/*"]
 
 
-def test_results_expire_and_raw_objects_never_do(stage):
+def test_results_and_exports_expire_and_raw_objects_never_do(stage):
     expiries = {}
     for name, bucket in resources(stage.name, "AWS::S3::Bucket").items():
         rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
         expiries["raw" if "Raw" in name else "results"] = [
-            rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule
+            (rule.get("Prefix"), rule["ExpirationInDays"]) for rule in rules if "ExpirationInDays" in rule
         ]
         assert not [key for rule in rules for key in rule if "Transition" in key or "Noncurrent" in key]
-    assert expiries == {"raw": [], "results": [stage.results_expire_days]}
+    assert expiries == {
+        "raw": [("baselines/exports/", 7), ("baselines/exported_items/", 7)],
+        "results": [(None, stage.results_expire_days)],
+    }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from aws_cdk import Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from ddb_pipeline.baselines import BASELINES_PREFIX, EXPORTS_PREFIX
 from ddb_pipeline.change_row import CHANGES_PREFIX, ERRORS_PREFIX
 from ddb_pipeline.names import ComputedNames
 from infra_cdk.components.permissions import allow, use_key_through
@@ -34,6 +37,8 @@ WRITE_CATALOG = (
     "glue:DeletePartition",
     "glue:BatchDeletePartition",
 )
+# API_ExportTableToPointInTime.html; IAM of the exported objects: developerguide/S3DataExport_Requesting.html
+EXPORT_TABLE = ("dynamodb:DescribeContinuousBackups", "dynamodb:ExportTableToPointInTime")
 RUN_QUERIES = (
     "athena:StartQueryExecution",
     "athena:StopQueryExecution",
@@ -46,6 +51,15 @@ RUN_QUERIES = (
 )
 
 
+USE_OBJECTS = (
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+)
+
+
 class PipelineAccess(Construct):
     """The managed policy with exactly what the pipeline does on AWS. It is attached to nobody.
 
@@ -54,8 +68,10 @@ class PipelineAccess(Construct):
         construct_id: Id in the construct tree.
         names: Names of parameter, database, crawler and workgroup.
         key: Encrypts the objects in both buckets.
-        raw_bucket: Raw objects, which the pipeline reads.
+        table: The DynamoDB table, whose capture the pipeline watches.
+        raw_bucket: Raw objects, which the pipeline reads, and baselines, which it makes.
         results_bucket: Query results, which it writes, reads and deletes.
+        baseline_converter: Function that makes baselines of exports; None: the pipeline exports nothing.
 
     Attributes:
         policy: The policy.
@@ -68,8 +84,10 @@ class PipelineAccess(Construct):
         *,
         names: ComputedNames,
         key: kms.IKey,
+        table: dynamodb.ITable,
         raw_bucket: s3.IBucket,
         results_bucket: s3.IBucket,
+        baseline_converter: lambda_.IFunction | None,
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
@@ -104,16 +122,20 @@ class PipelineAccess(Construct):
                 ["s3:GetObject"],
                 [raw_bucket.arn_for_objects(f"{prefix}*") for prefix in (CHANGES_PREFIX, ERRORS_PREFIX)],
             ),
-            allow("SeeUploads", ["s3:ListBucketMultipartUploads"], [results_bucket.bucket_arn]),
+            allow(
+                "SeeUploads",
+                ["s3:ListBucketMultipartUploads"],
+                [raw_bucket.bucket_arn, results_bucket.bucket_arn],
+            ),
+            allow("UseBaselines", USE_OBJECTS, [raw_bucket.arn_for_objects(f"{BASELINES_PREFIX}*")]),
+            allow(
+                "WatchCapture",
+                ["dynamodb:DescribeTable", "dynamodb:DescribeKinesisStreamingDestination"],
+                [table.table_arn],
+            ),
             allow(
                 "UseResults",
-                [
-                    "s3:GetObject",
-                    "s3:PutObject",
-                    "s3:DeleteObject",
-                    "s3:AbortMultipartUpload",
-                    "s3:ListMultipartUploadParts",
-                ],
+                USE_OBJECTS,
                 [results_bucket.arn_for_objects("*")],
             ),
             use_key_through(
@@ -130,6 +152,14 @@ class PipelineAccess(Construct):
                 },
             ),
         ]
+        if baseline_converter is not None:
+            statements += [
+                allow("ExportTable", EXPORT_TABLE, [table.table_arn]),
+                # DynamoDB writes the export with the rights of its caller
+                allow("OwnExport", ["s3:PutObjectAcl"], [raw_bucket.arn_for_objects(f"{EXPORTS_PREFIX}*")]),
+                allow("FollowExport", ["dynamodb:DescribeExport"], [f"{table.table_arn}/export/*"]),
+                allow("ConvertExport", ["lambda:InvokeFunction"], [baseline_converter.function_arn]),
+            ]
         self.policy = iam.ManagedPolicy(
             self,
             "Policy",

@@ -79,10 +79,10 @@ class Catalog(Construct):
                 description="One row per change of an item, partitioned by hour of arrival (UTC)",
                 table_type="EXTERNAL_TABLE",
                 parameters=TABLE_PARAMETERS,
-                partition_keys=_columns(PARTITION_COLUMNS),
+                partition_keys=glue_columns(PARTITION_COLUMNS),
                 storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
                     location=raw_bucket.s3_url_for_object(CHANGES_PREFIX),
-                    columns=_columns(COLUMNS),
+                    columns=glue_columns(COLUMNS),
                     compressed=True,
                     input_format=INPUT_FORMAT,
                     output_format=OUTPUT_FORMAT,
@@ -219,7 +219,8 @@ class Crawler(Construct):
         )
 
 
-def _columns(columns: tuple[Column, ...]) -> list[glue.CfnTable.ColumnProperty]:
+def glue_columns(columns: tuple[Column, ...]) -> list[glue.CfnTable.ColumnProperty]:
+    """Return columns as a table in the Glue catalog declares them."""
     return [
         glue.CfnTable.ColumnProperty(name=column.name, type=column.type, comment=column.comment) for column in columns
     ]

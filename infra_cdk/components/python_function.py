@@ -19,14 +19,15 @@ LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
 
 
 class PythonFunction(Construct):
-    """A function from `infra_cdk/functions/<name>/<name>.py`, with a role and a log group of its own.
+    """A function from `infra_cdk/functions/<folder>/<name>.py`, with a role and a log group of its own.
 
     Python 3.13 on arm64. The role may write to the log group and do what `statements` say, nothing else.
 
     Args:
         scope: The construct that it belongs to.
         construct_id: Id in the construct tree.
-        name: Name of folder and module; the module has a function `handler`.
+        name: Name of the module, which has a function `handler`.
+        folder: Folder of the module, the function's package; functions that share code share it. Default: `name`.
         description: What the function does.
         key: Encrypts the log group.
         removal_policy: What becomes of the log group when the stack is deleted.
@@ -45,6 +46,7 @@ class PythonFunction(Construct):
         construct_id: str,
         *,
         name: str,
+        folder: str | None = None,
         description: str,
         key: kms.IKey,
         removal_policy: RemovalPolicy,
@@ -70,7 +72,7 @@ class PythonFunction(Construct):
             "Function",
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
-            code=lambda_.Code.from_asset(str(FUNCTIONS / name), exclude=["__pycache__", "__init__.py"]),
+            code=lambda_.Code.from_asset(str(FUNCTIONS / (folder or name)), exclude=["__pycache__", "__init__.py"]),
             handler=f"{name}.handler",
             description=description,
             role=role.without_policy_updates(),

@@ -18,7 +18,10 @@ ATTRIBUTE_TYPES = {
 
 
 class SourceTable(Construct):
-    """A table on demand with point-in-time recovery, encrypted with the key, streaming into the change stream.
+    """A table on demand, encrypted with the key, streaming into the change stream.
+
+    It has point-in-time recovery, which DynamoDB bills by the size of the table, where something needs it: baselines
+    that are exports do, and where data outlives the stack it is the backup.
 
     `Table` and not `TableV2`, which cannot have a customer-managed key in a stack without a fixed region. The stream
     gets times with microseconds: two changes of one item in one instant are then next to impossible.
@@ -59,7 +62,7 @@ class SourceTable(Construct):
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
             encryption_key=key,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
+                point_in_time_recovery_enabled=keep_data or pipeline.baseline == "export"
             ),
             kinesis_stream=stream,
             kinesis_precision_timestamp=dynamodb.ApproximateCreationDateTimePrecision.MICROSECOND,

@@ -1,4 +1,4 @@
-"""The two buckets: raw objects, which are kept, and query results, which expire."""
+"""The two buckets: raw objects and baselines, which are kept, and query results, which expire."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
+
+from ddb_pipeline.baselines import EXPORTED_PREFIX, EXPORTS_PREFIX
+from ddb_pipeline.change_row import CHANGES_PREFIX
+
+EXPORTS_EXPIRE = Duration.days(7)
 
 # What a request without TLS must not do: the ways to read, write or change a bucket and its objects. By name, because
 # no action in this package holds a `*` (otherwise it would say `s3:*`).
@@ -85,7 +90,8 @@ class Storage(Construct):
         scope: The stack.
         construct_id: Id in the construct tree.
         key: Encrypts the objects.
-        results_expire: After how long query results are deleted. Raw objects never expire, the views are made of them.
+        results_expire: After how long query results are deleted.
+        changes_expire: After how long raw objects are deleted. By default never: the views are made of them.
         removal_policy: What becomes of both when the stack is deleted.
 
     Attributes:
@@ -100,13 +106,21 @@ class Storage(Construct):
         *,
         key: kms.IKey,
         results_expire: Duration,
+        changes_expire: Duration | None = None,
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
         # an upload that is broken off leaves parts that nobody sees and that cost
         parts = s3.LifecycleRule(id="AbandonedUploads", abort_incomplete_multipart_upload_after=Duration.days(7))
         results = s3.LifecycleRule(id="QueryResults", expiration=results_expire)
-        self.raw = self._bucket("Raw", key, [parts], removal_policy)
+        # what DynamoDB exported is in a baseline by then
+        raw = [
+            s3.LifecycleRule(id=rule_id, prefix=prefix, expiration=EXPORTS_EXPIRE)
+            for rule_id, prefix in (("Exports", EXPORTS_PREFIX), ("ExportedItems", EXPORTED_PREFIX))
+        ]
+        if changes_expire is not None:
+            raw.append(s3.LifecycleRule(id="RawObjects", prefix=CHANGES_PREFIX, expiration=changes_expire))
+        self.raw = self._bucket("Raw", key, [parts, *raw], removal_policy)
         self.results = self._bucket("Results", key, [parts, results], removal_policy)
 
     def _bucket(

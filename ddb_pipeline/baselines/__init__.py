@@ -1,4 +1,7 @@
-"""A baseline: the state of all items at one moment, which bounds what the views read. Standard library only."""
+"""A baseline: the state of all items at one moment, which bounds what the views read.
+
+Standard library only: `infra_cdk` declares the tables from it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,30 @@ from ddb_pipeline.change_row import COLUMNS, Column
 
 TABLE_NAME = "baselines"
 """Catalog table of complete, verified baselines, Parquet, in the pipeline's own database."""
+CANDIDATE_TABLE = "baseline_candidates"
+"""Catalog table over the same folders, where a baseline is written and verified before `baselines` knows of it."""
+EXPORTED_TABLE = "exported_items"
+"""Catalog table of a DynamoDB export's items as rows of a baseline, JSON lines, a partition per baseline."""
+
+BASELINES_PREFIX = "baselines/"
+"""Where in the raw bucket everything of baselines is, below it:"""
+DATA_PREFIX = f"{BASELINES_PREFIX}data/"
+"""the Parquet files, a folder per baseline; the location of both `baselines` and `baseline_candidates`;"""
+MANIFESTS_PREFIX = f"{BASELINES_PREFIX}manifests/"
+"""one JSON object per verified baseline: the truth, from which the catalog follows;"""
+PENDING_PREFIX = f"{BASELINES_PREFIX}pending/"
+"""one JSON object per baseline that is being made;"""
+EXPORTS_PREFIX = f"{BASELINES_PREFIX}exports/"
+"""what DynamoDB exports;"""
+EXPORTED_PREFIX = f"{BASELINES_PREFIX}exported_items/"
+"""what the function `baseline_converter` makes of that; the location of `exported_items`;"""
+CAPTURE_KEY = f"{BASELINES_PREFIX}capture.json"
+"""and since when the table's changes have been captured without a gap, as far as we have seen."""
+
+PARQUET_LIBRARY = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+PARQUET_INPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+PARQUET_OUTPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+
 CERTAIN_COLUMN = Column("state_certain", "boolean", "False where the changes left more than one possible state")
 BASELINE_COLUMNS: tuple[Column, ...] = (*COLUMNS, CERTAIN_COLUMN)
 BASELINE_PARTITION_COLUMNS: tuple[Column, ...] = (

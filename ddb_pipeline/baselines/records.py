@@ -1,0 +1,238 @@
+"""What is written down about baselines in S3: manifests, baselines that are being made, and the capture of changes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from ddb_pipeline.baselines import Baseline, BaselineSource
+
+FORMAT = 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class RecordError(ValueError):
+    """A JSON object does not hold what this version of the project writes."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """An object of a baseline's data, by which a later change or loss of it is noticed."""
+
+    key: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A complete, verified baseline, with where it came from. The object in S3 is written once and never changed.
+
+    Attributes:
+        baseline_id: Its id, the value of the partition column.
+        source: A DynamoDB export, or a snapshot of our own state.
+        as_of_us: The moment T, epoch microseconds.
+        margin_us: What lies between the cut and T, microseconds.
+        read_at_us: Raw objects stored since then may not have been read (snapshot); epoch microseconds.
+        made_at_us: When it was verified.
+        rows: Items.
+        uncertain: ... of them with `state_certain` false.
+        parent: Id of the baseline that a snapshot started from; None: from the first change, or from an export.
+        table: Name of the table.
+        table_id: DynamoDB's id of the table: another table of the same name has another one.
+        capture: Number of the capture of changes that it rests on (`Capture.number`).
+        export_arn: The export; None for a snapshot.
+        queries: Athena's ids of the queries, by what each did.
+        bytes_scanned: What the queries scanned.
+        seconds: How long the making took.
+        files: The data.
+    """
+
+    baseline_id: str
+    source: BaselineSource
+    as_of_us: int
+    margin_us: int
+    read_at_us: int
+    made_at_us: int
+    rows: int
+    uncertain: int
+    parent: str | None
+    table: str
+    table_id: str
+    capture: int
+    export_arn: str | None
+    queries: dict[str, str]
+    bytes_scanned: int
+    seconds: float
+    files: tuple[StoredFile, ...] = ()
+
+    @property
+    def baseline(self) -> Baseline:
+        """What the views need of it."""
+        return Baseline(self.baseline_id, self.source, self.as_of_us, self.margin_us)
+
+    @property
+    def cut_us(self) -> int:
+        """T minus the margin."""
+        return self.as_of_us - self.margin_us
+
+    def to_json(self) -> str:
+        """The object in S3."""
+        return _to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read the object.
+
+        Raises:
+            RecordError: It is of another format.
+        """
+        values = _values(cls, text)
+        return cls(**{**values, "files": tuple(StoredFile(**found) for found in values["files"])})
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A baseline that is being made: enough to find its export or query again after a crash.
+
+    Attributes:
+        baseline_id: Its id; also the client token of the export.
+        source: A DynamoDB export, or a snapshot of our own state.
+        as_of_us: The moment T; for an export not known until DynamoDB has named it.
+        started_at_us: When the making began.
+        read_at_us: Raw objects stored before then are read by a snapshot.
+        parent: Id of the baseline that a snapshot starts from.
+        capture: Number of the capture of changes that it rests on.
+        export_arn: The export, once DynamoDB has accepted it.
+        query_id: The query that writes the data, once Athena has accepted it.
+    """
+
+    baseline_id: str
+    source: BaselineSource
+    as_of_us: int
+    started_at_us: int
+    read_at_us: int
+    parent: str | None
+    capture: int
+    export_arn: str | None = None
+    query_id: str | None = None
+
+    def to_json(self) -> str:
+        """The object in S3."""
+        return _to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Pending:
+        """Read the object.
+
+        Raises:
+            RecordError: It is of another format.
+        """
+        return cls(**_values(cls, text))
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Since when the table's changes are captured without a gap, as far as it was seen.
+
+    AWS says whether a streaming destination is active, not since when (API DescribeKinesisStreamingDestination), so
+    the first sight of it counts. A gap between two looks stays unseen.
+
+    Attributes:
+        number: 1 for the first capture; one more after each gap that was seen.
+        table_id: DynamoDB's id of the table.
+        stream_arn: ARN of the change stream.
+        active: Whether the destination was active when it was last looked at.
+        active_since_us: When it was first seen active in this capture, epoch microseconds; 0: not yet.
+        gap: Why this capture is not the one before, in words; empty for the first.
+    """
+
+    number: int
+    table_id: str
+    stream_arn: str
+    active: bool
+    active_since_us: int
+    gap: str = ""
+
+    def to_json(self) -> str:
+        """The object in S3."""
+        return _to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Capture:
+        """Read the object.
+
+        Raises:
+            RecordError: It is of another format.
+        """
+        return cls(**_values(cls, text))
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The table and its streaming destination as they were at one look."""
+
+    table_id: str
+    stream_arn: str
+    active: bool
+    seen_at_us: int
+
+
+def next_capture(known: Capture | None, sight: Sight) -> Capture:
+    """Return what is known of the capture after one more look.
+
+    Args:
+        known: What was known before; None: nothing.
+        sight: What was seen.
+    """
+    since = sight.seen_at_us if sight.active else 0
+    if known is None or (known.number == 1 and not known.active_since_us):
+        return Capture(1, sight.table_id, sight.stream_arn, sight.active, since)
+    if known.table_id != sight.table_id:
+        gap = "the table was deleted and made again"
+    elif known.stream_arn != sight.stream_arn:
+        gap = "the table streams into another stream"
+    elif sight.active and not known.active:
+        gap = "the streaming destination was not active for a while"
+    else:
+        # seen inactive: the gap is counted once it has ended, for the next baseline has to be younger than that
+        return replace(known, active=sight.active)
+    return Capture(known.number + 1, sight.table_id, sight.stream_arn, sight.active, since, gap)
+
+
+def baseline_id(moment_us: int, source: BaselineSource) -> str:
+    """Return the id of a baseline: sorts by moment, and is a value that a path in S3 takes as it is."""
+    return f"{moment_of(moment_us):%Y%m%dT%H%M%S%f}Z-{source}"
+
+
+def moment_of(epoch_us: int) -> datetime:
+    """Return epoch microseconds as a moment in UTC."""
+    return _EPOCH + timedelta(microseconds=epoch_us)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return a moment, which has a time zone, as epoch microseconds."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+Record = TypeVar("Record", Manifest, Pending, Capture)
+
+
+def _to_json(record: Any) -> str:
+    return json.dumps({"format": FORMAT, **asdict(record)}, indent=1)
+
+
+def _values(kind: type[Record], text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        raise RecordError(f"is not JSON: {text[:80]!r}") from None
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise RecordError(f"is not of format {FORMAT}: {text[:80]!r}")
+    wanted = [found.name for found in fields(kind)]
+    missing = [name for name in wanted if name not in values]
+    if missing:
+        raise RecordError(f"lacks {', '.join(missing)}")
+    return {name: values[name] for name in wanted}

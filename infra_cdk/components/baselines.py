@@ -1,0 +1,187 @@
+"""Baselines: their tables in the Glue catalog, and the function that makes rows of an export's items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from ddb_pipeline.baselines import (
+    BASELINE_COLUMNS,
+    BASELINE_PARTITION_COLUMNS,
+    CANDIDATE_TABLE,
+    DATA_PREFIX,
+    EXPORTED_PREFIX,
+    EXPORTED_TABLE,
+    EXPORTS_PREFIX,
+    PARQUET_INPUT_FORMAT,
+    PARQUET_LIBRARY,
+    PARQUET_OUTPUT_FORMAT,
+    TABLE_NAME,
+)
+from ddb_pipeline.change_row import INPUT_FORMAT, OUTPUT_FORMAT, SERIALIZATION_LIBRARY
+from ddb_pipeline.names import ComputedNames
+from infra_cdk.components.catalog import TABLE_PARAMETERS, Catalog, glue_columns
+from infra_cdk.components.permissions import allow, bucket_key_context, use_key_through
+from infra_cdk.components.python_function import PythonFunction
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """How the files of a table are read and written."""
+
+    serialization_library: str
+    input_format: str
+    output_format: str
+    compressed: bool
+    parameters: Mapping[str, str]
+
+
+PARQUET = FileFormat(
+    PARQUET_LIBRARY,
+    PARQUET_INPUT_FORMAT,
+    PARQUET_OUTPUT_FORMAT,
+    compressed=False,
+    parameters={"EXTERNAL": "TRUE", "classification": "parquet", "parquet.compression": "SNAPPY"},
+)
+JSON_LINES = FileFormat(
+    SERIALIZATION_LIBRARY,
+    INPUT_FORMAT,
+    OUTPUT_FORMAT,
+    compressed=True,
+    parameters=TABLE_PARAMETERS,
+)
+
+CONVERTER_FOLDER = "change_converter"
+"""The converter of changes and that of exported items write the same rows with the same code: one package for both."""
+CONVERTER_TIMEOUT = Duration.minutes(15)
+# A file is streamed; memory buys processor time, and 1769 MiB a whole one (lambda/latest/dg/configuration-memory.html)
+CONVERTER_MEMORY_MEBIBYTES = 1769
+
+
+class BaselineTables(Construct):
+    """The tables `baselines`, `baseline_candidates` and `exported_items`.
+
+    The first two have the same columns and the same folders. Athena writes a baseline into the second, where nobody
+    looks for it; once it is verified, its folder becomes a partition of the first, by one call. (A CREATE TABLE AS
+    into a folder of our choice is refused in a workgroup that enforces its settings.)
+
+    Args:
+        scope: The stack.
+        construct_id: Id in the construct tree.
+        names: Name of the database.
+        catalog: The database.
+        raw_bucket: Where baselines are.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: ComputedNames, catalog: Catalog, raw_bucket: s3.IBucket
+    ) -> None:
+        super().__init__(scope, construct_id)
+        tables = {
+            "Baselines": (
+                TABLE_NAME,
+                "Complete, verified baselines: one row per item that existed at the moment",
+                DATA_PREFIX,
+                PARQUET,
+            ),
+            "BaselineCandidates": (
+                CANDIDATE_TABLE,
+                "Where baselines are written and verified; half-made ones are here too: ask the table baselines",
+                DATA_PREFIX,
+                PARQUET,
+            ),
+            "ExportedItems": (
+                EXPORTED_TABLE,
+                "Items of DynamoDB exports as rows of a baseline; deleted after a week",
+                EXPORTED_PREFIX,
+                JSON_LINES,
+            ),
+        }
+        for table_id, (name, description, prefix, file_format) in tables.items():
+            table = glue.CfnTable(
+                self,
+                table_id,
+                catalog_id=Stack.of(self).account,
+                database_name=names.database,
+                table_input=glue.CfnTable.TableInputProperty(
+                    name=name,
+                    description=description,
+                    table_type="EXTERNAL_TABLE",
+                    parameters=file_format.parameters,
+                    partition_keys=glue_columns(BASELINE_PARTITION_COLUMNS),
+                    storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
+                        location=raw_bucket.s3_url_for_object(prefix),
+                        columns=glue_columns(BASELINE_COLUMNS),
+                        compressed=file_format.compressed,
+                        input_format=file_format.input_format,
+                        output_format=file_format.output_format,
+                        serde_info=glue.CfnTable.SerdeInfoProperty(
+                            serialization_library=file_format.serialization_library
+                        ),
+                    ),
+                ),
+            )
+            table.add_resource_dependency(catalog.database)
+
+
+class BaselineConverter(Construct):
+    """The function `baseline_converter`: one exported data file in, one file of rows out.
+
+    Args:
+        scope: The stack.
+        construct_id: Id in the construct tree.
+        key: Encrypts objects and logs.
+        raw_bucket: Where exports and baselines are.
+        removal_policy: What becomes of the log group when the stack is deleted.
+
+    Attributes:
+        function: The function.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey,
+        raw_bucket: s3.IBucket,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.function = PythonFunction(
+            self,
+            "Converter",
+            name="baseline_converter",
+            folder=CONVERTER_FOLDER,
+            description="Makes rows of a baseline of a DynamoDB export's items",
+            key=key,
+            removal_policy=removal_policy,
+            timeout=CONVERTER_TIMEOUT,
+            memory_mebibytes=CONVERTER_MEMORY_MEBIBYTES,
+            environment={
+                "BUCKET": raw_bucket.bucket_name,
+                "SOURCE_PREFIX": EXPORTS_PREFIX,
+                "TARGET_PREFIX": EXPORTED_PREFIX,
+            },
+            statements=[
+                allow("ReadExport", ["s3:GetObject"], [raw_bucket.arn_for_objects(f"{EXPORTS_PREFIX}*")]),
+                allow(
+                    "WriteRows",
+                    ["s3:PutObject", "s3:AbortMultipartUpload"],
+                    [raw_bucket.arn_for_objects(f"{EXPORTED_PREFIX}*")],
+                ),
+                use_key_through(
+                    self,
+                    "s3",
+                    key.key_arn,
+                    ["kms:Decrypt", "kms:GenerateDataKey"],
+                    bucket_key_context(raw_bucket.bucket_arn),
+                ),
+            ],
+        ).function
