@@ -105,7 +105,9 @@ class World:
 
     def _value(self, depth: int = 0) -> dict[str, Any]:
         chance = self._chance
-        kind = chance.choice(["S", "S", "N", "N", "BOOL", "NULL", "B", "SS", "NS", "BS", *(["M", "L"] if depth < 3 else [])])
+        kind = chance.choice(
+            ["S", "S", "N", "N", "BOOL", "NULL", "B", "SS", "NS", "BS", *(["M", "L"] if depth < 3 else [])]
+        )
         if kind == "S":
             return {"S": chance.choice(["", "A", "é", "e\u0301", '"\\\n\0\u2028', "😀", "7", "true", "null"])}
         if kind == "N":
