@@ -14,7 +14,7 @@ HOUR_US = 3_600_000_000
 
 
 def latest_item_state(ask: Ask, delivered: Delivered) -> list[str]:
-    """One row per item that exists, with its last image; marked uncertain where the changes cannot tell, and only there."""
+    """One row per item that exists, with its last image; uncertain where the changes cannot tell, and only there."""
     rows = ask("SELECT item_key, image, state_certain FROM latest_item_state")
     return states(rows, delivered, {key: steps[-1].step.after for key, steps in delivered.lives.items() if steps})
 

@@ -20,6 +20,9 @@ EXPIRES_AT = "expires_at"
 LONG_AGO = {"N": "1700000000"}
 
 _NAMES = ("a", "A", "b", "a.b", 'q"uote', "x[0]$", "back\\slash", "ü 😀", "event_id", "select")
+_TEXTS = ("", "A", "é", "e\u0301", '"\\\n\0\u2028', "😀", "7", "true", "null")
+_NUMBERS = ("1", "-1", "0", "7", "1.5", "-0.001", "9" * 38, "0." + "9" * 38, "9" * 19)
+_DEPTH = 3
 _MEMBERS = ("a", "A", "a.b", "$", "city")
 
 
@@ -104,29 +107,24 @@ class World:
         return {**key, **{name: self._value() for name in names}}
 
     def _value(self, depth: int = 0) -> dict[str, Any]:
+        """A value of any type; DynamoDB gives it back as it is here: no number or set has two spellings."""
         chance = self._chance
-        kind = chance.choice(
-            ["S", "S", "N", "N", "BOOL", "NULL", "B", "SS", "NS", "BS", *(["M", "L"] if depth < 3 else [])]
-        )
-        if kind == "S":
-            return {"S": chance.choice(["", "A", "é", "e\u0301", '"\\\n\0\u2028', "😀", "7", "true", "null"])}
-        if kind == "N":
-            return {"N": chance.choice(["1", "-1", "0", "7", "1.5", "-0.001", "9" * 38, "0." + "9" * 38, "9" * 19])}
-        if kind == "BOOL":
-            return {"BOOL": chance.random() < 0.5}
-        if kind == "NULL":
-            return {"NULL": True}
-        if kind == "B":
-            return {"B": base64.b64encode(chance.randbytes(chance.randrange(1, 4))).decode()}
-        if kind == "SS":
-            return {"SS": sorted(chance.sample(["a", "b", "é", "B"], chance.randint(1, 3)))}
-        if kind == "NS":
-            return {"NS": sorted(chance.sample(["10", "9", "1.5", "-1"], chance.randint(1, 3)))}
-        if kind == "BS":
-            return {"BS": sorted(base64.b64encode(part).decode() for part in chance.sample([b"\xff", b"a", b"bc"], 2))}
-        if kind == "M":
-            return {"M": {name: self._value(depth + 1) for name in chance.sample(_MEMBERS, chance.randint(0, 3))}}
-        return {"L": [self._value(depth + 1) for _ in range(chance.randint(0, 2))]}
+        made: list[Callable[[], dict[str, Any]]] = [
+            lambda: {"S": chance.choice(_TEXTS)},
+            lambda: {"N": chance.choice(_NUMBERS)},
+            lambda: {"BOOL": chance.random() < 0.5},
+            lambda: {"NULL": True},
+            lambda: {"B": base64.b64encode(chance.randbytes(chance.randrange(1, 4))).decode()},
+            lambda: {"SS": sorted(chance.sample(["a", "b", "é", "B"], chance.randint(1, 3)))},
+            lambda: {"NS": sorted(chance.sample(["10", "9", "1.5", "-1"], chance.randint(1, 3)))},
+            lambda: {
+                "BS": sorted(base64.b64encode(part).decode() for part in chance.sample([b"\xff", b"a", b"bc"], 2))
+            },
+            lambda: {"M": {name: self._value(depth + 1) for name in chance.sample(_MEMBERS, chance.randint(0, 3))}},
+            lambda: {"L": [self._value(depth + 1) for _ in range(chance.randint(0, 2))]},
+        ]
+        # text and numbers are what people have most of; maps and lists end at some depth
+        return chance.choice([*made[:2], *(made if depth < _DEPTH else made[:-2])])()
 
     def _wanted(self, life: Life) -> Image:
         """Where a write takes an item: mostly to an image that it had before, at times nowhere."""
