@@ -12,6 +12,9 @@ from ddb_pipeline.sql_text import quote_identifier, quote_literal
 from ddb_pipeline.view_sql.inputs import ViewInputs
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST_OBJECT = timedelta(hours=1)
+"""More than a raw object spans. Its hour is the arrival of its *oldest* record, so it may hold changes of the next
+hour too; Firehose collects for 15 minutes at most (IntervalInSeconds of BufferingHints), which is only a hint."""
 
 
 def change_conditions(names: PublishedNames, inputs: ViewInputs, *, bounded: bool) -> str:
@@ -20,15 +23,15 @@ def change_conditions(names: PublishedNames, inputs: ViewInputs, *, bounded: boo
     Args:
         names: Names of the pipeline.
         inputs: Baseline and moment.
-        bounded: Whether the baseline bounds what is read: a change is delivered after it was made, so hours that
-            ended before the cut hold no change since the cut.
+        bounded: Whether the baseline bounds what is read.
     """
     conditions = [f"table_name = {quote_literal(names.table)}"]
     if bounded and inputs.baseline is not None:
-        cut = _EPOCH + timedelta(microseconds=inputs.baseline.cut_us)
+        # a change arrives after it was made, but in an object that began to fill earlier
+        first = _EPOCH + timedelta(microseconds=inputs.baseline.cut_us) - LONGEST_OBJECT
         # partition columns are strings; each condition on them alone lets Athena leave hours out
-        conditions.append(f"year >= {quote_literal(f'{cut:%Y}')}")
-        conditions.append(f"concat(year, month, day, hour) >= {quote_literal(f'{cut:%Y%m%d%H}')}")
+        conditions.append(f"year >= {quote_literal(f'{first:%Y}')}")
+        conditions.append(f"concat(year, month, day, hour) >= {quote_literal(f'{first:%Y%m%d%H}')}")
         conditions.append(f"changed_at_us >= {inputs.baseline.cut_us}")
     if inputs.as_of_us is not None:
         conditions.append(f"changed_at_us <= {inputs.as_of_us}")

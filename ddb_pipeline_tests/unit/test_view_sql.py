@@ -96,7 +96,7 @@ def test_a_baseline_bounds_what_the_state_reads_by_hours_that_athena_can_leave_o
         "the_change_table": {
             "table_name = 'the_table'",
             "year >= '2025'",
-            "CONCAT(year, month, day, hour) >= '2025123123'",
+            "CONCAT(year, month, day, hour) >= '2025123122'",
             f"changed_at_us >= {T - 1}",
             f"changed_at_us <= {BASELINE.as_of_us}",
         },
