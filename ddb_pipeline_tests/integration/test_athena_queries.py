@@ -294,7 +294,6 @@ def test_a_query_over_the_workgroups_cutoff_is_cancelled(local, changes):
 def test_requests_that_are_wrong_are_refused_at_once(local):
     for call, said in (
         (lambda: local.start("SELECT 1", group="nobody"), "WorkGroup nobody is not found"),
-        (lambda: local.start("SELECT ?", ExecutionParameters=["1"]), "ExecutionParameters are not supported"),
         (lambda: local.start("SELECT 1", group="primary"), "No output location provided"),
         (lambda: local.athena.get_query_execution(QueryExecutionId="none"), "QueryExecution none was not found"),
         (lambda: local.athena.get_work_group(WorkGroup="nobody"), "WorkGroup nobody is not found"),

@@ -39,6 +39,8 @@ class LocalAthenaBackend(AthenaBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.query_executions: dict[str, QueryExecution] = {}
+        # by workgroup and name: the statements' texts
+        self.prepared: dict[str, dict[str, str]] = {}
         self._lock = threading.RLock()
         self._engine: Engine | None = None
 
@@ -71,10 +73,6 @@ class LocalAthenaBackend(AthenaBackend):
         group = self.work_groups.get(name)
         if group is None:
             raise InvalidRequestError(f"WorkGroup {name} is not found.")
-        if request.get("ExecutionParameters"):
-            raise InvalidRequestError(
-                "ExecutionParameters are not supported by local AWS: put the values into the query"
-            )
         sql = str(request.get("QueryString") or "")
         if not sql.strip():
             raise InvalidRequestError("Query string is empty.")
@@ -100,6 +98,8 @@ class LocalAthenaBackend(AthenaBackend):
                 is_enforced=bool(group.configuration.get("EnforceWorkGroupConfiguration")),
                 cutoff=group.configuration.get("BytesScannedCutoffPerQuery"),
                 token=token,
+                parameters=tuple(map(str, request.get("ExecutionParameters") or ())),
+                prepared=self.prepared.setdefault(name, {}),
                 result_file=self.engine.directory / f"{identity}.result",
                 statement_type=statement_type,
                 substatement_type=substatement_type,

@@ -6,10 +6,11 @@ another dialect later. Here every function keeps its name and arguments, because
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from sqlglot import Token, TokenType, exp, parse, tokenize
+from sqlglot import Token, TokenType, exp, tokenize
 from sqlglot.dialects.trino import Trino
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.trino import TrinoParser
@@ -46,20 +47,50 @@ class _AthenaQueries(Trino):
     Parser = _Parser
 
 
-def parse_statement(sql: str) -> exp.Expr:
+class _Words(Trino):
+    class Tokenizer(Trino.Tokenizer):
+        # sqlglot would take what follows as one text
+        COMMANDS: ClassVar[set[TokenType]] = set()
+        KEYWORDS: ClassVar[dict[str, TokenType]] = {
+            word: kind for word, kind in Trino.Tokenizer.KEYWORDS.items() if " " not in word
+        }
+        IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ['"', "`"]
+
+
+def words(sql: str) -> list[Token]:
+    """Tokens of a statement about the catalog, without a last semicolon; names may stand in backticks.
+
+    Raises:
+        QueryFailedError: It cannot be read.
+    """
+    try:
+        tokens = tokenize(sql, read=_Words)
+    except TokenError as error:
+        raise QueryFailedError("SYNTAX_ERROR", f"cannot be read: {str(error).splitlines()[0]}") from None
+    while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
+        tokens.pop()
+    return tokens
+
+
+def parse_statement(sql: str, parameters: Sequence[str] = ()) -> exp.Expr:
     """Parse one statement; a semicolon may end it.
 
     Args:
         sql: The text of the query.
+        parameters: A literal for each `?`, as SQL: `'text'`, `12`, `DATE '2026-01-31'`.
 
     Raises:
-        QueryFailedError: SYNTAX_ERROR with line and column, more than one statement, or a number that is misread.
+        QueryFailedError: SYNTAX_ERROR with line and column, more than one statement, a number that is misread, or
+            parameters that do not fit.
     """
     if "\0" in sql:
         raise QueryFailedError("SYNTAX_ERROR", "the query contains a NUL character")
     try:
-        _refuse_misread_numbers(tokenize(sql, read=_AthenaQueries))
-        statements = [statement for statement in parse(sql, dialect=_AthenaQueries) if statement is not None]
+        tokens = tokenize(sql, read=_AthenaQueries)
+        _refuse_misread_numbers(tokens)
+        _mark(tokens, len(parameters))
+        parsed = _AthenaQueries().parser().parse(tokens, sql)
+        statements = [statement for statement in parsed if statement is not None]
     except ParseError as error:
         first = error.errors[0] if error.errors else {}
         place = f"line {first['line']}:{first['col']}: " if first.get("line") else ""
@@ -73,7 +104,51 @@ def parse_statement(sql: str) -> exp.Expr:
         raise QueryFailedError("SYNTAX_ERROR", "the query is nested too deeply") from None
     if len(statements) != 1:
         raise QueryFailedError("SYNTAX_ERROR", f"Only one sql statement is allowed. Got: {len(statements)}")
-    return statements[0]
+    statement: exp.Expr = statements[0]
+    return _bound(statement, [_parameter(value) for value in parameters]) if parameters else statement
+
+
+def _mark(tokens: list[Token], count: int) -> None:
+    """Put a name that no query can hold in place of each `?`: tokens are in the order of the text, trees are not."""
+    places = [place for place, token in enumerate(tokens) if token.token_type == TokenType.PLACEHOLDER]
+    if len(places) != count:
+        message = f"line 1:1: Incorrect number of parameters: expected {len(places)} but found {count}"
+        raise QueryFailedError("INVALID_PARAMETER_USAGE", message)
+    for number, place in enumerate(places):
+        own = tokens[place]
+        tokens[place] = Token(TokenType.VAR, f"\0{number}", own.line, own.col, own.start, own.end, [])
+
+
+def _bound(statement: exp.Expr, values: list[exp.Expr]) -> exp.Expr:
+    """Put the values into the places of the parameters.
+
+    Source: Athena user guide, "Use parameterized queries": they may stand in WHERE only.
+    """
+    for column in list(statement.find_all(exp.Column)):
+        if column.name.startswith("\0") and len(column.parts) == 1 and column.find_ancestor(exp.Where):
+            column.replace(values[int(column.name[1:])].copy())
+    if any(identifier.name.startswith("\0") for identifier in statement.find_all(exp.Identifier)):
+        raise QueryFailedError("SYNTAX_ERROR", "a ? can stand for a value in a WHERE clause only")
+    return statement
+
+
+def _parameter(text: str) -> exp.Expr:
+    statement = parse_statement(f"SELECT {text}")
+    alone = [key for key, part in statement.args.items() if part] == ["expressions"]
+    value: exp.Expr = statement.expressions[0] if alone and len(statement.expressions) == 1 else statement
+    if not _is_constant(value):
+        message = f"the parameter {text} is not a literal (text stands in single quotes); local AWS takes literals only"
+        raise QueryFailedError("NOT_SUPPORTED", message)
+    for part in value.walk():
+        # its places would be taken for places in the query
+        part.meta.clear()
+    return value
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    if isinstance(node, (exp.Neg, exp.Paren)):
+        return _is_constant(node.this)
+    return isinstance(node, (exp.Literal, exp.HexString, exp.Null, exp.Boolean, exp.Interval, TypedLiteral))
 
 
 def _refuse_misread_numbers(tokens: list[Token]) -> None:

@@ -115,6 +115,8 @@ class Engine:
                 execution.id,
                 execution.results_folder,
                 execution.is_enforced,
+                execution.parameters,
+                execution.prepared,
             )
         )
         plan = outcome.plan if isinstance(outcome, Write) else outcome

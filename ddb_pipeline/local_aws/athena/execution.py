@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +34,8 @@ class QueryExecution:
         cutoff: Most bytes that it may scan; None: any number.
         token: ClientRequestToken, or None.
         result_file: Local copy of the result file.
+        parameters: Values of `?`, as SQL.
+        prepared: The workgroup's prepared statements: text by name.
         update_count: Rows that it wrote; None: it is not a statement that writes.
     """
 
@@ -46,6 +48,8 @@ class QueryExecution:
     cutoff: int | None
     token: str | None
     result_file: Path
+    parameters: Sequence[str] = ()
+    prepared: MutableMapping[str, str] = field(default_factory=dict)
     state: str = "QUEUED"
     reason: str | None = None
     error_category: int | None = None
@@ -171,7 +175,8 @@ class QueryExecution:
             "WorkGroup": self.workgroup,
             "EngineVersion": ENGINE_VERSION,
         }
-        return described | ({"SubstatementType": self.substatement_type} if self.substatement_type else {})
+        optional = {"SubstatementType": self.substatement_type, "ExecutionParameters": list(self.parameters)}
+        return described | {name: value for name, value in optional.items() if value}
 
     def _statistics(self) -> dict[str, Any]:
         end = self.completed if self.completed is not None else time.time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,8 @@ class Session:
         id: Id of the query execution.
         results: Folder of the results in S3, ending with a slash.
         is_enforced: Whether the workgroup decides where results go.
+        parameters: Values of `?`, as SQL.
+        prepared: The workgroup's prepared statements: text by name.
     """
 
     sql: str
@@ -31,6 +34,8 @@ class Session:
     id: str
     results: str
     is_enforced: bool
+    parameters: Sequence[str]
+    prepared: MutableMapping[str, str]
 
 
 @dataclass(frozen=True)

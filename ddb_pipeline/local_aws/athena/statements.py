@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Literal
 
 from sqlglot import exp, tokenize
 from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import TokenType
 
-from ddb_pipeline.local_aws.athena import views
+from ddb_pipeline.local_aws.athena import prepared, views
 from ddb_pipeline.local_aws.athena.dialect import MAX_QUERY_BYTES, parse_statement
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError, failed_at, not_supported
 from ddb_pipeline.local_aws.athena.plans import Lines, Outcome, Plan, Session
@@ -25,22 +26,23 @@ _OTHER_STATEMENTS = frozenset(
     [
         "ALTER",
         "ANALYZE",
-        "DEALLOCATE",
         "DELETE",
         "DESC",
         "DESCRIBE",
-        "EXECUTE",
         "EXPLAIN",
         "MERGE",
         "MSCK",
         "OPTIMIZE",
-        "PREPARE",
         "SHOW",
         "UNLOAD",
         "UPDATE",
         "VACUUM",
     ]
 )
+
+
+_PREPARING = {"PREPARE": prepared.prepare_statement, "DEALLOCATE": prepared.deallocate}
+_WITH_PARAMETERS = {"SELECT", "WITH", "VALUES", "INSERT", "CREATE"}
 
 
 def kinds(sql: str) -> tuple[StatementType, str | None]:
@@ -69,12 +71,30 @@ def prepare(session: Session) -> Outcome:
     sql = session.sql
     if len(sql.encode()) > MAX_QUERY_BYTES:
         raise QueryFailedError("QUERY_TEXT_TOO_LARGE", f"the query is longer than {MAX_QUERY_BYTES} bytes")
-    _refuse_by_first_word(sql)
-    statement = parse_statement(sql)
+    word = _first_word(sql)
+    if word in _OTHER_STATEMENTS:
+        raise not_supported(sql, None, f"the statement {word}")
+    if word == "EXECUTE":
+        text, parameters = prepared.execute(session)
+        if _first_word(text) not in _WITH_PARAMETERS:
+            raise QueryFailedError("NOT_SUPPORTED", "only queries, INSERT INTO and CREATE TABLE AS can be prepared")
+        session = replace(session, sql=text, parameters=parameters)
+    elif word in _PREPARING:
+        _PREPARING[word](session)
+        return Lines()
+    statement = parse_statement(session.sql, session.parameters)
     try:
         return _outcome(statement, session)
     except RecursionError:
         raise QueryFailedError("SYNTAX_ERROR", "the query is nested too deeply") from None
+
+
+def _first_word(sql: str) -> str:
+    try:
+        first = next((token for token in tokenize(sql, read="trino") if token.text != "("), None)
+    except TokenError:
+        return ""  # parse_statement says what cannot be read
+    return first.text.upper().split()[0] if first else ""
 
 
 def _outcome(statement: exp.Expr, session: Session) -> Outcome:
@@ -95,17 +115,6 @@ def _outcome(statement: exp.Expr, session: Session) -> Outcome:
         return _drop_view(statement, session)
     name = statement.name if isinstance(statement, exp.Command) else statement.key
     raise not_supported(session.sql, None, f"the statement {str(name).upper()} {kind}".rstrip())
-
-
-def _refuse_by_first_word(sql: str) -> None:
-    """Refuse by name what Athena runs and local AWS does not, whether or not the parser knows it."""
-    try:
-        first = next(iter(tokenize(sql, read="trino")), None)
-    except TokenError:
-        return  # parse_statement says what cannot be read
-    word = first.text.upper() if first else ""
-    if word in _OTHER_STATEMENTS:
-        raise not_supported(sql, None, f"the statement {word}")
 
 
 def _create_view(statement: exp.Create, session: Session) -> Lines:
