@@ -1,0 +1,115 @@
+"""Which hours of the change table were looked at for attributes, and which want a look. Pure.
+
+An hour keeps receiving objects after it has ended, so it stays open for a while: it is looked at again whenever its
+fingerprint has changed. A closed hour is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from ddb_pipeline.arrivals import HOUR, partition_key
+
+STAYS_OPEN = timedelta(hours=24)
+"""How long after its end an hour may still change: Firehose tries for up to 24 hours to write an object to S3
+(developer guide, "Data delivery failure handling"). What comes later still is found when it comes again."""
+_KEY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}:00")
+_BETWEEN = ".."
+
+
+@dataclass(frozen=True)
+class HoursLookedAt:
+    """Hours that were looked at.
+
+    Attributes:
+        hours: All of them.
+        fingerprints: Of those that are open: what they held when they were looked at.
+    """
+
+    hours: frozenset[datetime] = frozenset()
+    fingerprints: Mapping[datetime, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to look at now, and what will have been looked at then.
+
+    Attributes:
+        hours: Hours to look at, oldest first.
+        is_everything: Whether these are all the hours that there are.
+        after: The hours looked at when that is done.
+    """
+
+    hours: tuple[datetime, ...]
+    is_everything: bool
+    after: HoursLookedAt
+
+
+def plan(
+    present: Iterable[datetime], looked_at: HoursLookedAt, fingerprint: Callable[[datetime], str], now: datetime
+) -> Plan:
+    """Decide which hours to look at: those never looked at, and open ones that have changed since.
+
+    Args:
+        present: Hours that the change table has.
+        looked_at: Hours that were looked at.
+        fingerprint: What an hour holds now; asked for open hours only. Taken before the look: what arrives between
+            the two is looked at twice, never missed.
+        now: The time.
+    """
+    present = frozenset(present)
+    fresh = present - looked_at.hours
+    may_change = {hour for hour in present if hour + HOUR + STAYS_OPEN > now}
+    # an hour that has just closed is compared once more
+    asked = sorted(may_change | (looked_at.fingerprints.keys() & present))
+    current = {hour: fingerprint(hour) for hour in asked}
+    grown = {hour for hour, found in current.items() if looked_at.fingerprints.get(hour, found) != found}
+    hours = tuple(sorted(fresh | grown))
+    after = HoursLookedAt(looked_at.hours | fresh, {hour: current[hour] for hour in sorted(may_change)})
+    return Plan(hours, bool(hours) and len(hours) == len(present), after)
+
+
+def write_ranges(hours: Iterable[datetime]) -> list[str]:
+    """Write hours shortly: `2026-01-31-22:00..2026-02-01-03:00` is six of them."""
+    ranges: list[list[datetime]] = []
+    for hour in sorted(hours):
+        if ranges and hour - ranges[-1][1] == HOUR:
+            ranges[-1][1] = hour
+        else:
+            ranges.append([hour, hour])
+    return [
+        partition_key(first) if first == last else f"{partition_key(first)}{_BETWEEN}{partition_key(last)}"
+        for first, last in ranges
+    ]
+
+
+def read_ranges(texts: Iterable[str]) -> frozenset[datetime]:
+    """Read what `write_ranges` wrote.
+
+    Raises:
+        ValueError: A text names no hours.
+    """
+    hours: set[datetime] = set()
+    for text in texts:
+        first, _, last = text.partition(_BETWEEN)
+        hour, end = read_hour(first), read_hour(last or first)
+        if end < hour:
+            raise ValueError(f"{text!r} ends before it begins")
+        while hour <= end:
+            hours.add(hour)
+            hour += HOUR
+    return frozenset(hours)
+
+
+def read_hour(text: str) -> datetime:
+    """Read Dagster's key of an hour.
+
+    Raises:
+        ValueError: The text is none.
+    """
+    if not _KEY.fullmatch(text):
+        raise ValueError(f"{text!r} is no hour such as 2026-01-31-22:00")
+    return datetime.strptime(text, "%Y-%m-%d-%H:%M").replace(tzinfo=UTC)
