@@ -12,9 +12,12 @@ from ddb_pipeline.local_aws.athena import functions, results
 from ddb_pipeline.local_aws.athena.dialect import parse_statement
 from ddb_pipeline.local_aws.athena.engine import connect, translate
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
-from ddb_pipeline.local_aws.athena.examples import EXAMPLES
+from ddb_pipeline.local_aws.athena.lambdas import LAMBDA_FUNCTIONS
 from ddb_pipeline.local_aws.athena.query import QueryCompiler
+from ddb_pipeline.local_aws.athena.special_forms import FORMS
+from ddb_pipeline_tests.unit.athena_examples import read_examples
 
+EXAMPLES = read_examples()
 STARTED = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
@@ -54,10 +57,14 @@ def test_every_function_on_the_list_has_an_example():
     written = " ".join(example.expression.lower() for example in EXAMPLES)
     used = set(re.findall(r"([a-z_0-9]+)\(", written))
     listed = functions.known(functions.SCALARS) | functions.known(functions.AGGREGATES)
-    listed |= functions.known(functions.WINDOWS) | set(functions.SPECIAL_FORMS)
+    listed |= functions.known(functions.WINDOWS) | FORMS.keys() | LAMBDA_FUNCTIONS.keys()
     assert listed - used == set()
 
 
-def test_the_list_is_long_enough_to_be_of_use():
-    assert len(EXAMPLES) > 250
-    assert all(example.source.startswith("https://trino.io/docs/") for example in EXAMPLES)
+def test_the_list_is_long_enough_to_be_of_use_and_says_where_it_is_from():
+    assert len(EXAMPLES) > 400
+    assert len({example.expression for example in EXAMPLES}) == len(EXAMPLES)
+    assert all(
+        example.source.startswith(("https://trino.io/docs/", "https://docs.aws.amazon.com/", "trinodb/trino"))
+        for example in EXAMPLES
+    )

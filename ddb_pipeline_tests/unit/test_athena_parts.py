@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,9 +12,9 @@ from hypothesis import strategies as st
 from ddb_pipeline.local_aws.athena import results, types, views
 from ddb_pipeline.local_aws.athena.casts import text
 from ddb_pipeline.local_aws.athena.dialect import parse_statement
+from ddb_pipeline.local_aws.athena.engine import connect
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
 from ddb_pipeline.local_aws.athena.json_path import to_pointer
-from ddb_pipeline.local_aws.athena.macros import MACROS
 from ddb_pipeline.local_aws.athena.relations import Field
 from ddb_pipeline.local_aws.athena.statements import kinds, query_text
 
@@ -23,12 +22,9 @@ NAMES = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters
 
 
 @pytest.fixture(scope="module")
-def database():
-    connection = duckdb.connect()
-    connection.execute("SET disabled_optimizers='common_subexpressions'")
-    for macro in MACROS:
-        connection.execute(f"CREATE MACRO {macro}")
-    return connection
+def database(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("athena")
+    return connect(directory, directory / "objects")
 
 
 def path_of(*names):

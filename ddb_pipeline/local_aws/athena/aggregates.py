@@ -37,8 +37,13 @@ def aggregate(c: Expressions, node: exp.Anonymous, suffix: str, *, window: bool 
     finally:
         c.inside_aggregate = outer
     _check_aggregate(c, name, found, node)
+    finish = functions.FINISHED.get((name, len(nodes)))
+    if finish is not None and window:
+        raise not_supported(c.env.sql, node, f"{name} as a window function")
     if distinct or order or suffix:
         found = Value(_inside(found.sql, distinct=distinct, order=order) + suffix, found.type)
+    if finish is not None:
+        return Value(finish.format(found.sql), found.type)
     if name == "sum" and found.type.name in {"bigint", "decimal"} and not window:
         # DuckDB sums in 128 bits; Trino fails beyond its type
         found = Value(
@@ -49,9 +54,10 @@ def aggregate(c: Expressions, node: exp.Anonymous, suffix: str, *, window: bool 
 
 
 def _check_aggregate(c: Expressions, name: str, found: Value, node: exp.Expr) -> None:
-    if name in {"min", "max"} and found.type.parts:
+    ranked = found.type.parts[0] if found.type.parts and len(node.expressions) > 1 else found.type
+    if name in {"min", "max"} and ranked.parts:
         raise not_supported(c.env.sql, node, f"{name} of {found.type}")
-    if found.type.name == "json":
+    if found.type.name == "json" and name not in {"any_value", "arbitrary", "max_by", "min_by"}:
         raise not_supported(c.env.sql, node, f"{name} of json")
 
 
@@ -60,7 +66,7 @@ def _aggregate_parts(c: Expressions, node: exp.Anonymous, name: str) -> tuple[bo
     order = ""
     if nodes and isinstance(nodes[-1], exp.Order):
         ordered = nodes.pop()
-        if name != "array_agg":
+        if name not in {"array_agg", "listagg"}:
             raise not_supported(c.env.sql, node, f"ORDER BY inside {name}")
         nodes.append(ordered.this)
         order = c.ordering(ordered.expressions)
@@ -68,9 +74,21 @@ def _aggregate_parts(c: Expressions, node: exp.Anonymous, name: str) -> tuple[bo
     if distinct:
         c.only(nodes[0], "expressions")
         nodes = list(nodes[0].expressions)
-        if name == "array_agg" and order:
-            raise not_supported(c.env.sql, node, "DISTINCT with ORDER BY inside array_agg")
+        if order and [item.this for item in node.expressions[-1].expressions] != nodes:
+            message = "For aggregate function with DISTINCT, ORDER BY expressions must appear in arguments"
+            raise failed_at(c.env.sql, node, "EXPRESSION_NOT_IN_DISTINCT", message)
     return distinct, order, nodes
+
+
+@compiles(exp.WithinGroup)
+def _within_group(c: Expressions, node: exp.WithinGroup) -> Value:
+    c.only(node, "this", "expression")
+    call = node.this
+    if not isinstance(call, exp.Anonymous) or function_name(call) != "listagg" or not call.expressions:
+        raise not_supported(c.env.sql, node, "WITHIN GROUP of this function")
+    *others, last = call.expressions
+    order = exp.Order(this=last.copy(), expressions=[item.copy() for item in node.expression.expressions])
+    return aggregate(c, exp.Anonymous(this="listagg", expressions=[*(own.copy() for own in others), order]), "")
 
 
 @compiles(exp.Filter)

@@ -7,8 +7,9 @@ from sqlglot import exp
 from ddb_pipeline.local_aws.athena import aggregates, functions, special_forms
 from ddb_pipeline.local_aws.athena.compiler import Expressions, compiles, function_name
 from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
+from ddb_pipeline.local_aws.athena.lambdas import LAMBDA_FUNCTIONS, lambda_function
 from ddb_pipeline.local_aws.athena.signatures import Value
-from ddb_pipeline.local_aws.athena.types import BOOLEAN, ZONED, Type, array
+from ddb_pipeline.local_aws.athena.types import ZONED, Type
 
 _SCALAR_NAMES = functions.known(functions.SCALARS)
 _WINDOW_NAMES = functions.known(functions.WINDOWS)
@@ -30,8 +31,8 @@ def _function(c: Expressions, node: exp.Anonymous) -> Value:
         raise failed_at(c.env.sql, node, "MISSING_OVER", f"Window function {name} requires an OVER clause")
     if name == "now" and not node.expressions:
         return special_forms.now(c.env.started)
-    if name in {"transform", "filter", "any_match", "all_match", "none_match"}:
-        return _lambda_function(c, name, node)
+    if name in LAMBDA_FUNCTIONS:
+        return lambda_function(c, name, node)
     if any(isinstance(argument, (exp.Distinct, exp.Order, exp.Lambda, exp.Star)) for argument in node.expressions):
         raise not_supported(c.env.sql, node, f"such an argument of function {name}")
     arguments = c.every(node.expressions)
@@ -54,41 +55,6 @@ def _form(c: Expressions, name: str, node: exp.Anonymous, arguments: list[Value]
     if found is None:
         raise c.unexpected(name, node, arguments)
     return found
-
-
-def _lambda_function(c: Expressions, name: str, node: exp.Anonymous) -> Value:
-    if [isinstance(argument, exp.Lambda) for argument in node.expressions] != [False, True]:
-        raise failed_at(c.env.sql, node, "FUNCTION_NOT_FOUND", f"{name} takes an array and a lambda")
-    subject, arrow = c.compile(node.expressions[0]), node.expressions[1]
-    c.only(arrow, "this", "expressions")
-    if subject.type.name != "array" or len(arrow.expressions) != 1:
-        raise c.unexpected(name, node, [subject])
-    variable = f"x{len(c.env.scope.lambdas) + 1}"
-    own = arrow.expressions[0].name.lower()
-    before = dict(c.env.scope.lambdas)
-    c.env.scope.lambdas[own] = Value(variable, subject.type.parts[0])
-    body = c.compile(arrow.this)
-    c.env.scope.lambdas.clear()
-    c.env.scope.lambdas.update(before)
-    if name == "transform":
-        return Value(f"list_transform({subject.sql}, lambda {variable}: {body.sql})", array(body.type))
-    test = c.as_type(body, BOOLEAN, node, "Result of the lambda")
-    if name == "filter":
-        return Value(f"list_filter({subject.sql}, lambda {variable}: {test})", subject.type)
-    tests = f"list_transform({subject.sql}, lambda {variable}: {test})"
-    matched = {
-        "any_match": ("list_bool_or", "false"),
-        "all_match": ("list_bool_and", "true"),
-        "none_match": ("list_bool_or", "false"),
-    }
-    function, empty = matched[name]
-    # SQL's three values: one certain element decides, else a NULL among them makes it NULL
-    certain = "false" if function == "list_bool_and" else "true"
-    answer = (
-        f"CASE WHEN {subject.sql} IS NULL THEN NULL WHEN list_contains({tests}, {certain}) THEN {certain} "
-        f"WHEN athena_has_null({tests}) THEN NULL ELSE {empty} END"
-    )
-    return Value(f"(NOT {answer})" if name == "none_match" else answer, BOOLEAN)
 
 
 @compiles(exp.Extract)

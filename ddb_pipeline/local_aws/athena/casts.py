@@ -6,6 +6,7 @@ Sources: https://trino.io/docs/current/functions/conversion.html and Trino's ope
 
 from __future__ import annotations
 
+from ddb_pipeline.local_aws.athena.json_casts import from_json, to_json
 from ddb_pipeline.local_aws.athena.types import (
     BIGINT,
     JSON,
@@ -89,6 +90,10 @@ def cast(sql: str, source: Type, target: Type) -> str | None:  # noqa: PLR0911
         return sql
     if source == UNKNOWN:
         return f"CAST(NULL AS {duckdb_type(target)})"
+    if target == JSON:
+        return to_json(sql, source, cast)
+    if source == JSON:
+        return from_json(sql, target, cast, _not_of_json)
     if source.parts or target.parts:
         return _cast_nested(sql, source, target)
     plain = f"CAST({sql} AS {duckdb_type(target)})"
@@ -96,8 +101,6 @@ def cast(sql: str, source: Type, target: Type) -> str | None:  # noqa: PLR0911
         return _to_varchar(sql, source, target)
     if source.name == "varchar":
         return _from_varchar(sql, target)
-    if source.name == JSON.name:
-        return _from_json(sql, target)
     if source.is_number and target.is_number:
         return _between_numbers(sql, source, target)
     if target.name == "boolean" and source.is_number:
@@ -142,7 +145,6 @@ def _to_varchar(sql: str, source: Type, target: Type) -> str | None:
         "date": f"strftime({sql}, '%Y-%m-%d')",
         "timestamp": moment,
         ZONED.name: f"({moment} || ' UTC')",
-        JSON.name: f"athena_json_text({sql})",
     }
     if source.is_integer or source.name in {"boolean", "decimal"}:
         forms[source.name] = f"CAST({sql} AS VARCHAR)"
@@ -183,28 +185,22 @@ def _from_varchar(sql: str, target: Type) -> str | None:
     return converted
 
 
-def _from_json(sql: str, target: Type) -> str | None:
-    kinds = {"bigint": "'UBIGINT', 'BIGINT'", "integer": "'UBIGINT', 'BIGINT'", "boolean": "'BOOLEAN'"}
-    if target.name not in kinds:
-        return None
-    refused = failure("INVALID_CAST_ARGUMENT", f"Cannot cast '{{}}' to {target.name}", target, shown=sql)
-    return (
-        f"CASE WHEN {sql} IS NULL OR json_type({sql}) = 'NULL' THEN NULL WHEN json_type({sql}) IN "
-        f"({kinds[target.name]}) THEN CAST(json_extract_string({sql}, '$') AS {duckdb_type(target)}) "
-        f"ELSE {refused} END"
-    )
+def _not_of_json(sql: str, target: Type) -> str:
+    return failure("INVALID_CAST_ARGUMENT", f"Cannot cast '{{}}' to {target}", target, shown=sql)
 
 
 def _cast_nested(sql: str, source: Type, target: Type) -> str | None:  # noqa: PLR0911
-    if source.name == JSON.name and target.name == "array" and target.parts[0] in (JSON, VARCHAR):
-        return f"athena_json_{'values' if target.parts[0] == JSON else 'texts'}({sql})"
     if source.name != target.name or len(source.parts) != len(target.parts):
         return None
     if source.name == "array":
         element = cast("e", source.parts[0], target.parts[0])
         return None if element is None else sql if element == "e" else f"list_transform({sql}, lambda e: {element})"
     if source.name == "map":
-        return sql if source.parts == target.parts else None
+        key, value = (cast("e", a, b) for a, b in zip(source.parts, target.parts, strict=True))
+        if key is None or value is None:
+            return None
+        keys = f"list_transform(map_keys({sql}), lambda e: {key})"
+        return sql if key == value == "e" else f"map({keys}, list_transform(map_values({sql}), lambda e: {value}))"
     fields = [
         cast(f"struct_extract({sql}, 'f{i}')", a, b)
         for i, (a, b) in enumerate(zip(source.parts, target.parts, strict=True), 1)

@@ -194,6 +194,12 @@ def _bracket(c: Expressions, node: exp.Bracket) -> Value:
     if subject.type.name == "array":
         place = c.as_type(index, BIGINT, node, "Array index")
         return Value(f"athena_subscript({subject.sql}, {place})", subject.type.parts[0])
+    if subject.type.name == "map":
+        key = c.as_type(index, subject.type.parts[0], node, "Key of a map")
+        return Value(f"athena_member({subject.sql}, {key})", subject.type.parts[1])
+    if subject.type.name == "row" and isinstance(index.literal, int) and 1 <= index.literal <= len(subject.type.parts):
+        part = subject.type.parts[index.literal - 1]
+        return Value(f"struct_extract({subject.sql}, 'f{index.literal}')", part)
     raise not_supported(c.env.sql, node, f"a subscript of {subject.type}")
 
 

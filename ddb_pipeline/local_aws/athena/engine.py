@@ -20,7 +20,7 @@ from moto.s3.exceptions import MissingBucket
 from moto.s3.models import S3Backend, s3_backends
 from moto.utilities.utils import get_partition
 
-from ddb_pipeline.local_aws.athena import results
+from ddb_pipeline.local_aws.athena import python_functions, results
 from ddb_pipeline.local_aws.athena.casts import text
 from ddb_pipeline.local_aws.athena.catalog import Catalog
 from ddb_pipeline.local_aws.athena.errors import SYSTEM_ERROR, QueryCancelledError, QueryFailedError
@@ -185,6 +185,7 @@ def connect(directory: Path, objects: Path) -> duckdb.DuckDBPyConnection:
     """
     connection = duckdb.connect(":memory:", config={"memory_limit": _MEMORY_LIMIT})
     connection.execute(f"SET temp_directory={text(str(directory / 'spill'))}")
+    python_functions.register(connection)
     for macro in MACROS:
         connection.execute(f"CREATE MACRO {macro}")
     # it would take what a TRY guards out of the TRY

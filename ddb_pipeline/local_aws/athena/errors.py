@@ -28,6 +28,19 @@ class QueryCancelledError(Exception):
     """A query ends as CANCELLED; the message is its `StateChangeReason`."""
 
 
+class FunctionFailedError(Exception):
+    """A function that is computed in Python fails for a row; TRY turns it into NULL, as it does any failure.
+
+    Args:
+        name: Trino's name of the error.
+        message: Its message.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        # DuckDB hands on the text alone: the marks let `engine.translate` find name and message in it
+        super().__init__(f"[ATHENA]{name}: {message}[/ATHENA]")
+
+
 def failed_at(sql: str, node: exp.Expr | None, name: str, message: str) -> QueryFailedError:
     """Make the error of a place in the query's text: `NAME: line 1:8: message`.
 

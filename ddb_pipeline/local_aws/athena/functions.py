@@ -1,6 +1,6 @@
 """The functions that local AWS knows: signature, and how DuckDB computes what Athena would.
 
-Anything else fails by name. `examples.py` holds a tested example, with Athena's result and its source, of each.
+Anything else fails by name. The tests' `athena_examples` hold an example of each, with Athena's result and its source.
 A signature's types: `T` is any type, the same wherever it stands; `timestamp` is any precision; `...` after the
 last argument lets it repeat. A result `=1` is the type of the first argument, `whole` a decimal without fraction.
 Source of all signatures: https://trino.io/docs/current/functions.html, which
@@ -47,12 +47,16 @@ SCALARS = _functions(r"""
     abs(bigint) -> bigint: abs({0})
     abs(decimal) -> =1: abs({0})
     abs(double) -> double: abs({0})
-    array_distinct(array(T)) -> =1: list_filter({0}, lambda e, i: coalesce(list_position({0}, e), 0) = i OR (e IS NULL AND NOT athena_has_null({0}[1:i-1])))
-    array_join(array(varchar); varchar) -> varchar: array_to_string({0}, {1})
+    array_distinct(array(T)) -> =1: athena_distinct({0})
+    array_except(array(T); array(T)) -> =1: athena_distinct(athena_without({0}, {1}))
+    array_intersect(array(T); array(T)) -> =1: athena_intersect({0}, {1})
     array_max(array(T)) -> T: CASE WHEN athena_has_null({0}) THEN NULL ELSE list_max({0}) END
     array_min(array(T)) -> T: CASE WHEN athena_has_null({0}) THEN NULL ELSE list_min({0}) END
     array_position(array(T); T) -> bigint: CASE WHEN {0} IS NULL OR {1} IS NULL THEN NULL ELSE CAST(coalesce(list_position({0}, {1}), 0) AS BIGINT) END
+    array_remove(array(T); T) -> =1: CASE WHEN {1} IS NOT NULL THEN list_filter({0}, lambda e: e IS DISTINCT FROM {1}) END
     array_sort(array(T)) -> =1: list_sort({0}, 'ASC', 'NULLS LAST')
+    array_union(array(T); array(T)) -> =1: CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN athena_distinct({0} || {1}) END
+    arrays_overlap(array(T); array(T)) -> boolean: athena_overlap({0}, {1})
     bitwise_and(bigint; bigint) -> bigint: ({0} & {1})
     bitwise_or(bigint; bigint) -> bigint: ({0} | {1})
     bitwise_xor(bigint; bigint) -> bigint: xor({0}, {1})
@@ -94,6 +98,7 @@ SCALARS = _functions(r"""
     hour(timestamp) -> bigint: CAST(hour({0}) AS BIGINT)
     json_array_length(varchar) -> bigint: athena_json_length({0})
     json_array_length(json) -> bigint: athena_json_length({0})
+    json_format(json) -> varchar: athena_json_shown({0})
     json_parse(varchar) -> json: athena_json_parse({0})
     last_day_of_month(date) -> date: last_day({0})
     last_day_of_month(timestamp) -> date: last_day({0})
@@ -103,6 +108,9 @@ SCALARS = _functions(r"""
     lpad(varchar; bigint; varchar) -> varchar: lpad({0}, CAST({1} AS INTEGER), {2})
     ltrim(varchar) -> =1: athena_ltrim({0})
     map(array(K); array(V)) -> map(K,V): map({0}, {1})
+    map_concat(map(K,V); map(K,V)) -> =1: CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN map_concat({0}, {1}) END
+    map_entries(map(K,V)) -> array(row(K,V)): list_transform(map_entries({0}), lambda e: {'f1': struct_extract(e, 'key'), 'f2': struct_extract(e, 'value')})
+    map_from_entries(array(row(K,V))) -> map(K,V): map(list_transform({0}, lambda e: struct_extract(e, 'f1')), list_transform({0}, lambda e: struct_extract(e, 'f2')))
     map_keys(map(K,V)) -> array(K): map_keys({0})
     map_values(map(K,V)) -> array(V): map_values({0})
     md5(varbinary) -> varbinary: unhex(md5({0}))
@@ -123,6 +131,7 @@ SCALARS = _functions(r"""
     sequence(bigint; bigint) -> array(bigint): athena_sequence({0}, {1})
     sha1(varbinary) -> varbinary: unhex(sha1({0}))
     sha256(varbinary) -> varbinary: unhex(sha256({0}))
+    slice(array(T); bigint; bigint) -> =1: athena_slice({0}, {1}, {2})
     sign(integer) -> integer: CAST(sign({0}) AS INTEGER)
     sign(bigint) -> bigint: CAST(sign({0}) AS BIGINT)
     split(varchar; varchar) -> array(varchar): string_split({0}, athena_delimiter({1}))
@@ -145,6 +154,7 @@ SCALARS = _functions(r"""
     week(date) -> bigint: CAST(weekofyear({0}) AS BIGINT)
     week(timestamp) -> bigint: CAST(weekofyear({0}) AS BIGINT)
     year(date) -> bigint: CAST(year({0}) AS BIGINT)
+    zip(array(T); array(U)) -> array(row(T,U)): list_transform(athena_zip({0}, {1}), lambda e: {'f1': e[1], 'f2': e[2]})
     year(timestamp) -> bigint: CAST(year({0}) AS BIGINT)
 """)
 
@@ -157,16 +167,38 @@ AGGREGATES = _functions("""
     bool_and(boolean) -> boolean: bool_and({0})
     bool_or(boolean) -> boolean: bool_or({0})
     count(T) -> bigint: count({0})
+    bitwise_and_agg(bigint) -> bigint: bit_and({0})
+    bitwise_or_agg(bigint) -> bigint: bit_or({0})
     count_if(boolean) -> bigint: count(CASE WHEN {0} THEN 1 END)
     every(boolean) -> boolean: bool_and({0})
+    histogram(T) -> map(T,bigint): list({'k': {0}, 'v': CAST(1 AS BIGINT)})
+    listagg(varchar) -> varchar: string_agg({0}, '')
+    listagg(varchar; varchar) -> varchar: string_agg({0}, {1})
+    map_agg(K; V) -> map(K,V): list({'k': {0}, 'v': {1}})
+    map_union(map(K,V)) -> map(K,V): list(map_entries({0}))
     max(T) -> T: max({0})
+    max(T; bigint) -> array(T): max({0}, {1})
     max_by(T; U) -> T: arg_max_null({0}, {1})
+    max_by(T; U; bigint) -> array(T): list({'y': {1}, 'x': {0}, 'n': {2}})
     min(T) -> T: min({0})
+    min(T; bigint) -> array(T): min({0}, {1})
     min_by(T; U) -> T: arg_min_null({0}, {1})
+    min_by(T; U; bigint) -> array(T): list({'y': {1}, 'x': {0}, 'n': {2}})
+    multimap_agg(K; V) -> map(K,array(V)): list({'k': {0}, 'v': {1}})
     sum(bigint) -> bigint: sum({0})
     sum(decimal) -> decimal(38): sum({0})
     sum(double) -> double: sum({0})
 """)
+
+FINISHED = {
+    ("histogram", 1): "athena_histogram({})",
+    ("map_agg", 2): "athena_map_of({})",
+    ("map_union", 1): "athena_union_of_maps({})",
+    ("max_by", 3): "athena_most({}, 'DESC')",
+    ("min_by", 3): "athena_most({}, 'ASC')",
+    ("multimap_agg", 2): "athena_multimap_of({})",
+}
+"""Aggregates, by name and number of arguments, that collect entries into a list; and what makes a result of the list."""
 
 WINDOWS = _functions("""
     row_number() -> bigint: row_number()
@@ -177,6 +209,7 @@ WINDOWS = _functions("""
     ntile(bigint) -> bigint: ntile({0})
     first_value(T) -> T: first_value({0})
     last_value(T) -> T: last_value({0})
+    nth_value(T; bigint) -> T: nth_value({0}, {1})
     lag(T) -> T: lag({0})
     lag(T; bigint) -> T: lag({0}, {1})
     lag(T; bigint; T) -> T: lag({0}, {1}, {2})
@@ -187,13 +220,6 @@ WINDOWS = _functions("""
 
 NOT_OF_DECIMALS = ("avg", "truncate")
 """Functions of doubles that Trino has for decimals too, with other results: a decimal must not become a double."""
-
-SPECIAL_FORMS = (
-    "coalesce", "date", "date_add", "date_diff", "date_format", "date_trunc", "filter", "any_match", "all_match", "none_match",
-    "greatest", "json_extract", "json_extract_scalar", "least", "now", "nullif", "regexp_like", "round", "row", "transform",
-    "try", "typeof",
-)  # fmt: skip
-"""Functions that `special_forms.py` writes out, because a template does not say enough."""
 
 
 def known(functions: tuple[Function, ...]) -> frozenset[str]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ddb_pipeline.local_aws.athena.casts import failure
+from ddb_pipeline.local_aws.athena.json_macros import JSON_MACROS
 from ddb_pipeline.local_aws.athena.types import BIGINT, VARCHAR, Type
 
 MAX_SEQUENCE = 10_000
@@ -14,16 +15,6 @@ _WHITESPACE = " || ".join(
     f"chr({point})"
     for point in (*range(9, 14), *range(28, 33), 5760, *range(8192, 8199), *range(8200, 8203), 8232, 8233, 8287, 12288)
 )
-_JSON_NUMBER = r"'(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'"
-_NOT_A_SCALAR = failure("INVALID_CAST_ARGUMENT", "Cannot cast '{}' to varchar", VARCHAR, shown="x")
-_NOT_AN_ARRAY = failure(
-    "INVALID_CAST_ARGUMENT", "Cannot cast '{}' to array", Type("array", parts=(VARCHAR,)), shown="x"
-)
-_FRACTION = failure(
-    "NOT_SUPPORTED", "CAST of the JSON number {} to varchar is not supported by local AWS", VARCHAR, shown="x"
-)
-_INEXACT = failure("NOT_SUPPORTED", "a JSON part with fractions is not supported by local AWS", VARCHAR)
-_NOT_JSON = failure("INVALID_FUNCTION_ARGUMENT", "Cannot convert value to JSON: '{}'", VARCHAR, shown="x")
 _LONG_SEQUENCE = failure(
     "INVALID_FUNCTION_ARGUMENT",
     f"result of sequence function must not have more than {MAX_SEQUENCE} entries",
@@ -32,12 +23,15 @@ _LONG_SEQUENCE = failure(
 _NO_ELEMENT = failure("INVALID_FUNCTION_ARGUMENT", "Array subscript must be less than or equal to array length", BIGINT)
 _ZERO_INDEX = failure("INVALID_FUNCTION_ARGUMENT", "SQL array indices start at 1", BIGINT)
 _NEGATIVE_INDEX = failure("INVALID_FUNCTION_ARGUMENT", "Array subscript is negative", BIGINT)
+_NO_MEMBER = failure("INVALID_FUNCTION_ARGUMENT", "Key not present in map: {}", BIGINT, shown="CAST(k AS VARCHAR)")
+_NEGATIVE_LENGTH = failure("INVALID_FUNCTION_ARGUMENT", "length must be greater than or equal to 0", BIGINT)
 _EMPTY_DELIMITER = failure("INVALID_FUNCTION_ARGUMENT", "The delimiter may not be the empty string", VARCHAR)
 _EMPTY_SEARCH = failure("NOT_SUPPORTED", "replace of an empty text is not supported by local AWS", VARCHAR)
 _BAD_PART = failure("INVALID_FUNCTION_ARGUMENT", "Index must be greater than zero", BIGINT)
 _SHARP_S = failure("NOT_SUPPORTED", "upper of text with a sharp s is not supported by local AWS", VARCHAR)
 
 MACROS: tuple[str, ...] = (
+    *JSON_MACROS,
     # rounds half up, also before 1970
     (
         "athena_round_timestamp(x, unit) AS make_timestamp(epoch_us(x) + unit // 2 "
@@ -76,36 +70,6 @@ MACROS: tuple[str, ...] = (
         "|| left(athena_padded(n, scale), length(athena_padded(n, scale)) - scale) "
         "|| '.' || right(athena_padded(n, scale), scale)"
     ),
-    # JSON numbers become text of the same digits: DuckDB would read them as doubles
-    (
-        'athena_quote_numbers(x) AS array_to_string(list_transform(regexp_extract_all(x, \'"(?:[^"\\\\]|\\\\.)*"|[^"]+\'), '
-        f"lambda s: CASE WHEN left(s, 1) = '\"' THEN s ELSE regexp_replace(s, {_JSON_NUMBER}, '\"\\1\"', 'g') END), '')"
-    ),
-    # TRY around each part: DuckDB evaluates a constant CASE inside TRY before it comes to the TRY
-    (
-        "athena_json_scalar(x, p) AS CASE TRY(json_type(x, p)) WHEN 'VARCHAR' THEN TRY(json_extract_string(x, p)) "
-        "WHEN 'UBIGINT' THEN TRY(json_extract_string(x, p)) WHEN 'BOOLEAN' THEN TRY(json_extract_string(x, p)) "
-        "WHEN 'BIGINT' THEN TRY(json_extract_string(athena_quote_numbers(x), p)) "
-        "WHEN 'DOUBLE' THEN TRY(json_extract_string(athena_quote_numbers(x), p)) ELSE NULL END"
-    ),
-    "athena_json_length(x) AS CASE TRY(json_type(x)) WHEN 'ARRAY' THEN TRY(CAST(json_array_length(x) AS BIGINT)) END",
-    (
-        f"athena_json_text(x) AS CASE json_type(x) WHEN 'NULL' THEN NULL WHEN 'OBJECT' THEN {_NOT_A_SCALAR} "
-        f"WHEN 'ARRAY' THEN {_NOT_A_SCALAR} WHEN 'DOUBLE' THEN {_FRACTION} ELSE json_extract_string(x, '$') END"
-    ),
-    # DuckDB writes fractions anew: a part that holds one would not be the text it was
-    (
-        f"athena_exact_json(x) AS CASE WHEN contains(CAST(json_structure(x) AS VARCHAR), '\"DOUBLE\"') THEN {_INEXACT} "
-        "ELSE CAST(x AS VARCHAR) END"
-    ),
-    "athena_json_extract(x, p) AS athena_exact_json(TRY(json_extract(x, p)))",
-    (
-        f"athena_json_values(x) AS CASE json_type(x) WHEN 'NULL' THEN NULL WHEN 'ARRAY' THEN "
-        "list_transform(json_extract(athena_exact_json(x), '$[*]'), lambda e: CAST(e AS VARCHAR)) "
-        f"ELSE {_NOT_AN_ARRAY} END"
-    ),
-    f"athena_json_parse(x) AS CASE WHEN x IS NULL OR json_valid(x) THEN x ELSE {_NOT_JSON} END",
-    "athena_json_texts(x) AS list_transform(athena_json_values(x), lambda e: athena_json_text(e))",
     # text, in code points
     f"athena_upper(x) AS CASE WHEN contains(x, chr(223)) THEN {_SHARP_S} ELSE upper(x) END",
     f"athena_trim(x) AS trim(x, {_WHITESPACE})",
@@ -135,4 +99,54 @@ MACROS: tuple[str, ...] = (
         "WHEN len(list_filter(a, lambda e: e IS NULL)) > 0 THEN NULL ELSE false END"
     ),
     "athena_has_null(a) AS len(list_filter(a, lambda e: e IS NULL)) > 0",
+    (
+        "athena_distinct(a) AS list_filter(a, lambda e, i: coalesce(list_position(a, e), 0) = i "
+        "OR (e IS NULL AND NOT athena_has_null(a[1:i-1])))"
+    ),
+    (
+        "athena_without(a, b) AS CASE WHEN b IS NOT NULL THEN list_filter(a, lambda e: CASE WHEN e IS NULL "
+        "THEN NOT athena_has_null(b) ELSE NOT list_contains(b, e) END) END"
+    ),
+    # in the order of the longer one (ArrayIntersectFunction)
+    "athena_common(a, b) AS athena_distinct(list_filter(a, lambda e: e IS NULL AND athena_has_null(b) OR coalesce(list_contains(b, e), false)))",
+    (
+        "athena_intersect(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN NULL WHEN len(a) < len(b) "
+        "THEN athena_common(b, a) ELSE athena_common(a, b) END"
+    ),
+    (
+        "athena_overlap(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN NULL WHEN list_has_any(a, b) THEN true "
+        "WHEN athena_has_null(a) AND len(b) > 0 OR athena_has_null(b) AND len(a) > 0 THEN NULL ELSE false END"
+    ),
+    (
+        "athena_member(m, k) AS CASE WHEN m IS NULL OR k IS NULL THEN NULL WHEN map_contains(m, k) "
+        f"THEN map_extract_value(m, k) ELSE list_extract(map_values(m), {_NO_MEMBER}) END"
+    ),
+    # what the aggregates of FINISHED have collected: entries of key `k` and value `v`
+    "athena_unique(l) AS list_filter(l, lambda e, i: list_position(list_transform(l, lambda o: struct_extract(o, 'k')), struct_extract(e, 'k')) = i)",
+    "athena_map_of(l) AS map_from_entries(athena_unique(list_filter(l, lambda e: struct_extract(e, 'k') IS NOT NULL)))",
+    (
+        "athena_union_of_maps(l) AS athena_map_of(list_transform(flatten(list_filter(l, lambda e: e IS NOT NULL)), "
+        "lambda e: {'k': struct_extract(e, 'key'), 'v': struct_extract(e, 'value')}))"
+    ),
+    (
+        "athena_multimap_of(l) AS map_from_entries(list_transform(athena_unique(list_filter(l, lambda e: struct_extract(e, 'k') IS NOT NULL)), "
+        "lambda u: {'k': struct_extract(u, 'k'), 'v': list_transform(list_filter(l, "
+        "lambda e: struct_extract(e, 'k') = struct_extract(u, 'k')), lambda e: struct_extract(e, 'v'))}))"
+    ),
+    (
+        "athena_histogram(l) AS map_from_entries(list_transform(athena_unique(list_filter(l, lambda e: struct_extract(e, 'k') IS NOT NULL)), "
+        "lambda u: {'k': struct_extract(u, 'k'), 'v': CAST(len(list_filter(l, "
+        "lambda e: struct_extract(e, 'k') = struct_extract(u, 'k'))) AS BIGINT)}))"
+    ),
+    # entries of rank `y`, value `x` and the number `n` of them that are wanted
+    (
+        "athena_most(l, direction) AS list_transform(list_slice(list_sort(list_filter(l, lambda e: struct_extract(e, 'y') IS NOT NULL), "
+        "direction, 'NULLS LAST'), 1, struct_extract(l[1], 'n')), lambda e: struct_extract(e, 'x'))"
+    ),
+    "athena_zip(a, b) AS CASE WHEN a IS NOT NULL AND b IS NOT NULL THEN list_zip(a, b) END",
+    (
+        f"athena_slice(a, s, n) AS CASE WHEN a IS NULL OR s IS NULL OR n IS NULL THEN NULL ELSE list_slice(a, "
+        f"CASE WHEN s = 0 THEN {_ZERO_INDEX} WHEN s > 0 THEN s WHEN len(a) + s < 0 THEN len(a) + 1 ELSE len(a) + s + 1 END, "
+        f"CASE WHEN n < 0 THEN {_NEGATIVE_LENGTH} WHEN s > 0 THEN s + n - 1 ELSE len(a) + s + n END) END"
+    ),
 )

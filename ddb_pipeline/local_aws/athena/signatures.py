@@ -89,10 +89,10 @@ def _bind(pattern: str, type_: Type, bound: dict[str, Type], *, exact: bool) -> 
             return False
         bound[pattern] = common
         return True
-    inner = re.fullmatch(r"(array|map)\((.*)\)", pattern)
+    inner = re.fullmatch(r"(array|map|row)\((.*)\)", pattern)
     if inner:
-        insides = inner[2].split(",") if inner[1] == "map" else [inner[2]]
-        return type_.name == inner[1] and all(
+        insides = [inner[2]] if inner[1] == "array" else inner[2].split(",")
+        return len(type_.parts) == len(insides) and type_.name == inner[1] and all(
             _bind(inside, part, bound, exact=exact) for inside, part in zip(insides, type_.parts, strict=True)
         )
     if pattern == "decimal":
@@ -120,12 +120,13 @@ def _concrete(pattern: str) -> Type:
 def _resolve(pattern: str, bound: dict[str, Type], actual: Type) -> Type | None:
     if pattern in ("T", "U", "K", "V"):
         return bound.get(pattern, UNKNOWN)
-    inner = re.fullmatch(r"(array|map)\((.*)\)", pattern)
+    inner = re.fullmatch(r"(array|map|row)\((.*)\)", pattern)
     if inner:
-        insides = inner[2].split(",") if inner[1] == "map" else [inner[2]]
+        insides = [inner[2]] if inner[1] == "array" else inner[2].split(",")
         parts = [_resolve(inside, bound, UNKNOWN) for inside in insides]
         found = tuple(part for part in parts if part is not None)
-        return Type(inner[1], parts=found) if len(found) == len(parts) else None
+        names = (None,) * len(found) if inner[1] == "row" else ()
+        return Type(inner[1], parts=found, names=names) if len(found) == len(parts) else None
     if pattern == "decimal":
         return None if actual == UNKNOWN else as_decimal(actual)
     if pattern == "timestamp":

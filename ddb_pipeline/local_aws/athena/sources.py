@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from ddb_pipeline.local_aws.athena.relations import Relation, Scan
 from ddb_pipeline.local_aws.athena.scope import Column, Scope, find
 from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.special_forms import unify
-from ddb_pipeline.local_aws.athena.types import BIGINT, VARCHAR, Type
+from ddb_pipeline.local_aws.athena.types import BIGINT, VARCHAR, Type, array
 
 if TYPE_CHECKING:
     from ddb_pipeline.local_aws.athena.query import CommonTables, QueryCompiler
@@ -178,10 +179,11 @@ class SourceCompiler:
         """Unnest in the SELECT list of a query over what stands left: there DuckDB needs no join."""
         self._refuse_others(node, {"expressions", "alias", "offset"})
         compiler = self._query.expressions(Scope(left.columns, self._parent), "UNNEST", self._tables)
-        arrays = [compiler.value(argument) for argument in node.expressions]
-        wrong = [value.type for value in arrays if value.type.name != "array"]
+        given = [compiler.value(argument) for argument in node.expressions]
+        wrong = [value.type for value in given if value.type.name not in {"array", "map"}]
         if wrong:
             raise not_supported(self._query.sql, node, f"UNNEST of {wrong[0]}")
+        arrays = [own for value in given for own in _as_arrays(value)]
         longest = f"greatest({', '.join(f'coalesce(len({value.sql}), 0)' for value in arrays)})"
         items = [f"{column.sql} AS c{i}" for i, column in enumerate(left.columns, 1)]
         for i, value in enumerate(arrays, 1):
@@ -189,26 +191,29 @@ class SourceCompiler:
             items.append(f"unnest({filled}) AS u{i}")
         offset = node.args.get("offset")
         if offset:
+            numbers = f"generate_series(1, {longest})"
             if keep_empty:
-                raise not_supported(self._query.sql, node, "WITH ORDINALITY in a LEFT JOIN")
-            items.append(f"unnest(generate_series(1, {longest})) AS n")
+                numbers = f"CASE WHEN {longest} = 0 THEN [NULL] ELSE {numbers} END"
+            items.append(f"unnest({numbers}) AS n")
         alias = self._query.alias()
         columns = [replace(column, sql=f"{alias}.c{i}") for i, column in enumerate(left.columns, 1)]
-        columns += self._unnested(node, arrays, alias)
+        columns += self._unnested(node, given, alias)
         origin = f" FROM {left.sql}" if left.sql else ""
         return Source(f"(SELECT {', '.join(items)}{origin}) AS {alias}", tuple(columns), _renumbered(left, alias))
 
-    def _unnested(self, node: exp.Unnest, arrays: list[Value], alias: str) -> list[Column]:
+    def _unnested(self, node: exp.Unnest, given: list[Value], alias: str) -> list[Column]:
         found: list[tuple[str | None, Type, str]] = []
-        for i, value in enumerate(arrays, 1):
+        places = itertools.count(1)
+        for value in given:
             element = value.type.parts[0]
-            if element.name == "row":
+            if value.type.name == "array" and element.name == "row":
+                i = next(places)
                 found += [
                     (name, part, f"struct_extract({alias}.u{i}, 'f{j}')")
                     for j, (name, part) in enumerate(zip(element.names, element.parts, strict=True), 1)
                 ]
             else:
-                found.append((None, element, f"{alias}.u{i}"))
+                found += [(None, part, f"{alias}.u{next(places)}") for part in value.type.parts]
         own, offset = node.args.get("alias"), node.args.get("offset")
         names = [column.name.lower() for column in own.columns] if own else []
         if offset:
@@ -223,6 +228,14 @@ class SourceCompiler:
         return [
             Column(names[i] if names else name, type_, sql, qualifier) for i, (name, type_, sql) in enumerate(found)
         ]
+
+
+def _as_arrays(value: Value) -> list[Value]:
+    """A map is unnested as its keys beside its values."""
+    if value.type.name == "array":
+        return [value]
+    key, own = value.type.parts
+    return [Value(f"map_keys({value.sql})", array(key)), Value(f"map_values({value.sql})", array(own))]
 
 
 def _renumbered(left: Source, alias: str) -> tuple[tuple[Scan, str], ...]:

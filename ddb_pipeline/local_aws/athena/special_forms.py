@@ -131,7 +131,8 @@ def json_extract_scalar(json: Value, path: Value) -> Value | None:
     if json.type.name not in {"varchar", "json", "unknown"}:
         return None
     source = coerce(json.sql, json.type, VARCHAR) if json.type == UNKNOWN else json.sql
-    return Value(f"athena_json_scalar({source}, {_json_path(path, 'json_extract_scalar')})", VARCHAR)
+    macro = "athena_json_value_scalar" if json.type == JSON else "athena_json_scalar"
+    return Value(f"{macro}({source}, {_json_path(path, 'json_extract_scalar')})", VARCHAR)
 
 
 def json_extract(json: Value, path: Value) -> Value | None:
@@ -139,6 +140,13 @@ def json_extract(json: Value, path: Value) -> Value | None:
     if json.type.name not in {"varchar", "json"}:
         return None
     return Value(f"athena_json_extract({json.sql}, {_json_path(path, 'json_extract')})", JSON)
+
+
+def json_size(json: Value, path: Value) -> Value | None:
+    """`json_size(text, path)`: members of an object, elements of an array, 0 of any other value."""
+    if json.type.name not in {"varchar", "json"}:
+        return None
+    return Value(f"athena_json_size({json.sql}, {_json_path(path, 'json_size')})", BIGINT)
 
 
 def regexp_like(subject: Value, pattern: Value) -> Value | None:
@@ -260,6 +268,7 @@ FORMS: dict[str, tuple[int, int, Callable[..., Value | None]]] = {
     "greatest": (1, 127, lambda *values: extreme("greatest", *values)),
     "json_extract": (2, 2, json_extract),
     "json_extract_scalar": (2, 2, json_extract_scalar),
+    "json_size": (2, 2, json_size),
     "least": (1, 127, lambda *values: extreme("least", *values)),
     "nullif": (2, 2, nullif),
     "regexp_like": (2, 2, regexp_like),

@@ -113,6 +113,11 @@ def array(element: Type) -> Type:
     return Type("array", parts=(element,))
 
 
+def map_of(key: Type, value: Type) -> Type:
+    """Make `map(key, value)`."""
+    return Type("map", parts=(key, value))
+
+
 def row(names: tuple[str | None, ...], parts: tuple[Type, ...]) -> Type:
     """Make a row of these fields."""
     return Type("row", parts=parts, names=names)

@@ -1,0 +1,38 @@
+"""Functions that DuckDB calls in Python: those that it does not have, and that SQL cannot say.
+
+They cost a microsecond or more for each row, so `macros` calls them only for the rows that need them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import duckdb
+
+from ddb_pipeline.local_aws.athena import json_text
+
+FUNCTIONS: tuple[tuple[str, Callable[..., Any], tuple[str, ...], str], ...] = (
+    ("athena_python_json_parse", json_text.parse, ("VARCHAR",), "VARCHAR"),
+    ("athena_python_json_extract", json_text.extract, ("VARCHAR", "VARCHAR"), "VARCHAR"),
+    ("athena_python_json_parts", json_text.parts, ("VARCHAR",), "VARCHAR[]"),
+    ("athena_python_json_double", json_text.double, ("DOUBLE",), "VARCHAR"),
+    ("athena_python_json_shown", json_text.shown, ("VARCHAR",), "VARCHAR"),
+)
+"""Name in DuckDB, function, types of its arguments and of its result. A NULL argument makes the result NULL."""
+
+
+def register(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the functions known to a DuckDB and all its cursors."""
+    for name, function, arguments, result in FUNCTIONS:
+        connection.create_function(name, _null_of_null(function), list(arguments), result, null_handling="special")
+
+
+def _null_of_null(function: Callable[..., Any]) -> Callable[..., Any]:
+    # DuckDB counts the parameters of the wrapped function
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        return None if None in arguments else function(*arguments)
+
+    return call
