@@ -78,7 +78,7 @@ def coerce(sql: str, source: Type, target: Type) -> str | None:
     return cast(sql, source, target) if fits else None
 
 
-def cast(sql: str, source: Type, target: Type) -> str | None:  # noqa: PLR0911
+def cast(sql: str, source: Type, target: Type) -> str | None:  # noqa: C901, PLR0911
     """CAST as Trino does; None: local AWS does not know this conversion.
 
     Args:

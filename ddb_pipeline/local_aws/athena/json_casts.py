@@ -35,7 +35,9 @@ def to_json(sql: str, source: Type, cast: Cast) -> str | None:  # noqa: PLR0911
     if source.name == "map" and source.parts[0].name in _KEYS:
         return _map_to_json(sql, source, cast)
     if source.name == "row":
-        fields = [to_json_inside(f"struct_extract({sql}, 'f{i}')", part, cast) for i, part in enumerate(source.parts, 1)]
+        fields = [
+            to_json_inside(f"struct_extract({sql}, 'f{i}')", part, cast) for i, part in enumerate(source.parts, 1)
+        ]
         known = [field for field in fields if field is not None]
         if len(known) != len(fields):
             return None
@@ -47,7 +49,9 @@ def to_json(sql: str, source: Type, cast: Cast) -> str | None:  # noqa: PLR0911
 
 def to_json_inside(sql: str, source: Type, cast: Cast) -> str | None:
     """The same for a part of an array, map or row, where NULL becomes the JSON null."""
-    converted = sql if source == JSON else "CAST(NULL AS VARCHAR)" if source.name == "unknown" else to_json(sql, source, cast)
+    converted = (
+        sql if source == JSON else "CAST(NULL AS VARCHAR)" if source.name == "unknown" else to_json(sql, source, cast)
+    )
     return None if converted is None else f"coalesce({converted}, 'null')"
 
 
@@ -107,6 +111,7 @@ def _scalar_from_json(sql: str, target: Type, cast: Cast, failed: Callable[[str,
     type_ = duckdb_type(target)
     # digits that a double does not hold decide over a decimal only
     number = f"athena_json_shown({sql})" if target.name == "decimal" else sql
+    forms: dict[str, str | None]
     if target == VARCHAR:
         forms = {
             "string": string,

@@ -1,4 +1,4 @@
-"""Functions that take a lambda (https://trino.io/docs/current/functions/lambda.html, and the pages on arrays and maps)."""
+"""Functions that take a lambda: https://trino.io/docs/current/functions/lambda.html, .../array.html, .../map.html."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def _body(c: Expressions, arrow: exp.Expr, parameters: Sequence[Value]) -> Value
     """Compile a lambda's expression with its parameters bound to these values."""
     c.only(arrow, "this", "expressions")
     if len(arrow.expressions) != len(parameters):
-        raise failed_at(c.env.sql, arrow, "INVALID_PARAMETER_USAGE", f"the lambda must take {len(parameters)} arguments")
+        raise failed_at(
+            c.env.sql, arrow, "INVALID_PARAMETER_USAGE", f"the lambda must take {len(parameters)} arguments"
+        )
     before = dict(c.env.scope.lambdas)
     c.env.scope.lambdas.update(
         {own.name.lower(): value for own, value in zip(arrow.expressions, parameters, strict=True)}

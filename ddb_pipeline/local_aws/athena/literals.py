@@ -15,6 +15,7 @@ from ddb_pipeline.local_aws.athena.types import (
     DATE,
     DOUBLE,
     INTEGER,
+    JSON,
     MAX_DECIMAL_DIGITS,
     MAX_TIMESTAMP_DIGITS,
     TIMESTAMP,
@@ -75,8 +76,10 @@ def literal_value(sql: str, node: exp.Expr) -> Value:
 
 
 def typed_literal(sql: str, node: exp.Expr) -> Value:
-    """Compile `DATE '2026-01-31'` or `TIMESTAMP '2026-01-31 10:00:00.000'`; the digits are the precision."""
+    """Compile `DATE '2026-01-31'`, `JSON '[1]'` or a TIMESTAMP, whose digits are its precision."""
     kind, written = str(node.args["kind"]), node.this.name
+    if kind == "JSON":
+        return Value(f"athena_json_parse({text(written)})", JSON)
     if kind == "DATE" and re.fullmatch(r"\d{4}-\d{2}-\d{2}", written, re.ASCII):
         try:
             return Value(f"DATE '{date.fromisoformat(written)}'", DATE, written)

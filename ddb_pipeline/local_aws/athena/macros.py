@@ -23,6 +23,8 @@ _LONG_SEQUENCE = failure(
 _NO_ELEMENT = failure("INVALID_FUNCTION_ARGUMENT", "Array subscript must be less than or equal to array length", BIGINT)
 _ZERO_INDEX = failure("INVALID_FUNCTION_ARGUMENT", "SQL array indices start at 1", BIGINT)
 _NEGATIVE_INDEX = failure("INVALID_FUNCTION_ARGUMENT", "Array subscript is negative", BIGINT)
+_BAD_BITS = failure("INVALID_FUNCTION_ARGUMENT", "Bits specified in bit_count must be between 2 and 64", BIGINT)
+_TOO_FEW_BITS = failure("INVALID_FUNCTION_ARGUMENT", "Number must be representable with the bits specified", BIGINT)
 _NO_MEMBER = failure("INVALID_FUNCTION_ARGUMENT", "Key not present in map: {}", BIGINT, shown="CAST(k AS VARCHAR)")
 _NEGATIVE_LENGTH = failure("INVALID_FUNCTION_ARGUMENT", "length must be greater than or equal to 0", BIGINT)
 _EMPTY_DELIMITER = failure("INVALID_FUNCTION_ARGUMENT", "The delimiter may not be the empty string", VARCHAR)
@@ -69,6 +71,18 @@ MACROS: tuple[str, ...] = (
         "athena_decimal_text(n, scale) AS CASE WHEN n < 0 THEN '-' ELSE '' END "
         "|| left(athena_padded(n, scale), length(athena_padded(n, scale)) - scale) "
         "|| '.' || right(athena_padded(n, scale), scale)"
+    ),
+    # whole numbers of 32 or 64 bits, as Java shifts them
+    "athena_power_of_two(n) AS (CAST(1 AS HUGEINT) << CAST(n AS INTEGER))",
+    "athena_unsigned(x, w) AS (CAST(x AS HUGEINT) & (athena_power_of_two(w) - 1))",
+    (
+        "athena_wrapped(x, w) AS CASE WHEN athena_unsigned(x, w) >= athena_power_of_two(w - 1) "
+        "THEN athena_unsigned(x, w) - athena_power_of_two(w) ELSE athena_unsigned(x, w) END"
+    ),
+    (
+        f"athena_bit_count(x, b) AS CASE WHEN b < 2 OR b > 64 THEN {_BAD_BITS} "
+        f"WHEN x < -athena_power_of_two(b - 1) OR x >= athena_power_of_two(b - 1) THEN {_TOO_FEW_BITS} "
+        "ELSE CAST(bit_count(athena_unsigned(x, b)) AS BIGINT) END"
     ),
     # text, in code points
     f"athena_upper(x) AS CASE WHEN contains(x, chr(223)) THEN {_SHARP_S} ELSE upper(x) END",

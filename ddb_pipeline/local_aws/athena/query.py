@@ -74,7 +74,18 @@ class QueryCompiler:
         for field in relation.fields:
             if not _can_be_shown(field.type):
                 raise not_supported(self.sql, node, f"a result column of type {field.type}")
+        if any(field.type == JSON for field in relation.fields):
+            return self._shown(relation)
         return relation
+
+    def _shown(self, relation: Relation) -> Relation:
+        """Hold JSON in the result to the text that Athena is sure to show."""
+        alias = self.alias()
+        columns = [
+            f"athena_json_shown({alias}.c{i}) AS c{i}" if field.type == JSON else f"{alias}.c{i}"
+            for i, field in enumerate(relation.fields, 1)
+        ]
+        return Relation(f"SELECT {', '.join(columns)} FROM ({relation.sql}) AS {alias}", relation.fields)
 
     def alias(self) -> str:
         """A relation name that was not used yet."""
@@ -259,4 +270,7 @@ class QueryCompiler:
 
 
 def _can_be_shown(type_: Type) -> bool:
-    return type_ != JSON and not type_.name.startswith("interval") and all(map(_can_be_shown, type_.parts))
+    if type_.name.startswith("interval"):
+        return False
+    # how Athena shows JSON inside of arrays, maps and rows is not known
+    return all(part != JSON and _can_be_shown(part) for part in type_.parts)

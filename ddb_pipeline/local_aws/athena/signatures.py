@@ -76,7 +76,8 @@ def _patterns(function: Function, count: int) -> list[str] | None:
 
 
 def _fill(template: str, sqls: list[str]) -> str:
-    filled = template.replace("{*||}", " || ".join(f"({sql})" for sql in sqls))
+    together = [f"({sql})" for sql in sqls]
+    filled = template.replace("{*||}", " || ".join(together)).replace("{*,}", ", ".join(together))
     return re.sub(r"\{(\d)\}", lambda match: f"({sqls[int(match[1])]})", filled)
 
 
@@ -92,8 +93,10 @@ def _bind(pattern: str, type_: Type, bound: dict[str, Type], *, exact: bool) -> 
     inner = re.fullmatch(r"(array|map|row)\((.*)\)", pattern)
     if inner:
         insides = [inner[2]] if inner[1] == "array" else inner[2].split(",")
-        return len(type_.parts) == len(insides) and type_.name == inner[1] and all(
-            _bind(inside, part, bound, exact=exact) for inside, part in zip(insides, type_.parts, strict=True)
+        return (
+            len(type_.parts) == len(insides)
+            and type_.name == inner[1]
+            and all(_bind(inside, part, bound, exact=exact) for inside, part in zip(insides, type_.parts, strict=True))
         )
     if pattern == "decimal":
         return type_.name == "decimal" or (type_.is_integer and not exact)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from ddb_pipeline.local_aws.athena.casts import cast, coerce, text
 from ddb_pipeline.local_aws.athena.json_path import to_pointer
+from ddb_pipeline.local_aws.athena.regular_expressions import is_plain
 from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.types import (
     BIGINT,
@@ -20,6 +22,7 @@ from ddb_pipeline.local_aws.athena.types import (
     VARCHAR,
     ZONED,
     Type,
+    array,
     common_type,
     decimal,
     duckdb_type,
@@ -48,11 +51,6 @@ _PATTERNS = {
     "%I": "%I", "%l": "%-I", "%i": "%M", "%s": "%S", "%S": "%S", "%f": "%f", "%p": "%p", "%M": "%B", "%b": "%b",
     "%W": "%A", "%a": "%a", "%j": "%j", "%T": "%H:%M:%S", "%r": "%I:%M:%S %p", "%%": "%%",
 }  # fmt: skip
-# what Java's and DuckDB's regular expressions read alike
-_PLAIN_PATTERN = re.compile(
-    r"(?:[A-Za-z0-9 _\-:/@,;=<>!'\"#%&~]|\.|\\[dwDW.\\/\-\[\]{}()*+?^$|]|[*+?|()^$]|\{\d+(?:,\d*)?\}"
-    r"|\[\^?(?:[A-Za-z0-9 _:/@,;=.]-[A-Za-z0-9]|[A-Za-z0-9 _:/@,;=.]|\\[dw.\-])+-?\])*"
-)
 
 
 class UnsupportedArgumentError(Exception):
@@ -153,12 +151,45 @@ def regexp_like(subject: Value, pattern: Value) -> Value | None:
     """`regexp_like(text, pattern)`, of the patterns that Java and DuckDB read alike."""
     if subject.type.name != "varchar":
         return None
-    literal = _text_literal(pattern, "the pattern of regexp_like")
-    if not _PLAIN_PATTERN.fullmatch(literal) or "(?" in literal:
-        raise UnsupportedArgumentError(f"the regular expression '{literal}' is not supported by local AWS")
+    literal = _pattern(pattern)
     # Java's $ also stands before a last line feed
     ending = re.sub(r"(\\.)|\$", lambda match: match[1] or r"(?:\n?\z)", literal)
     return Value(f"regexp_matches({subject.sql}, {text(ending)})", BOOLEAN)
+
+
+def regexp(name: str, result: Type, subject: Value, pattern: Value, *others: Value) -> Value | None:
+    """`regexp_count`, `regexp_extract` and the like, with a literal pattern."""
+    if subject.type.name != "varchar":
+        return None
+    wanted = {"regexp_extract": BIGINT, "regexp_extract_all": BIGINT, "regexp_replace": VARCHAR}.get(name)
+    extra = [coerce(own.sql, own.type, wanted) if wanted else None for own in others]
+    if not extra and wanted:
+        extra = ["0" if wanted == BIGINT else "''"]
+    known = [sql for sql in extra if sql is not None]
+    if len(known) != len(extra):
+        return None
+    arguments = ", ".join([subject.sql, text(_pattern(pattern)), *known])
+    return Value(f"athena_python_{name}({arguments})", result)
+
+
+def _pattern(value: Value) -> str:
+    literal = _text_literal(value, "a regular expression")
+    if not is_plain(literal):
+        raise UnsupportedArgumentError(f"the regular expression '{literal}' is not supported by local AWS")
+    return literal
+
+
+def array_join(subject: Value, delimiter: Value, replacement: Value | None = None) -> Value | None:
+    """`array_join(array, delimiter[, text for NULL])`; without a text, NULLs are left out."""
+    if subject.type.name != "array":
+        return None
+    element = cast("e", subject.type.parts[0], VARCHAR) if subject.type.parts[0].name != "json" else None
+    between = coerce(delimiter.sql, delimiter.type, VARCHAR)
+    instead = coerce(replacement.sql, replacement.type, VARCHAR) if replacement else None
+    if element is None or between is None or (replacement and instead is None):
+        return None
+    shown = f"coalesce({element}, {instead})" if instead else element
+    return Value(f"array_to_string(list_transform({subject.sql}, lambda e: {shown}), {between})", VARCHAR)
 
 
 def nullif(left: Value, right: Value) -> Value | None:
@@ -259,6 +290,7 @@ def _text_literal(value: Value, what: str) -> str:
 
 
 FORMS: dict[str, tuple[int, int, Callable[..., Value | None]]] = {
+    "array_join": (2, 3, array_join),
     "coalesce": (2, 254, coalesce),
     "date": (1, 1, to_date),
     "date_add": (3, 3, date_add),
@@ -271,7 +303,13 @@ FORMS: dict[str, tuple[int, int, Callable[..., Value | None]]] = {
     "json_size": (2, 2, json_size),
     "least": (1, 127, lambda *values: extreme("least", *values)),
     "nullif": (2, 2, nullif),
+    "regexp_count": (2, 2, partial(regexp, "regexp_count", BIGINT)),
+    "regexp_extract": (2, 3, partial(regexp, "regexp_extract", VARCHAR)),
+    "regexp_extract_all": (2, 3, partial(regexp, "regexp_extract_all", array(VARCHAR))),
     "regexp_like": (2, 2, regexp_like),
+    "regexp_position": (2, 2, partial(regexp, "regexp_position", BIGINT)),
+    "regexp_replace": (2, 3, partial(regexp, "regexp_replace", VARCHAR)),
+    "regexp_split": (2, 2, partial(regexp, "regexp_split", array(VARCHAR))),
     "round": (1, 2, round_number),
     "row": (1, 254, make_row),
     "try": (1, 1, attempt),
