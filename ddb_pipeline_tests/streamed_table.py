@@ -91,3 +91,13 @@ def refused(code, call, *args, **kwargs):
         call(*args, **kwargs)
     assert error.value.response["Error"]["Code"] == code
     return error.value.response["Error"]["Message"]
+
+
+def connection(deployed):
+    client = deployed.client("dynamodb")
+    return {
+        "endpoint_url": deployed.endpoint,
+        "region_name": client.meta.region_name,
+        "aws_access_key_id": "local",
+        "aws_secret_access_key": "local",
+    }

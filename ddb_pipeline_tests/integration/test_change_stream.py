@@ -13,7 +13,7 @@ import pytest
 
 from ddb_pipeline.local_aws import change_stream
 from ddb_pipeline_tests.deployed import Deployed
-from ddb_pipeline_tests.streamed_table import ACCOUNT, SORTED, Table, images, make_table, refused
+from ddb_pipeline_tests.streamed_table import ACCOUNT, SORTED, Table, connection, images, make_table, refused
 
 
 @pytest.fixture
@@ -351,16 +351,6 @@ def test_records_of_an_item_follow_the_order_of_concurrent_writes(table, deploye
     assert times == sorted(times)
 
 
-def connection(deployed):
-    client = deployed.client("dynamodb")
-    return {
-        "endpoint_url": deployed.endpoint,
-        "region_name": client.meta.region_name,
-        "aws_access_key_id": "local",
-        "aws_secret_access_key": "local",
-    }
-
-
 def test_a_record_too_large_for_kinesis_is_skipped_and_counted(table):
     table.put(pk={"S": "big"}, x={"L": [{"BOOL": True}] * 100_000})
     table.put(pk={"S": "small"})
@@ -426,22 +416,3 @@ def test_a_table_made_anew_has_no_destination(table):
     found = table.dynamodb.describe_kinesis_streaming_destination(TableName=table.name)
     assert found["KinesisDataStreamDestinations"] == []
     assert table.new_changes() == []
-
-
-def test_records_put_by_many_writers_are_all_kept_in_their_shards(table, deployed):
-    clients = [boto3.client("kinesis", **connection(deployed)) for _ in range(4)]
-
-    def write(number):
-        for batch in range(5):
-            clients[number].put_records(
-                StreamARN=table.stream_arn,
-                Records=[{"Data": f"{number}-{batch}-{i}".encode(), "PartitionKey": str(i)} for i in range(50)],
-            )
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len({record["Data"] for record in table.new_records()}) == 1000

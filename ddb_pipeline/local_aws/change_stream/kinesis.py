@@ -1,47 +1,26 @@
-"""Kinesis streams that many threads write and one reader follows.
-
-moto's shard is slower with every record it holds and loses records when two threads put at once. This keeps moto's
-Kinesis and replaces only the storage of a shard, with constant cost per record.
-"""
+"""Kinesis streams that many threads write and many read: moto's, with another storage and one writer at a time."""
 
 from __future__ import annotations
 
 import base64
 import threading
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from moto.kinesis import urls as kinesis_urls
-from moto.kinesis.models import KinesisBackend, Record, Shard, Stream, kinesis_backends
+from moto.kinesis.exceptions import InvalidArgumentError, ResourceNotFoundError
+from moto.kinesis.models import KinesisBackend, Stream, kinesis_backends
+from moto.kinesis.utils import compose_shard_iterator
 
-
-class IndexedShard(Shard):
-    """A shard whose records are found by sequence number: 1, 2, 3, without gaps."""
-
-    def get_records(self, last_sequence_id: str, limit: int | None) -> tuple[list[Record], int, int]:
-        """Return the records after a sequence number, the last one's number, and how many ms it is behind."""
-        last = int(last_sequence_id)
-        newest = self.get_max_sequence_number()
-        end = newest if limit is None else min(newest, last + limit)
-        found = [self.records[number] for number in range(max(last, 0) + 1, end + 1)]
-        if not found:
-            return [], last, 0
-        behind = self.records[newest].created_at - found[-1].created_at
-        return found, found[-1].sequence_number, max(0, int(behind * 1000))
-
-    def put_record(self, partition_key: str, data: str, explicit_hash_key: str) -> str:
-        """Append a record; the caller holds the backend's lock."""
-        number = self.get_max_sequence_number() + 1
-        self.records[number] = Record(partition_key, data, number, explicit_hash_key)
-        return str(number)
-
-    def get_max_sequence_number(self) -> int:
-        """Return the newest record's sequence number, 0 while there is none."""
-        # records are only ever added, one number after the other
-        return len(self.records)
+from ddb_pipeline.local_aws.change_stream.shards import IndexedShard, IndexedStream
 
 
 class IndexedKinesisBackend(KinesisBackend):
-    """moto's Kinesis with indexed shards and one writer at a time."""
+    """moto's Kinesis with indexed shards and one writer at a time.
+
+    Attributes:
+        arrival: The lock of all streams; whoever waits for it is told of new records.
+    """
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -52,14 +31,19 @@ class IndexedKinesisBackend(KinesisBackend):
         return kinesis_urls
 
     def create_stream(self, *args: Any, **kwargs: Any) -> Stream:
-        """Create a stream as moto does, with indexed shards."""
+        """Create a stream of indexed shards."""
         with self.arrival:
-            stream = super().create_stream(*args, **kwargs)
-            stream.shards = {
-                shard.shard_id: IndexedShard(number, shard.starting_hash, shard.ending_hash)
-                for number, shard in enumerate(stream.shards.values())
-            }
+            stream = IndexedStream.of(super().create_stream(*args, **kwargs))
+            self.streams[stream.stream_name] = stream
             return stream
+
+    def describe_stream(self, stream_arn: str | None, stream_name: str | None) -> IndexedStream:
+        """Return a stream.
+
+        Raises:
+            moto.kinesis.exceptions.StreamNotFoundError: There is no such stream.
+        """
+        return cast("IndexedStream", super().describe_stream(stream_arn, stream_name))
 
     def put_record(self, *args: Any, **kwargs: Any) -> tuple[str, str]:
         """Put a record sent through the API."""
@@ -84,24 +68,75 @@ class IndexedKinesisBackend(KinesisBackend):
             moto.kinesis.exceptions.StreamNotFoundError: There is no such stream.
         """
         with self.arrival:
-            stream = self.describe_stream(stream_arn=stream_arn, stream_name=None)
-            stream.put_record(partition_key, "", base64.b64encode(data).decode("ascii"))
+            stream = self.describe_stream(stream_arn=stream_arn, stream_name=stream_arn.rpartition("/")[2])
+            stream.put_record(partition_key, None, base64.b64encode(data).decode("ascii"))
             self.arrival.notify_all()
 
+    def get_shard_iterator(  # type: ignore[override]  # noqa: PLR0917 - moto's signature; its types are wrong
+        self,
+        stream_arn: str | None,
+        stream_name: str | None,
+        shard_id: str,
+        shard_iterator_type: str,
+        starting_sequence_number: str | None,
+        at_timestamp: datetime | float | None,
+    ) -> str:
+        """Return an iterator, which stands for a position of a shard.
+
+        Raises:
+            ResourceNotFoundError: There is no such stream or shard.
+            InvalidArgumentError: There is no such place in the shard.
+        """
+        with self.arrival:
+            stream = self.describe_stream(stream_arn=stream_arn, stream_name=stream_name)
+            try:
+                shard = stream.shards[shard_id]
+            except KeyError:
+                raise ResourceNotFoundError(
+                    f"Shard {shard_id} in stream {stream.stream_name} under account {self.account_id} does not exist"
+                ) from None
+            if shard_iterator_type in {"AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"}:
+                position = _position(stream, shard, starting_sequence_number or "")
+                position -= shard_iterator_type == "AT_SEQUENCE_NUMBER"
+            elif shard_iterator_type == "AT_TIMESTAMP":
+                if at_timestamp is None:
+                    raise InvalidArgumentError("Must specify timestampToUse parameter for iterator type AT_TIMESTAMP")
+                moment = at_timestamp.timestamp() if isinstance(at_timestamp, datetime) else at_timestamp
+                position = shard.position_at(moment)
+            else:
+                position = shard.newest if shard_iterator_type == "LATEST" else 0
+            return str(compose_shard_iterator(stream.stream_name, shard, position))
+
+    def get_records(self, stream_arn: str | None, shard_iterator: str, limit: int | None) -> Any:
+        """Return the next iterator, the records, and how many ms they are behind."""
+        with self.arrival:
+            return super().get_records(stream_arn, shard_iterator, limit)
+
     def split_shard(self, *args: Any, **kwargs: Any) -> None:
-        """Split a shard as moto does."""
+        """Split a shard."""
         with self.arrival:
             super().split_shard(*args, **kwargs)
 
     def merge_shards(self, *args: Any, **kwargs: Any) -> None:
-        """Merge two shards as moto does."""
+        """Merge two shards."""
         with self.arrival:
             super().merge_shards(*args, **kwargs)
 
     def update_shard_count(self, *args: Any, **kwargs: Any) -> int:
-        """Change the number of shards as moto does."""
+        """Change the number of shards by splitting and merging."""
         with self.arrival:
             return super().update_shard_count(*args, **kwargs)
+
+
+def _position(stream: Stream, shard: IndexedShard, sequence_number: str) -> int:
+    try:
+        return shard.position_of(sequence_number)
+    except ValueError:
+        raise InvalidArgumentError(
+            f"StartingSequenceNumber {sequence_number} used in GetShardIterator on shard {shard.shard_id} in stream "
+            f"{stream.stream_name} under account {stream.account_id} is invalid because it did not come from this "
+            "stream."
+        ) from None
 
 
 def install() -> None:

@@ -16,9 +16,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from moto.kinesis.models import Stream
-
 from ddb_pipeline.local_aws.change_stream.kinesis import streams_of
+from ddb_pipeline.local_aws.change_stream.shards import IndexedStream
 from ddb_pipeline.local_aws.delivery import transformation
 from ddb_pipeline.local_aws.delivery.buffers import Buffer, PendingObject
 from ddb_pipeline.local_aws.delivery.errors import ErrorLog
@@ -75,7 +74,9 @@ class DeliveryWorker:
         region: Region of everything involved.
     """
 
-    def __init__(self, settings: DeliverySettings, *, arn: str, stream: Stream, account_id: str, region: str) -> None:
+    def __init__(
+        self, settings: DeliverySettings, *, arn: str, stream: IndexedStream, account_id: str, region: str
+    ) -> None:
         self.settings = settings
         self.counts = DeliveryCounts()
         self._arn = arn
@@ -84,7 +85,7 @@ class DeliveryWorker:
         self._region = region
         self._errors = ErrorLog(settings, arn=arn, account_id=account_id, region=region)
         self._arrival = streams_of(account_id, region).arrival
-        self._positions = {name: shard.get_max_sequence_number() for name, shard in stream.shards.items()}
+        self._positions = {name: shard.newest for name, shard in stream.shards.items()}
         self._lock = threading.Lock()
         self._outstanding: set[int] = set()
         self._unconverted: list[SourceRecord] = []
@@ -121,8 +122,8 @@ class DeliveryWorker:
         return left == 0
 
     def newest(self) -> dict[str, int]:
-        """Return the newest sequence number of each shard."""
-        return {name: shard.get_max_sequence_number() for name, shard in list(self._stream.shards.items())}
+        """Return the position of the newest record of each shard."""
+        return {name: shard.newest for name, shard in list(self._stream.shards.items())}
 
     def has_read_up_to(self, newest: dict[str, int]) -> bool:
         """Say whether every record up to these sequence numbers has been read."""
@@ -166,14 +167,10 @@ class DeliveryWorker:
             return False
         found: list[SourceRecord] = []
         with self._lock:
-            # a shard that appears later holds, in moto, copies of its parents' records: repeated, but never lost
             for name, shard in list(self._stream.shards.items()):
                 position = self._positions.get(name, 0)
-                for sequence_number in range(position + 1, position + 1 + _RECORDS_PER_READ):
-                    record = shard.records.get(sequence_number)
-                    if record is None:
-                        break
-                    self._positions[name] = sequence_number
+                for record in shard.records_after(position, _RECORDS_PER_READ):
+                    self._positions[name] = record.position
                     self.counts.read += 1
                     self._outstanding.add(self.counts.read)
                     found.append(
@@ -181,7 +178,7 @@ class DeliveryWorker:
                             number=self.counts.read,
                             data=record.data,
                             shard_id=name,
-                            sequence_number=str(sequence_number),
+                            sequence_number=record.sequence_number,
                             partition_key=record.partition_key,
                             arrived_at_ms=int(record.created_at * 1000),
                         )
