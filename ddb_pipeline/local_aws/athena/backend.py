@@ -150,7 +150,12 @@ class LocalAthenaBackend(AthenaBackend):
             raise InvalidRequestError(f"Query {verb}. Current state: {execution.state}")
         if limit is not None and not 1 <= limit <= MAX_RESULTS:
             raise InvalidRequestError(f"MaxResults is {limit}; allowed is 1 to {MAX_RESULTS}")
-        lines, following = results.read_rows(execution.result_file, _offset(token), limit or MAX_RESULTS)
+        start, count = _offset(token), limit or MAX_RESULTS
+        if execution.lines is not None:
+            lines: list[list[str | None]] = [[line] for line in execution.lines[start : start + count]]
+            following = start + count if len(execution.lines) > start + count else None
+        else:
+            lines, following = results.read_rows(execution.result_file, start, count)
         rows = [{"Data": [{} if text is None else {"VarCharValue": text} for text in line]} for line in lines]
         answer: dict[str, Any] = {
             "UpdateCount": execution.update_count or 0,

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from moto.glue.models import GlueBackend, glue_backends
 
 from ddb_pipeline.local_aws.athena import parquet, views
+from ddb_pipeline.local_aws.athena.catalog_shapes import shown_database, shown_table
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
+from ddb_pipeline.local_aws.athena.folders import NULL_PARTITION
 from ddb_pipeline.local_aws.athena.hive_types import read_hive_type
 from ddb_pipeline.local_aws.athena.relations import Field, Format, Partition, Table, View
 from ddb_pipeline.local_aws.athena.types import VARCHAR, from_hive
 
 JSON_SERDE = "org.apache.hive.hcatalog.data.JsonSerDe"
 TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
-NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
-"""What Hive writes for a partition value that is NULL."""
+# what Glue's UpdateTable takes (API shape `TableInput`)
+_TABLE_INPUT = {
+    "Name", "Description", "Owner", "Retention", "StorageDescriptor", "PartitionKeys", "ViewOriginalText",
+    "ViewExpandedText", "TableType", "Parameters",
+}  # fmt: skip
 _PARTITION_TYPES = ("string", "varchar")
 _FORMATS: dict[str, tuple[Format, str]] = {
     JSON_SERDE: ("json", TEXT_INPUT),
@@ -36,11 +41,11 @@ class Catalog:
 
     def databases(self) -> list[dict[str, Any]]:
         """Every database, as Athena's API shows it."""
-        return [_database(found.as_dict()) for found in self._glue.get_databases()]
+        return [shown_database(found.as_dict()) for found in self._glue.get_databases()]
 
     def tables(self, database: str) -> list[dict[str, Any]]:
         """Every table of a database, as Athena's API shows it."""
-        return [_table_metadata(found.as_dict()) for found in self._glue.databases[database].tables.values()]
+        return [shown_table(found.as_dict()) for found in self._glue.databases[database].tables.values()]
 
     def find(self, database: str, name: str) -> Table | View | None:
         """Look a table or view up.
@@ -69,6 +74,37 @@ class Catalog:
         entry: dict[str, Any] = found.tables[name].as_dict()
         return entry
 
+    def entries(self, database: str) -> dict[str, dict[str, Any]]:
+        """The catalog's own entries of a database, by name."""
+        found = self._glue.databases.get(database)
+        return {name: table.as_dict() for name, table in list(found.tables.items())} if found else {}
+
+    def location(self, database: str, name: str) -> str:
+        """Where a table is, ending with a slash."""
+        return _location(name, (self.entry(database, name) or {}).get("StorageDescriptor") or {})
+
+    def create_database(self, name: str, entry: dict[str, Any]) -> None:
+        """Make a database of Glue's `DatabaseInput`."""
+        self._glue.create_database(name, entry)
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database and all its tables."""
+        self._glue.delete_database(name)
+
+    def set_parameters(self, database: str, name: str, parameters: Mapping[str, str]) -> None:
+        """Add to the parameters of a table, as its next version."""
+        entry = self.entry(database, name) or {}
+        kept = {key: value for key, value in entry.items() if key in _TABLE_INPUT}
+        kept["Parameters"] = {**(entry.get("Parameters") or {}), **parameters}
+        self._glue.update_table(database, name, kept)
+
+    def drop_partitions(self, database: str, name: str, gone: Iterable[tuple[str | None, ...]]) -> None:
+        """Take partitions out of the catalog; their objects stay."""
+        for values in gone:
+            # moto calls it a number, and takes the values
+            key: Any = _stored(values)
+            self._glue.delete_partition(database, name, key)
+
     def create(self, database: str, entry: dict[str, Any]) -> None:
         """Make a table of Glue's `TableInput`."""
         self._glue.create_table(database, str(entry["Name"]), entry)
@@ -86,7 +122,7 @@ class Catalog:
                 database,
                 name,
                 {
-                    "Values": [NULL_PARTITION if value is None else value for value in values],
+                    "Values": _stored(values),
                     "StorageDescriptor": {**storage, "Location": location.removesuffix("/")},
                 },
             )
@@ -138,6 +174,10 @@ class Catalog:
         return Partition(_values(entry), _location(table, storage))
 
 
+def _stored(values: tuple[str | None, ...]) -> list[str]:
+    return [NULL_PARTITION if value is None else value for value in values]
+
+
 def _values(entry: dict[str, Any]) -> tuple[str | None, ...]:
     return tuple(None if value == NULL_PARTITION else str(value) for value in entry.get("Values") or [])
 
@@ -164,36 +204,3 @@ def _location(table: str, storage: dict[str, Any]) -> str:
     if not location.startswith("s3://"):
         raise QueryFailedError("HIVE_INVALID_METADATA", f"table {table} has no location in S3: '{location}'")
     return location if location.endswith("/") else location + "/"
-
-
-def _database(entry: dict[str, Any]) -> dict[str, Any]:
-    shown = {
-        "Name": entry["Name"],
-        "Description": entry.get("Description"),
-        "Parameters": entry.get("Parameters") or {},
-    }
-    return {key: value for key, value in shown.items() if value is not None}
-
-
-def _table_metadata(entry: dict[str, Any]) -> dict[str, Any]:
-    storage = entry.get("StorageDescriptor") or {}
-    parameters = dict(entry.get("Parameters") or {})
-    serde = storage.get("SerdeInfo") or {}
-    extra = {
-        "inputformat": storage.get("InputFormat"),
-        "outputformat": storage.get("OutputFormat"),
-        "location": storage.get("Location"),
-        "serde.serialization.lib": serde.get("SerializationLibrary"),
-    }
-    return {
-        "Name": entry["Name"],
-        "CreateTime": entry["CreateTime"].timestamp() if entry.get("CreateTime") else 0,
-        "TableType": entry.get("TableType") or "",
-        "Columns": [_column(column) for column in storage.get("Columns") or []],
-        "PartitionKeys": [_column(column) for column in entry.get("PartitionKeys") or []],
-        "Parameters": parameters | {key: value for key, value in extra.items() if value},
-    }
-
-
-def _column(column: dict[str, Any]) -> dict[str, Any]:
-    return {key: column[key] for key in ("Name", "Type", "Comment") if column.get(key) is not None}

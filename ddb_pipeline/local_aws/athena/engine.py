@@ -117,6 +117,7 @@ class Engine:
                 execution.is_enforced,
                 execution.parameters,
                 execution.prepared,
+                self._storage.names,
             )
         )
         plan = outcome.plan if isinstance(outcome, Write) else outcome
@@ -132,8 +133,8 @@ class Engine:
             execution.result_file.write_text("", encoding="utf-8")
             self._writer.write(connection, execution, outcome)
         else:
-            execution.fields = outcome.fields
-            execution.result_file.write_text("", encoding="utf-8")
+            execution.fields, execution.lines = outcome.fields, outcome.lines
+            execution.result_file.write_text("".join(f"{line}\n" for line in outcome.lines), encoding="utf-8")
         self._publish(execution)
 
     def _stage(self, execution: QueryExecution, plan: Plan, connection: duckdb.DuckDBPyConnection) -> None:

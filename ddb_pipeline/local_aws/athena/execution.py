@@ -36,6 +36,7 @@ class QueryExecution:
         result_file: Local copy of the result file.
         parameters: Values of `?`, as SQL.
         prepared: The workgroup's prepared statements: text by name.
+        lines: What a statement about the catalog says; None: it has rows.
         update_count: Rows that it wrote; None: it is not a statement that writes.
     """
 
@@ -56,6 +57,7 @@ class QueryExecution:
     statement_type: str = "DML"
     substatement_type: str | None = None
     fields: tuple[Field, ...] = ()
+    lines: tuple[str, ...] | None = None
     update_count: int | None = None
     scanned: int = 0
     submitted: float = field(default_factory=time.time)
@@ -94,7 +96,7 @@ class QueryExecution:
             return f"{folder}tables/{self.id}"
         if self.substatement_type == "INSERT":
             return f"{folder}{self.id}"
-        return f"{folder}{self.id}.{'txt' if self.statement_type == 'DDL' else 'csv'}"
+        return f"{folder}{self.id}.{'csv' if self.statement_type == 'DML' else 'txt'}"
 
     @property
     def manifest_location(self) -> str | None:

@@ -180,18 +180,35 @@ def _read_nested(sql: str, found: Any, wanted: Type) -> str | None:
 
 def written(sql: str, type_: Type) -> str:
     """SQL of a value as it is written to Parquet: rows get the names of their fields."""
+    return f"CAST({_renamed(sql, type_)} AS {_named_type(type_)})" if _has_row(type_) else sql
+
+
+def _renamed(sql: str, type_: Type) -> str:
     if not _has_row(type_):
         return sql
     if type_.name == "array":
-        return f"list_transform({sql}, lambda e: {written('e', type_.parts[0])})"
+        return f"list_transform({sql}, lambda e: {_renamed('e', type_.parts[0])})"
     if type_.name == "map":
-        value = written("e.value", type_.parts[1])
+        value = _renamed("e.value", type_.parts[1])
         return f"map_from_entries(list_transform(map_entries({sql}), lambda e: {{'key': e.key, 'value': {value}}}))"
     fields = []
     for i, (name, part) in enumerate(zip(type_.names, type_.parts, strict=True), 1):
-        value = written(f"struct_extract({sql}, 'f{i}')", part)
+        value = _renamed(f"struct_extract({sql}, 'f{i}')", part)
         fields.append(f"{text(str(name))}: {value}")
     return f"CASE WHEN {sql} IS NULL THEN NULL ELSE {{{', '.join(fields)}}} END"
+
+
+def _named_type(type_: Type) -> str:
+    """DuckDB's type with the rows' own names: without it a NULL would be written without any type."""
+    if not _has_row(type_):
+        return duckdb_type(type_)
+    parts = [_named_type(part) for part in type_.parts]
+    if type_.name == "array":
+        return f"{parts[0]}[]"
+    if type_.name == "map":
+        return f"MAP({', '.join(parts)})"
+    fields = [f"{quoted(str(name))} {part}" for name, part in zip(type_.names, parts, strict=True)]
+    return f"STRUCT({', '.join(fields)})"
 
 
 def _has_row(type_: Type) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ class Session:
         is_enforced: Whether the workgroup decides where results go.
         parameters: Values of `?`, as SQL.
         prepared: The workgroup's prepared statements: text by name.
+        list_names: Names of the objects below an address in S3, relative to it.
     """
 
     sql: str
@@ -36,6 +37,7 @@ class Session:
     is_enforced: bool
     parameters: Sequence[str]
     prepared: MutableMapping[str, str]
+    list_names: Callable[[str], Iterable[str]]
 
 
 @dataclass(frozen=True)

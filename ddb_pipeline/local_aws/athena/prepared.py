@@ -11,19 +11,20 @@ from sqlglot import Token, TokenType
 
 from ddb_pipeline.local_aws.athena.dialect import words
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
-from ddb_pipeline.local_aws.athena.plans import Session
+from ddb_pipeline.local_aws.athena.plans import Lines, Session
 
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_@:]{1,255}")
 """Form of a statement's name (API shape `StatementName`)."""
 
 
-def prepare_statement(session: Session) -> None:
+def prepare_statement(session: Session) -> Lines:
     """PREPARE name FROM statement: keep the statement's text; one of that name is replaced."""
     tokens = words(session.sql)
     name, rest = _name(tokens), tokens[2:]
     if not rest[1:] or rest[0].token_type != TokenType.FROM:
         raise QueryFailedError("SYNTAX_ERROR", "expected PREPARE name FROM statement")
     session.prepared[name] = session.sql[rest[1].start : rest[-1].end + 1]
+    return Lines()
 
 
 def execute(session: Session) -> tuple[str, list[str]]:
@@ -48,7 +49,7 @@ def execute(session: Session) -> tuple[str, list[str]]:
     return sql, [session.sql[part[0].start : part[-1].end + 1] for part in parts]
 
 
-def deallocate(session: Session) -> None:
+def deallocate(session: Session) -> Lines:
     """DEALLOCATE PREPARE name: forget the statement."""
     tokens = words(session.sql)
     if [token.text.upper() for token in tokens[1:2]] != ["PREPARE"] or tokens[3:]:
@@ -56,6 +57,7 @@ def deallocate(session: Session) -> None:
     name = _name(tokens[1:])
     if session.prepared.pop(name, None) is None:
         raise QueryFailedError("NOT_FOUND", f"Prepared statement not found: {name}")
+    return Lines()
 
 
 def _name(tokens: list[Token]) -> str:

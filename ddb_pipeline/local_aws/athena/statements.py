@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -11,29 +12,32 @@ from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import TokenType
 
 from ddb_pipeline.local_aws.athena import prepared, views
-from ddb_pipeline.local_aws.athena.dialect import MAX_QUERY_BYTES, parse_statement
+from ddb_pipeline.local_aws.athena.definitions import (
+    alter_table,
+    create_database,
+    create_table,
+    drop_database,
+    drop_table,
+)
+from ddb_pipeline.local_aws.athena.dialect import MAX_QUERY_BYTES, parse_statement, words
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError, failed_at, not_supported
-from ddb_pipeline.local_aws.athena.plans import Lines, Outcome, Plan, Session
+from ddb_pipeline.local_aws.athena.listings import describe, show
+from ddb_pipeline.local_aws.athena.plans import Lines, Outcome, Plan, Session, Write
 from ddb_pipeline.local_aws.athena.query import QueryCompiler
-from ddb_pipeline.local_aws.athena.relations import Table, View
-from ddb_pipeline.local_aws.athena.table_names import name_of
+from ddb_pipeline.local_aws.athena.relations import Field, Table, View
+from ddb_pipeline.local_aws.athena.repair import repair_table
+from ddb_pipeline.local_aws.athena.table_names import CATALOG, name_of
+from ddb_pipeline.local_aws.athena.types import VARCHAR
 from ddb_pipeline.local_aws.athena.writes import create_table_as, insert
 
 StatementType = Literal["DML", "DDL", "UTILITY"]
-_DDL_WORDS = ("CREATE", "DROP", "ALTER", "MSCK", "SHOW", "DESCRIBE", "DESC")
 # Athena's other statements ("SQL reference for Athena"); CREATE and DROP of other things are told apart later
 _OTHER_STATEMENTS = frozenset(
     [
-        "ALTER",
         "ANALYZE",
         "DELETE",
-        "DESC",
-        "DESCRIBE",
-        "EXPLAIN",
         "MERGE",
-        "MSCK",
         "OPTIMIZE",
-        "SHOW",
         "UNLOAD",
         "UPDATE",
         "VACUUM",
@@ -41,25 +45,37 @@ _OTHER_STATEMENTS = frozenset(
 )
 
 
-_PREPARING = {"PREPARE": prepared.prepare_statement, "DEALLOCATE": prepared.deallocate}
+_ABOUT_CATALOG: dict[tuple[str, ...], Callable[[Session], Lines]] = {
+    ("ALTER", "TABLE"): alter_table,
+    ("CREATE", "DATABASE"): create_database,
+    ("CREATE", "SCHEMA"): create_database,
+    ("CREATE", "EXTERNAL"): create_table,
+    ("DEALLOCATE",): prepared.deallocate,
+    ("DESC",): describe,
+    ("DESCRIBE",): describe,
+    ("DROP", "DATABASE"): drop_database,
+    ("DROP", "SCHEMA"): drop_database,
+    ("DROP", "TABLE"): drop_table,
+    ("MSCK",): repair_table,
+    ("PREPARE",): prepared.prepare_statement,
+    ("SHOW",): show,
+}
+_KINDS = ("DATABASE", "SCHEMA", "TABLE", "VIEW")
 _WITH_PARAMETERS = {"SELECT", "WITH", "VALUES", "INSERT", "CREATE"}
 
 
 def kinds(sql: str) -> tuple[StatementType, str | None]:
     """StatementType and SubstatementType of a text, from its first words."""
-    words = re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL).upper().split()
-    if not words:
-        return "DML", None
-    if words[:2] == ["CREATE", "TABLE"] and re.search(r"\bAS\s*(\(\s*)*(SELECT|WITH|VALUES)\b", sql, re.IGNORECASE):
+    found = re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL).upper().replace("(", " ").split()
+    first = found[0] if found else ""
+    if found[:2] == ["CREATE", "TABLE"] and re.search(r"\bAS\s*(\(\s*)*(SELECT|WITH|VALUES)\b", sql, re.IGNORECASE):
         return "DDL", "CREATE_TABLE_AS_SELECT"
-    if words[0] == "INSERT":
-        return "DML", "INSERT"
-    if words[0] in _DDL_WORDS:
-        is_view = "VIEW" in words[1:4]
-        return "DDL", f"{words[0]}_VIEW" if is_view and words[0] in {"CREATE", "DROP"} else None
-    if words[0] == "EXPLAIN":
-        return "UTILITY", "EXPLAIN"
-    return "DML", "SELECT" if words[0].lstrip("(") in {"SELECT", "WITH", "VALUES"} else None
+    if first in {"CREATE", "DROP", "ALTER", "MSCK"}:
+        kind = next((word for word in found[1:5] if word in _KINDS), None)
+        return "DDL", f"{first}_{kind}" if kind else None
+    if first in {"SHOW", "DESCRIBE", "DESC", "EXPLAIN"}:
+        return "UTILITY", {"SHOW": "_".join(found[:2]), "EXPLAIN": "EXPLAIN"}.get(first, "DESCRIBE_TABLE")
+    return "DML", {"SELECT": "SELECT", "WITH": "SELECT", "VALUES": "SELECT", "INSERT": "INSERT"}.get(first)
 
 
 def prepare(session: Session) -> Outcome:
@@ -79,14 +95,22 @@ def prepare(session: Session) -> Outcome:
         if _first_word(text) not in _WITH_PARAMETERS:
             raise QueryFailedError("NOT_SUPPORTED", "only queries, INSERT INTO and CREATE TABLE AS can be prepared")
         session = replace(session, sql=text, parameters=parameters)
-    elif word in _PREPARING:
-        _PREPARING[word](session)
-        return Lines()
+    if word == "EXPLAIN":
+        return _explain(session)
+    about_catalog = _about_catalog(sql)
+    if about_catalog is not None:
+        return about_catalog(session)
     statement = parse_statement(session.sql, session.parameters)
     try:
         return _outcome(statement, session)
     except RecursionError:
         raise QueryFailedError("SYNTAX_ERROR", "the query is nested too deeply") from None
+
+
+def _about_catalog(sql: str) -> Callable[[Session], Lines] | None:
+    """What carries a statement out that sqlglot does not read."""
+    found = [token.text.upper() for token in words(sql)[:2]]
+    return next((run for start, run in _ABOUT_CATALOG.items() if tuple(found[: len(start)]) == start), None)
 
 
 def _first_word(sql: str) -> str:
@@ -95,6 +119,25 @@ def _first_word(sql: str) -> str:
     except TokenError:
         return ""  # parse_statement says what cannot be read
     return first.text.upper().split()[0] if first else ""
+
+
+def _explain(session: Session) -> Lines:
+    """EXPLAIN: the result's columns and the tables that are read. Trino's own plan is not imitated."""
+    tokens = words(session.sql)[1:]
+    option = next((token.text.upper() for token in tokens if token.text != "("), "")
+    if option in {"ANALYZE", "FORMAT", "TYPE", "VERBOSE"}:
+        raise not_supported(session.sql, None, f"EXPLAIN with {option}")
+    text = session.sql[tokens[0].start :] if tokens else ""
+    statement = parse_statement(text, session.parameters)
+    if not isinstance(statement, (exp.Query, exp.Insert)):
+        raise not_supported(session.sql, None, f"EXPLAIN of {statement.key.upper()}")
+    outcome = _outcome(statement, replace(session, sql=text))
+    plan = outcome.plan if isinstance(outcome, Write) else outcome
+    if not isinstance(plan, Plan):
+        raise not_supported(session.sql, None, "EXPLAIN of this statement")
+    shown = ", ".join(f"{field.name or '_col'}:{field.type}" for field in plan.relation.fields)
+    scans = [f"    TableScan[table = {CATALOG}:{scan.table.database}:{scan.table.name}]" for scan in plan.scans]
+    return Lines((Field("Query Plan", VARCHAR),), (f"Output[{shown}]", *scans))
 
 
 def _outcome(statement: exp.Expr, session: Session) -> Outcome:

@@ -119,6 +119,17 @@ class Storage:
             raise CutoffExceededError(total)
         return found
 
+    def names(self, location: str) -> list[str]:
+        """Names of the objects below an address, relative to it, in their order."""
+        bucket_name, _, prefix = location.removeprefix("s3://").partition("/")
+        try:
+            keys = list(self._s3.get_bucket(bucket_name).keys.items())
+        except MissingBucket:
+            message = f"The specified bucket does not exist: '{bucket_name}', location {location}"
+            raise QueryFailedError("HIVE_FILESYSTEM_ERROR", message) from None
+        found = [name for name, key in keys if isinstance(key, FakeKey) and name.startswith(prefix)]
+        return sorted(name[len(prefix) :] for name in found)
+
     def _path(self, name: str, etag: str, format_: Format) -> Path:
         if format_ == "json" and _COMPRESSED.search(name):
             raise QueryFailedError("NOT_SUPPORTED", f"the format of object '{name}' is not supported by local AWS")

@@ -21,9 +21,10 @@ from moto.s3.exceptions import MissingBucket
 from moto.s3.models import S3Backend
 
 from ddb_pipeline.local_aws.athena.casts import text
-from ddb_pipeline.local_aws.athena.catalog import NULL_PARTITION, Catalog
+from ddb_pipeline.local_aws.athena.catalog import Catalog
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
 from ddb_pipeline.local_aws.athena.execution import QueryExecution
+from ddb_pipeline.local_aws.athena.folders import NULL_PARTITION, folder_name
 from ddb_pipeline.local_aws.athena.parquet import quoted, written
 from ddb_pipeline.local_aws.athena.plans import Write
 from ddb_pipeline.local_aws.athena.storage import Storage, literal
@@ -31,8 +32,6 @@ from ddb_pipeline.local_aws.athena.storage import Storage, literal
 MAX_PARTITIONS = 100
 """Most partitions that one statement writes (user guide, "Use CTAS and INSERT INTO to work around the 100 partition
 limit")."""
-# characters that Hive writes as %XX in the name of a partition's folder (FileUtils.escapePathName)
-_ESCAPED = re.compile(r"[\x00-\x1f\x7f\"#%'*/:=?\\{\[\]^]")
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 _SUFFIX = string.ascii_lowercase + string.digits
 
@@ -196,13 +195,5 @@ def _check(values: tuple[str | None, ...]) -> None:
 
 
 def _folder(write: Write, values: tuple[str | None, ...]) -> str:
-    parts = [
-        f"{escaped(str(field.name))}={NULL_PARTITION if value is None else escaped(value)}/"
-        for field, value in zip(write.table.partition_columns, values, strict=True)
-    ]
-    return write.table.location + "".join(parts)
-
-
-def escaped(value: str) -> str:
-    """A name or value as it stands in the name of a partition's folder."""
-    return _ESCAPED.sub(lambda match: f"%{ord(match[0]):02X}", value)
+    keys = [str(field.name) for field in write.table.partition_columns]
+    return write.table.location + folder_name(keys, values)
