@@ -99,7 +99,7 @@ def invoke_function(function: str, payload: bytes, *, account_id: str, region: s
 
     Raises:
         FunctionNotFoundError: There is no such function.
-        moto.core.exceptions.JsonRESTError: The event is not JSON or too long.
+        RequestTooLargeError: The event is too long.
     """
     try:
         found = lambda_backends[account_id][region].get_function(function)
@@ -141,7 +141,9 @@ class OwnCodeFunction(LambdaFunction):
             return b""
         if kind != "RequestResponse":
             raise NotImplementedError(f"Invoke with InvocationType {kind}")
-        run = _run(self, body.encode("utf-8") if isinstance(body, str) else body)
+        payload = body.encode("utf-8") if isinstance(body, str) else body
+        _check_json(payload or b"{}")
+        run = _run(self, payload)
         outcome = _outcome(run)
         if outcome.function_error is not None:
             response_headers["x-amz-function-error"] = outcome.function_error
@@ -226,8 +228,8 @@ def _refuse_what_cannot_run(spec: dict[str, Any]) -> None:
             raise InvalidParameterValueException(f"Local AWS has no {setting} for functions")
 
 
-def _run(function: LambdaFunction, payload: bytes) -> Run:
-    event = payload or b"{}"
+def _check_json(event: bytes) -> None:
+    """Refuse what a client sends and is no JSON; a service's own events are not looked at, they cost time."""
     if len(event) > REQUEST_BYTES:
         raise RequestTooLargeError
     try:
@@ -235,6 +237,12 @@ def _run(function: LambdaFunction, payload: bytes) -> Run:
     except ValueError as error:
         message = f"Could not parse request body into json: {error}"
         raise LambdaClientError("InvalidRequestContentException", message) from None
+
+
+def _run(function: LambdaFunction, payload: bytes) -> Run:
+    event = payload or b"{}"
+    if len(event) > REQUEST_BYTES:
+        raise RequestTooLargeError
     loaded = function_pool.loaded(function, _log_group(function))
     run = loaded.process.run(event)
     if len(run.payload) > RESPONSE_BYTES:

@@ -192,10 +192,10 @@ def test_an_object_is_placed_and_named_by_its_oldest_record():
     buffer.add(b"second\n", 1, int(oldest.timestamp() * 1000) + 5000, 0)
     buffer.add(b"first\n", 2, int(oldest.timestamp() * 1000), 0)
 
-    pending = buffer.cut(settings, failed=False)
+    pending = buffer.cut(settings)
 
     assert pending.key.startswith("changes/2023/changes-1-2023-12-31-23-59-59-")
     assert pending.key.endswith(".json.gz")
     assert gzip.decompress(pending.body) == b"second\nfirst\n"
-    assert pending.numbers == (1, 2)
-    assert (buffer.size, list(buffer.numbers)) == (0, [])
+    assert (pending.records, pending.oldest_number, pending.size) == (2, 1, len("second\nfirst\n"))
+    assert (buffer.size, buffer.records, buffer.oldest_number) == (0, 0, None)

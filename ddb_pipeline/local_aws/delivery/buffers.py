@@ -1,4 +1,4 @@
-"""What waits to become an S3 object: converted records, and the lines of those that failed.
+"""What waits to become an S3 object: converted records, or the lines of those that failed.
 
 Pure: sizes and times come in, contents and names come out.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,8 +14,6 @@ from ddb_pipeline.local_aws.delivery.settings import DeliverySettings
 
 # Python's fastest; what matters here is the time a burst takes
 _COMPRESSION_LEVEL = 1
-_VERSION = 1
-"""Version of a delivery stream's configuration: local AWS has no UpdateDestination."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +23,20 @@ class PendingObject:
     Attributes:
         key: Its key.
         body: Its bytes.
-        numbers: The source records that it settles, by their numbers.
+        records: How many source records it settles.
+        size: Their bytes, before compression.
+        oldest_number: Number of the first of them.
+        oldest_ms: Arrival of the oldest of them, epoch milliseconds.
+        error_type: What failed, for an object of records that failed; None for one of converted records.
     """
 
     key: str
     body: bytes
-    numbers: tuple[int, ...]
+    records: int
+    size: int
+    oldest_number: int
+    oldest_ms: int
+    error_type: str | None
 
 
 @dataclass
@@ -39,45 +44,51 @@ class Buffer:
     """Pieces of one future object.
 
     Attributes:
+        error_type: What failed, if the pieces are of records that failed.
         since: When the first piece came in, on the clock of the caller, seconds.
         size: Bytes so far.
+        records: Source records so far.
+        oldest_number: Number of the first of them; None while there is none.
     """
 
+    error_type: str | None = None
     since: float = 0.0
     size: int = 0
+    records: int = 0
+    oldest_number: int | None = None
     _pieces: list[bytes] = field(default_factory=list)
-    _numbers: list[int] = field(default_factory=list)
-    _oldest_ms: int | None = None
-
-    @property
-    def numbers(self) -> Sequence[int]:
-        """Numbers of the source records inside."""
-        return self._numbers
+    _oldest_ms: int = 0
 
     def add(self, piece: bytes, number: int, arrived_at_ms: int, now: float) -> None:
-        """Add the piece of one source record."""
-        if not self._numbers:
-            self.since = now
+        """Add the piece of one source record; records come in the order of their numbers."""
+        if self.oldest_number is None:
+            self.since, self.oldest_number, self._oldest_ms = now, number, arrived_at_ms
+        elif arrived_at_ms < self._oldest_ms:
+            self._oldest_ms = arrived_at_ms
         self._pieces.append(piece)
-        self._numbers.append(number)
+        self.records += 1
         self.size += len(piece)
-        self._oldest_ms = arrived_at_ms if self._oldest_ms is None else min(self._oldest_ms, arrived_at_ms)
 
-    def cut(self, settings: DeliverySettings, *, failed: bool) -> PendingObject:
+    def cut(self, settings: DeliverySettings) -> PendingObject:
         """Return the object, and start anew.
 
         Args:
             settings: Prefixes, compression and names.
-            failed: Whether the pieces are of records that failed.
         """
-        oldest = datetime.fromtimestamp((self._oldest_ms or 0) / 1000, UTC)
+        oldest = datetime.fromtimestamp(self._oldest_ms / 1000, UTC)
         prefixes = settings.prefixes
-        prefix = prefixes.for_failed(oldest) if failed else prefixes.for_delivered(oldest)
+        if self.error_type is None:
+            prefix = prefixes.for_delivered(oldest)
+        else:
+            prefix = prefixes.for_failed(oldest, self.error_type)
         # the time in the name: no page says which one it is, objects show about that of the oldest record
-        name = f"{settings.name}-{_VERSION}-{oldest:%Y-%m-%d-%H-%M-%S}-{uuid.uuid4()}{settings.file_extension}"
+        time = f"{oldest:%Y-%m-%d-%H-%M-%S}"
+        name = f"{settings.name}-{settings.version}-{time}-{uuid.uuid4()}{settings.file_extension}"
         body = b"".join(self._pieces)
         if settings.gzip:
             body = gzip.compress(body, _COMPRESSION_LEVEL)
-        pending = PendingObject(prefix + name, body, tuple(self._numbers))
-        self._pieces, self._numbers, self._oldest_ms, self.size = [], [], None, 0
+        pending = PendingObject(
+            prefix + name, body, self.records, self.size, self.oldest_number or 0, self._oldest_ms, self.error_type
+        )
+        self._pieces, self.records, self.size, self.oldest_number = [], 0, 0, None
         return pending

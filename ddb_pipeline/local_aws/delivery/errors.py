@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 
 from moto.logs.exceptions import ResourceNotFoundException
@@ -32,6 +33,7 @@ class ErrorLog:
         self._arn = arn
         self._account_id = account_id
         self._region = region
+        self._lock = threading.Lock()
         self._written: dict[tuple[str, str], float] = {}
 
     def write(self, code: str, message: str, *, processor: str | None = None) -> None:
@@ -43,16 +45,17 @@ class ErrorLog:
             processor: ARN of the function, for its errors.
         """
         now = time.monotonic()
-        if now - self._written.get((code, message), -_SAME_ERROR_SECONDS) < _SAME_ERROR_SECONDS:
-            return
-        self._written[(code, message)] = now
+        with self._lock:
+            if now - self._written.get((code, message), -_SAME_ERROR_SECONDS) < _SAME_ERROR_SECONDS:
+                return
+            self._written[(code, message)] = now
         LOG.warning("delivery stream %s: %s: %s", self._settings.name, code, message)
         if self._settings.log_group is None or self._settings.log_stream is None:
             return
         content = {
             "deliveryStreamARN": self._arn,
             "destination": f"arn:aws:s3:::{self._settings.bucket}",
-            "deliveryStreamVersionId": 1,
+            "deliveryStreamVersionId": self._settings.version,
             "message": message,
             "errorCode": code,
         }

@@ -80,6 +80,7 @@ class DeliverySettings:
         processor: What converts the records; None leaves them as they are.
         log_group: Where errors are logged; None for nowhere.
         log_stream: Log stream in that group.
+        version: Version of the configuration, in the objects' names: 1, and one more with every update.
     """
 
     name: str
@@ -93,6 +94,7 @@ class DeliverySettings:
     processor: Processor | None
     log_group: str | None
     log_stream: str | None
+    version: int = 1
 
 
 def with_defaults(destination: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,12 @@ monitoring-with-cloudwatch-logs.html (the error codes). Pure.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 INVOCATION_BYTES = 6 * 1024 * 1024
 """Longest event of a synchronous invocation (lambda/latest/dg/gettingstarted-limits.html)."""
@@ -24,8 +23,7 @@ _METADATA_BYTES = 512
 _LONGEST_ESCAPE = 12
 
 
-@dataclass(frozen=True)
-class SourceRecord:
+class SourceRecord(NamedTuple):
     """A record as read from the Kinesis stream.
 
     Attributes:
@@ -59,20 +57,14 @@ class SourceRecord:
         """Upper bound of the bytes that the record takes in the event."""
         return len(self.data) + _LONGEST_ESCAPE * len(self.partition_key) + _METADATA_BYTES
 
-    def in_event(self) -> dict[str, Any]:
-        """The record as it stands in the event."""
-        return {
-            "recordId": self.record_id,
-            "approximateArrivalTimestamp": self.arrived_at_ms,
-            "data": self.data,
-            "kinesisRecordMetadata": {
-                "sequenceNumber": self.sequence_number,
-                "subsequenceNumber": 0,
-                "partitionKey": self.partition_key,
-                "shardId": self.shard_id,
-                "approximateArrivalTimestamp": self.arrived_at_ms,
-            },
-        }
+    def in_event(self) -> str:
+        """The record as it stands in the event, JSON; put together by hand, being half the cost of an event."""
+        return (
+            f'{{"recordId":"{self.record_id}","approximateArrivalTimestamp":{self.arrived_at_ms},'
+            f'"data":"{self.data}","kinesisRecordMetadata":{{"sequenceNumber":"{self.sequence_number}",'
+            f'"subsequenceNumber":0,"partitionKey":{json.dumps(self.partition_key)},"shardId":"{self.shard_id}",'
+            f'"approximateArrivalTimestamp":{self.arrived_at_ms}}}}}'
+        )
 
 
 @dataclass(frozen=True)
@@ -102,8 +94,7 @@ _DUPLICATED = Failure(
 )
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one record: data to deliver, nothing to deliver (dropped), or a failure."""
 
     record: SourceRecord
@@ -142,9 +133,8 @@ def event(
         "deliveryStreamArn": delivery_stream_arn,
         "sourceKinesisStreamArn": source_arn,
         "region": region,
-        "records": [record.in_event() for record in records],
     }
-    return json.dumps(content).encode()
+    return f'{json.dumps(content)[:-1]}, "records": [{",".join(record.in_event() for record in records)}]}}'.encode()
 
 
 def outcomes(records: Sequence[SourceRecord], answer: bytes) -> list[Outcome]:
@@ -156,13 +146,13 @@ def outcomes(records: Sequence[SourceRecord], answer: bytes) -> list[Outcome]:
     try:
         returned = json.loads(answer)["records"]
         by_id = {str(one["recordId"]): one for one in returned}
-        count = Counter(str(one["recordId"]) for one in returned)
+        repeated = _repeated(returned) if len(by_id) < len(returned) else frozenset()
         sane = all(one["result"] in ("Ok", "Dropped", "ProcessingFailed") for one in returned)
     except (ValueError, TypeError, KeyError):
         sane = False
     if not sane:
         return failed(records, _UNREADABLE)
-    return [_outcome(record, by_id.get(record.record_id), count[record.record_id]) for record in records]
+    return [_outcome(record, by_id, repeated) for record in records]
 
 
 def failed(records: Sequence[SourceRecord], failure: Failure) -> list[Outcome]:
@@ -170,18 +160,25 @@ def failed(records: Sequence[SourceRecord], failure: Failure) -> list[Outcome]:
     return [Outcome(record, failure=failure) for record in records]
 
 
-def _outcome(record: SourceRecord, returned: dict[str, Any] | None, count: int) -> Outcome:
+def _repeated(returned: list[dict[str, Any]]) -> frozenset[str]:
+    counts = Counter(str(one["recordId"]) for one in returned)
+    return frozenset(record_id for record_id, count in counts.items() if count > 1)
+
+
+def _outcome(record: SourceRecord, by_id: dict[str, dict[str, Any]], repeated: frozenset[str]) -> Outcome:
+    record_id = record.record_id
+    returned = by_id.get(record_id)
     if returned is None:
         return Outcome(record, failure=_MISSING)
-    if count > 1:
+    if record_id in repeated:
         return Outcome(record, failure=_DUPLICATED)
     if returned["result"] == "Dropped":
         return Outcome(record)
     if returned["result"] == "ProcessingFailed":
         return Outcome(record, failure=FUNCTION_ERROR)
     try:
-        return Outcome(record, data=base64.b64decode(returned["data"], validate=True))
-    except (KeyError, TypeError, ValueError, binascii.Error):
+        return Outcome(record, data=binascii.a2b_base64(returned["data"], strict_mode=True))
+    except (KeyError, TypeError, ValueError):
         return Outcome(record, failure=FUNCTION_ERROR)
 
 

@@ -1,19 +1,17 @@
 """One delivery stream at work: reads the Kinesis stream, has records converted, writes objects.
 
 A thread for each delivery stream. Whatever it has read stays in its hands until it is written: a failing function
-or a missing bucket delays delivery and is logged, but loses nothing.
+or a missing bucket delays delivery and is logged, but loses nothing. What it holds is bounded: it stops reading
+while too much waits.
 """
 
 from __future__ import annotations
 
 import base64
-import itertools
 import logging
 import threading
 import time
-import uuid
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ddb_pipeline.local_aws.change_stream.kinesis import streams_of
@@ -21,27 +19,23 @@ from ddb_pipeline.local_aws.change_stream.shards import IndexedStream
 from ddb_pipeline.local_aws.delivery import transformation
 from ddb_pipeline.local_aws.delivery.buffers import Buffer, PendingObject
 from ddb_pipeline.local_aws.delivery.errors import ErrorLog
+from ddb_pipeline.local_aws.delivery.invocations import Converted, Invocations, Place
 from ddb_pipeline.local_aws.delivery.objects import NoSuchBucketError, write_object
-from ddb_pipeline.local_aws.delivery.settings import DeliverySettings, Processor
-from ddb_pipeline.local_aws.delivery.transformation import Failure, Outcome, SourceRecord
-from ddb_pipeline.local_aws.functions import FunctionNotFoundError, invoke_function
+from ddb_pipeline.local_aws.delivery.prefixes import PROCESSING_FAILED
+from ddb_pipeline.local_aws.delivery.settings import MEBIBYTE, DeliverySettings, Processor
+from ddb_pipeline.local_aws.delivery.source import Source
+from ddb_pipeline.local_aws.delivery.transformation import Outcome, SourceRecord
 
 LOG = logging.getLogger(__name__)
 
-# how many records are taken from the stream at a time, and how many may wait for the bucket before reading pauses
-_RECORDS_PER_READ = 10_000
-_UNWRITTEN_RECORDS = 200_000
+# reading pauses while more than this waits for the function, or for the bucket
+_UNCONVERTED_BYTES = 8 * MEBIBYTE
+_UNWRITTEN_BYTES = 64 * MEBIBYTE
 # records that follow each other closely are read together
 _GATHERING_SECONDS = 0.02
 _IDLE_SECONDS = 1.0
 _FIRST_RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 2.0
-
-_NO_FUNCTION = Failure(
-    "Lambda.ResourceNotFound",
-    "The specified Lambda function does not exist. Use a different function that does exist.",
-)
-_INVOCATION_FAILED = "Lambda.InvocationFailed"
 
 
 @dataclass
@@ -69,7 +63,7 @@ class DeliveryWorker:
     Args:
         settings: How to work.
         arn: ARN of the delivery stream.
-        stream: The Kinesis stream, as moto holds it. It is followed even when it is deleted or made anew.
+        stream: The Kinesis stream, as moto holds it.
         account_id: Account of everything involved.
         region: Region of everything involved.
     """
@@ -79,21 +73,20 @@ class DeliveryWorker:
     ) -> None:
         self.settings = settings
         self.counts = DeliveryCounts()
-        self._arn = arn
-        self._stream = stream
-        self._account_id = account_id
-        self._region = region
+        self._place = Place(arn, settings.source_arn, account_id, region)
         self._errors = ErrorLog(settings, arn=arn, account_id=account_id, region=region)
         self._arrival = streams_of(account_id, region).arrival
-        self._positions = {name: shard.newest for name, shard in stream.shards.items()}
-        self._lock = threading.Lock()
-        self._outstanding: set[int] = set()
-        self._unconverted: list[SourceRecord] = []
+        self._source = Source(stream, self._arrival)
+        self._invocations = Invocations(self._place, self._errors, self._wake)
+        self._unconverted: deque[SourceRecord] = deque()
         self._unconverted_bytes = 0
         self._unconverted_since = 0.0
-        self._outcomes: deque[tuple[Outcome, int]] = deque()
-        self._converted, self._failed = Buffer(), Buffer()
-        self._unwritten: list[tuple[PendingObject, bool]] = []
+        self._outcomes: deque[tuple[Outcome, Converted | None]] = deque()
+        self._converted = Buffer()
+        self._failed = Buffer(PROCESSING_FAILED)
+        self._unwritten: deque[PendingObject] = deque()
+        self._unwritten_bytes = 0
+        self._settled = 0
         self._retry_at = 0.0
         self._retry_seconds = _FIRST_RETRY_SECONDS
         self._stopping = threading.Event()
@@ -113,27 +106,29 @@ class DeliveryWorker:
             Whether everything has been delivered; if not, the reason is in the log.
         """
         self._stopping.set()
-        with self._arrival:
-            self._arrival.notify_all()
+        self._invocations.hurry()
+        self._wake()
         self._thread.join(timeout_seconds)
-        left = len(self._outstanding)
+        left = self.counts.read - self._settled
         if left:
-            LOG.error("delivery stream %s ends with %d records that are not in S3", self.settings.name, left)
+            LOG.error("delivery stream %s ends with up to %d records that are not in S3", self.settings.name, left)
         return left == 0
 
     def newest(self) -> dict[str, int]:
         """Return the position of the newest record of each shard."""
-        return {name: shard.newest for name, shard in list(self._stream.shards.items())}
+        return self._source.newest()
 
     def has_read_up_to(self, newest: dict[str, int]) -> bool:
-        """Say whether every record up to these sequence numbers has been read."""
-        with self._lock:
-            return all(self._positions.get(name, 0) >= number for name, number in newest.items())
+        """Say whether every record up to these positions has been read."""
+        return self._source.has_read_up_to(newest)
 
     def has_settled_up_to(self, number: int) -> bool:
         """Say whether every record up to that one, counted as read, is in S3 or dropped."""
-        with self._lock:
-            return min(self._outstanding, default=number + 1) > number
+        return self._settled >= number
+
+    def _wake(self) -> None:
+        with self._arrival:
+            self._arrival.notify_all()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -145,152 +140,119 @@ class DeliveryWorker:
                 self._errors.write("InternalError", f"{type(error).__name__}: {error}")
                 self._stopping.wait(_IDLE_SECONDS)
         try:
-            while self._read():
-                self._convert_due(force=True)
-            self._convert_due(force=True)
-            self._cut_due(force=True)
-            self._retry_at = 0.0
-            self._write()
+            self._finish()
         except Exception as error:  # stop() says how much is lost
             LOG.exception("delivery stream %s", self.settings.name)
             self._errors.write("InternalError", f"{type(error).__name__}: {error}")
+        finally:
+            self._invocations.end()
 
     def _round(self) -> None:
         self._read()
-        self._convert_due()
+        self._convert()
         self._cut_due()
         self._write()
+        self._settle()
+
+    def _finish(self) -> None:
+        """Deliver everything that is on the stream, at once."""
+        self._retry_at = 0.0
+        while self._read() or self._unconverted or self._invocations.oldest_number is not None:
+            self._convert(force=True)
+            if self._invocations.oldest_number is not None:
+                self._collect(self._invocations.take())
+            self._write()
+        self._convert(force=True)
+        self._cut_due(force=True)
+        self._write()
+        self._settle()
 
     def _read(self) -> bool:
-        """Take new records from all shards; True if there were any."""
-        if len(self._outstanding) >= _UNWRITTEN_RECORDS and not self._stopping.is_set():
+        """Take new records, unless too many wait already; True if there were any."""
+        if self._unconverted_bytes >= _UNCONVERTED_BYTES or self._unwritten_bytes >= _UNWRITTEN_BYTES:
             return False
-        found: list[SourceRecord] = []
-        with self._lock:
-            for name, shard in list(self._stream.shards.items()):
-                position = self._positions.get(name, 0)
-                for record in shard.records_after(position, _RECORDS_PER_READ):
-                    self._positions[name] = record.position
-                    self.counts.read += 1
-                    self._outstanding.add(self.counts.read)
-                    found.append(
-                        SourceRecord(
-                            number=self.counts.read,
-                            data=record.data,
-                            shard_id=name,
-                            sequence_number=record.sequence_number,
-                            partition_key=record.partition_key,
-                            arrived_at_ms=int(record.created_at * 1000),
-                        )
-                    )
-        if found and not self._unconverted:
+        found = self._source.read()
+        if not found:
+            return False
+        if not self._unconverted:
             self._unconverted_since = time.monotonic()
         self._unconverted += found
         self._unconverted_bytes += sum(record.size for record in found)
-        return bool(found)
+        self.counts.read = self._source.read_records
+        return True
 
-    def _convert_due(self, *, force: bool = False) -> None:
+    def _convert(self, *, force: bool = False) -> None:
+        """Send what is due to the function, and take what comes back."""
         # left over only if an error came between
         self._collect_outcomes()
+        while self._invocations.is_ready:
+            self._collect(self._invocations.take())
         processor = self.settings.processor
-        if not self._unconverted:
-            return
         if processor is None:
-            self._outcomes.extend(
-                (Outcome(record, data=base64.b64decode(record.data)), 0) for record in self._unconverted
-            )
-            self._unconverted, self._unconverted_bytes = [], 0
+            self._outcomes.extend((Outcome(one, base64.b64decode(one.data)), None) for one in self._unconverted)
+            self._unconverted.clear()
+            self._unconverted_bytes = 0
             self._collect_outcomes()
             return
-        force = force or time.monotonic() - self._unconverted_since >= processor.buffer_seconds
-        if not force and self._unconverted_bytes < processor.buffer_bytes:
-            return
-        ready = list(transformation.batches(self._unconverted, processor.buffer_bytes))
-        if not force and sum(record.size for record in ready[-1]) < processor.buffer_bytes:
-            ready.pop()
-        for batch in ready:
-            outcomes, attempts = self._converted_by_function(batch, processor)
-            self._outcomes.extend((outcome, attempts) for outcome in outcomes)
-            self._unconverted = self._unconverted[len(batch) :]
-            self._unconverted_bytes -= sum(record.size for record in batch)
+        while not self._invocations.is_full and self._is_batch_due(processor, force=force):
+            batch = next(transformation.batches(self._unconverted, processor.buffer_bytes))
+            self._invocations.send(batch, processor)
+            for record in batch:
+                self._unconverted.popleft()
+                self._unconverted_bytes -= record.size
             self._unconverted_since = time.monotonic()
-            self._collect_outcomes()
-            self._cut_due()
-            self._write()
 
-    def _converted_by_function(self, batch: Sequence[SourceRecord], processor: Processor) -> tuple[list[Outcome], int]:
-        attempts = 0
-        for attempts in itertools.count(1):
-            answer = self._invoke(batch, processor)
-            if isinstance(answer, bytes):
-                outcomes = transformation.outcomes(batch, answer)
-                break
-            self._errors.write(answer.code, answer.message, processor=processor.function_arn)
-            if attempts > processor.retries:
-                outcomes = transformation.failed(batch, answer)
-                break
-            self._stopping.wait(min(_FIRST_RETRY_SECONDS * 2 ** (attempts - 1), _LONGEST_RETRY_SECONDS))
-        for failure in {one.failure for one in outcomes if one.failure is not None}:
-            self._errors.write(failure.code, failure.message, processor=processor.function_arn)
-        return outcomes, attempts
+    def _is_batch_due(self, processor: Processor, *, force: bool) -> bool:
+        if not self._unconverted:
+            return False
+        overdue = time.monotonic() - self._unconverted_since >= processor.buffer_seconds
+        return force or overdue or self._unconverted_bytes >= processor.buffer_bytes
 
-    def _invoke(self, batch: Sequence[SourceRecord], processor: Processor) -> bytes | Failure:
-        payload = transformation.event(
-            batch,
-            invocation_id=str(uuid.uuid4()),
-            delivery_stream_arn=self._arn,
-            source_arn=self.settings.source_arn,
-            region=self._region,
-        )
-        try:
-            invocation = invoke_function(
-                processor.function_arn, payload, account_id=self._account_id, region=self._region
-            )
-        except FunctionNotFoundError:
-            return _NO_FUNCTION
-        except Exception as error:  # noqa: BLE001 - whatever it is, the invocation has failed
-            return Failure(_INVOCATION_FAILED, f"{type(error).__name__}: {error}")
-        return transformation.FUNCTION_ERROR if invocation.function_error else invocation.payload
+    def _collect(self, converted: Converted) -> None:
+        self._outcomes.extend((outcome, converted) for outcome in converted.outcomes)
+        self._collect_outcomes()
 
     def _collect_outcomes(self) -> None:
         while self._outcomes:
-            self._collect(*self._outcomes[0])
+            self._buffer(*self._outcomes[0])
             self._outcomes.popleft()
 
-    def _collect(self, outcome: Outcome, attempts: int) -> None:
+    def _buffer(self, outcome: Outcome, converted: Converted | None) -> None:
         record, now = outcome.record, time.monotonic()
         if outcome.failure is not None:
-            processor = self.settings.processor
             line = transformation.failure_line(
                 outcome,
-                attempts=attempts,
+                attempts=converted.attempts if converted else 0,
                 ended_at_ms=time.time_ns() // 1_000_000,
-                function_arn=processor.function_arn if processor else "",
+                function_arn=converted.function_arn if converted else "",
             )
             self._failed.add(line, record.number, record.arrived_at_ms, now)
-            buffer, failed = self._failed, True
+            buffer = self._failed
         elif outcome.data:
             self._converted.add(outcome.data, record.number, record.arrived_at_ms, now)
-            buffer, failed = self._converted, False
+            buffer = self._converted
         else:
-            with self._lock:
-                self.counts.dropped += 1
-                self._outstanding.discard(record.number)
+            self.counts.dropped += 1
             return
         if buffer.size >= self.settings.buffer_bytes:
-            self._unwritten.append((buffer.cut(self.settings, failed=failed), failed))
+            self._cut(buffer)
 
     def _cut_due(self, *, force: bool = False) -> None:
-        for buffer, failed in ((self._converted, False), (self._failed, True)):
+        for buffer in (self._converted, self._failed):
             due = force or time.monotonic() - buffer.since >= self.settings.buffer_seconds
-            if buffer.numbers and due:
-                self._unwritten.append((buffer.cut(self.settings, failed=failed), failed))
+            if buffer.records and due:
+                self._cut(buffer)
+
+    def _cut(self, buffer: Buffer) -> None:
+        pending = buffer.cut(self.settings)
+        self._unwritten.append(pending)
+        self._unwritten_bytes += len(pending.body)
 
     def _write(self) -> None:
         while self._unwritten and time.monotonic() >= self._retry_at:
-            pending, failed = self._unwritten[0]
+            pending = self._unwritten[0]
             try:
-                write_object(self._account_id, self._region, self.settings.bucket, pending)
+                write_object(self._place.account_id, self._place.region, self.settings.bucket, pending)
             except NoSuchBucketError:
                 self._errors.write(
                     "S3.NoSuchBucket",
@@ -301,26 +263,41 @@ class DeliveryWorker:
                 self._retry_seconds = min(2 * self._retry_seconds, _LONGEST_RETRY_SECONDS)
                 return
             self._retry_at, self._retry_seconds = 0.0, _FIRST_RETRY_SECONDS
-            self._unwritten.pop(0)
-            with self._lock:
-                self.counts.objects += 1
-                if failed:
-                    self.counts.failed += len(pending.numbers)
-                else:
-                    self.counts.delivered += len(pending.numbers)
-                self._outstanding.difference_update(pending.numbers)
+            self._unwritten.popleft()
+            self._unwritten_bytes -= len(pending.body)
+            self.counts.objects += 1
+            if pending.error_type is None:
+                self.counts.delivered += pending.records
+            else:
+                self.counts.failed += pending.records
+
+    def _settle(self) -> None:
+        """Note up to which record all are in S3 or dropped."""
+        numbers = (
+            self._outcomes[0][0].record.number if self._outcomes else None,
+            self._unconverted[0].number if self._unconverted else None,
+            self._invocations.oldest_number,
+            self._converted.oldest_number,
+            self._failed.oldest_number,
+            *(pending.oldest_number for pending in self._unwritten),
+        )
+        self._settled = min((number for number in numbers if number is not None), default=self.counts.read + 1) - 1
 
     def _wait(self) -> None:
-        """Wait for a record, or for the time when something that waits here is due."""
-        due = [time.monotonic() + _IDLE_SECONDS]
-        if self._unconverted and self.settings.processor:
+        """Wait for a record or an answer, or for the time when something that waits here is due."""
+        now = time.monotonic()
+        due = [now + _IDLE_SECONDS]
+        if self._unconverted and self.settings.processor and not self._invocations.is_full:
             due.append(self._unconverted_since + self.settings.processor.buffer_seconds)
         due += [
-            buffer.since + self.settings.buffer_seconds for buffer in (self._converted, self._failed) if buffer.numbers
+            buffer.since + self.settings.buffer_seconds for buffer in (self._converted, self._failed) if buffer.records
         ]
         if self._unwritten:
             due.append(self._retry_at)
+        is_full = self._unconverted_bytes >= _UNCONVERTED_BYTES or self._unwritten_bytes >= _UNWRITTEN_BYTES
         with self._arrival:
-            if not self._stopping.is_set() and self.has_read_up_to(self.newest()):
-                self._arrival.wait(max(0.0, min(due) - time.monotonic()))
-        self._stopping.wait(_GATHERING_SECONDS)
+            has_news = self._invocations.is_ready or not (is_full or self.has_read_up_to(self.newest()))
+            if not self._stopping.is_set() and not has_news:
+                self._arrival.wait(max(0.0, min(due) - now))
+        if not self._invocations.is_ready:
+            self._stopping.wait(_GATHERING_SECONDS)

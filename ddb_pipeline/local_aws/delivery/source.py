@@ -1,0 +1,71 @@
+"""Reads the shards of a Kinesis stream in order, from LATEST on: what was on the stream before is not delivered.
+
+On AWS too, a delivery stream reads from the newest record on, and not from the oldest (firehose/latest/dev,
+"Writing to Amazon Data Firehose using Kinesis Data Streams").
+"""
+
+from __future__ import annotations
+
+import threading
+
+from ddb_pipeline.local_aws.change_stream.shards import IndexedStream, StreamRecord
+
+from ddb_pipeline.local_aws.delivery.transformation import SourceRecord
+
+# of one shard at a time: reading holds up the writers of the stream
+_RECORDS_PER_READ = 2_000
+
+
+class Source:
+    """The position of one reader in each shard of a Kinesis stream.
+
+    Args:
+        stream: The stream, as moto holds it. It is followed even when it is deleted or made anew.
+        arrival: Guards the stream.
+    """
+
+    def __init__(self, stream: IndexedStream, arrival: threading.Condition) -> None:
+        self._stream = stream
+        self._arrival = arrival
+        self._positions = self.newest()
+        self.read_records = 0
+        """Records read so far."""
+        self.seconds_behind = 0.0
+        """How far the last record read was behind the newest on its shard, at that time."""
+
+    def newest(self) -> dict[str, int]:
+        """The position of the newest record of each shard."""
+        with self._arrival:
+            return {name: shard.newest for name, shard in self._stream.shards.items()}
+
+    def has_read_up_to(self, newest: dict[str, int]) -> bool:
+        """Say whether every record up to these positions has been read."""
+        with self._arrival:
+            return all(self._positions.get(name, 0) >= number for name, number in newest.items())
+
+    def read(self) -> list[SourceRecord]:
+        """Take new records from all shards; none if there are none."""
+        found: list[tuple[str, StreamRecord]] = []
+        with self._arrival:
+            behind = 0.0
+            for name, shard in self._stream.shards.items():
+                records = shard.records_after(self._positions.get(name, 0), _RECORDS_PER_READ)
+                if records:
+                    self._positions[name] = records[-1].position
+                    [newest] = shard.records_after(shard.newest - 1, 1)
+                    behind = max(behind, newest.created_at - records[-1].created_at)
+                    found += [(name, record) for record in records]
+            self.seconds_behind = behind
+        first = self.read_records + 1
+        self.read_records += len(found)
+        return [
+            SourceRecord(
+                number,
+                record.data,
+                shard_id,
+                record.sequence_number,
+                record.partition_key,
+                int(record.created_at * 1000),
+            )
+            for number, (shard_id, record) in enumerate(found, start=first)
+        ]
