@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 
 from ddb_pipeline.local_aws.change_stream.shards import IndexedStream, StreamRecord
-
 from ddb_pipeline.local_aws.delivery.transformation import SourceRecord
 
 # of one shard at a time: reading holds up the writers of the stream
