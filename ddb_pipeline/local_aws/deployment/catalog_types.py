@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ddb_pipeline.local_aws.deployment.intrinsic_functions import Made
 from ddb_pipeline.local_aws.deployment.place import (
     Place,
     Properties,
-    ResourceError,
     ResourceType,
+    differ,
     picked,
+    retag,
     tag_list,
     tag_table,
     wait_until,
@@ -21,6 +24,11 @@ def _make_database(place: Place, properties: Properties) -> Made:
     return Made(settings["Name"])
 
 
+def _update_database(place: Place, made: Made, old: Properties, new: Properties) -> None:  # noqa: ARG001
+    settings = {**new["DatabaseInput"], "Name": made.physical_id}
+    place.client("glue").update_database(**picked(new, "CatalogId"), Name=made.physical_id, DatabaseInput=settings)
+
+
 def _delete_database(place: Place, made: Made, properties: Properties) -> None:
     place.client("glue").delete_database(**picked(properties, "CatalogId"), Name=made.physical_id)
 
@@ -31,10 +39,7 @@ def _make_catalog_table(place: Place, properties: Properties) -> Made:
     return Made(settings["Name"])
 
 
-def _update_catalog_table(place: Place, made: Made, old: Properties, new: Properties) -> None:
-    renamed = new["TableInput"].get("Name", made.physical_id) != made.physical_id
-    if renamed or old["DatabaseName"] != new["DatabaseName"]:
-        raise ResourceError("local AWS cannot rename or move a catalog table: start it anew and deploy again")
+def _update_catalog_table(place: Place, made: Made, old: Properties, new: Properties) -> None:  # noqa: ARG001
     settings = {"Name": made.physical_id, **new["TableInput"]}
     place.client("glue").update_table(**picked(new, "CatalogId", "DatabaseName"), TableInput=settings)
 
@@ -56,23 +61,47 @@ def _delete_security(place: Place, made: Made, properties: Properties) -> None: 
     place.client("glue").delete_security_configuration(Name=made.physical_id)
 
 
+_CRAWLER_SETTINGS = (
+    "Configuration",
+    "CrawlerSecurityConfiguration",
+    "Description",
+    "RecrawlPolicy",
+    "Role",
+    "SchemaChangePolicy",
+    "Targets",
+)
+
+
 def _make_crawler(place: Place, properties: Properties) -> Made:
     name = properties.get("Name") or place.generated_name(255)
-    same = (
-        "Configuration",
-        "CrawlerSecurityConfiguration",
-        "Description",
-        "RecrawlPolicy",
-        "Role",
-        "SchemaChangePolicy",
-        "Targets",
-    )
     place.client("glue").create_crawler(
         Name=name,
-        **picked(properties, *same),
+        **picked(properties, *_CRAWLER_SETTINGS),
         **({"Tags": tag_table(properties)} if properties.get("Tags") else {}),
     )
     return Made(name)
+
+
+def _update_crawler(place: Place, made: Made, old: Properties, new: Properties) -> None:
+    glue, name = place.client("glue"), made.physical_id
+    if differ(old, new, *_CRAWLER_SETTINGS):
+        # UpdateCrawler leaves alone what it is not told
+        defaults = {
+            "Configuration": "",
+            "CrawlerSecurityConfiguration": "",
+            "Description": "",
+            "RecrawlPolicy": {"RecrawlBehavior": "CRAWL_EVERYTHING"},
+            "SchemaChangePolicy": {"DeleteBehavior": "DEPRECATE_IN_DATABASE", "UpdateBehavior": "UPDATE_IN_DATABASE"},
+        }
+        gone = {key: value for key, value in defaults.items() if key in old and key not in new}
+        glue.update_crawler(Name=name, **gone, **picked(new, *_CRAWLER_SETTINGS))
+    arn = place.arn("glue", f"crawler/{name}")
+    retag(
+        old,
+        new,
+        lambda tags: glue.tag_resource(ResourceArn=arn, TagsToAdd=tags),
+        lambda keys: glue.untag_resource(ResourceArn=arn, TagsToRemove=keys),
+    )
 
 
 def _delete_crawler(place: Place, made: Made, properties: Properties) -> None:  # noqa: ARG001
@@ -100,6 +129,39 @@ def _configure_workgroup(place: Place, made: Made, properties: Properties) -> No
         place.client("athena").update_work_group(WorkGroup=made.physical_id, State=properties["State"])
 
 
+def _update_workgroup(place: Place, made: Made, old: Properties, new: Properties) -> None:
+    athena, name = place.client("athena"), made.physical_id
+    if differ(old, new, "Description", "State", "WorkGroupConfiguration"):
+        before, after = (item.get("WorkGroupConfiguration", {}) for item in (old, new))
+        athena.update_work_group(
+            WorkGroup=name,
+            Description=new.get("Description", ""),
+            State=new.get("State", "ENABLED"),
+            **({"ConfigurationUpdates": _workgroup_updates(before, after)} if before != after else {}),
+        )
+    arn = place.arn("athena", f"workgroup/{name}")
+    retag(
+        old,
+        new,
+        lambda tags: athena.tag_resource(
+            ResourceARN=arn, Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
+        ),
+        lambda keys: athena.untag_resource(ResourceARN=arn, TagKeys=keys),
+    )
+
+
+def _workgroup_updates(old: Properties, new: Properties) -> dict[str, Any]:
+    """The configuration as UpdateWorkGroup takes it (API_WorkGroupConfigurationUpdates.html)."""
+    updates = {name: value for name, value in new.items() if name != "ResultConfiguration"}
+    if "BytesScannedCutoffPerQuery" in old and "BytesScannedCutoffPerQuery" not in new:
+        updates["RemoveBytesScannedCutoffPerQuery"] = True
+    before, after = (item.get("ResultConfiguration", {}) for item in (old, new))
+    removed = {f"Remove{name}": True for name in before if name not in after}
+    if before != after:
+        updates["ResultConfigurationUpdates"] = {**after, **removed}
+    return updates
+
+
 def _delete_workgroup(place: Place, made: Made, properties: Properties) -> None:
     recursive = bool(properties.get("RecursiveDeleteOption", False))
     place.client("athena").delete_work_group(WorkGroup=made.physical_id, RecursiveDeleteOption=recursive)
@@ -118,9 +180,9 @@ def _delete_query(place: Place, made: Made, properties: Properties) -> None:  # 
 
 TYPES = {
     "AWS::Athena::NamedQuery": ResourceType(_make_query, _delete_query),
-    "AWS::Athena::WorkGroup": ResourceType(_make_workgroup, _delete_workgroup, _configure_workgroup),
-    "AWS::Glue::Crawler": ResourceType(_make_crawler, _delete_crawler),
-    "AWS::Glue::Database": ResourceType(_make_database, _delete_database),
+    "AWS::Athena::WorkGroup": ResourceType(_make_workgroup, _delete_workgroup, _configure_workgroup, _update_workgroup),
+    "AWS::Glue::Crawler": ResourceType(_make_crawler, _delete_crawler, update=_update_crawler),
+    "AWS::Glue::Database": ResourceType(_make_database, _delete_database, update=_update_database),
     "AWS::Glue::SecurityConfiguration": ResourceType(_make_security, _delete_security),
     "AWS::Glue::Table": ResourceType(_make_catalog_table, _delete_catalog_table, update=_update_catalog_table),
 }

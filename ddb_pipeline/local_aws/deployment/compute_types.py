@@ -1,9 +1,8 @@
-"""How the stack's functions, delivery stream, roles, logs and parameters are made."""
+"""How the stack's functions, delivery stream, logs and parameters are made."""
 
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from typing import Any
 
@@ -13,7 +12,9 @@ from ddb_pipeline.local_aws.deployment.place import (
     Properties,
     ResourceError,
     ResourceType,
+    differ,
     picked,
+    retag,
     tag_list,
     tag_table,
     wait_until,
@@ -55,12 +56,25 @@ def _make_function(place: Place, properties: Properties) -> Made:
 
 
 def _update_function(place: Place, made: Made, old: Properties, new: Properties) -> None:
-    _refuse_changes(old, new, "FunctionName", "Tags")
-    functions = place.client("lambda")
-    functions.update_function_code(FunctionName=made.physical_id, **_code(new))
-    settings = {"Description": "", "Environment": {"Variables": {}}, "Timeout": 3, "MemorySize": 128}
-    functions.update_function_configuration(
-        FunctionName=made.physical_id, **{**settings, **picked(new, *_FUNCTION_SETTINGS)}
+    functions, name = place.client("lambda"), made.physical_id
+    if differ(old, new, "Code", "Architectures"):
+        functions.update_function_code(FunctionName=name, **_code(new), **picked(new, "Architectures"))
+    if differ(old, new, *_FUNCTION_SETTINGS):
+        # what the template no longer says goes back to Lambda's own (API_UpdateFunctionConfiguration.html)
+        settings = {
+            "Description": "",
+            "Environment": {"Variables": {}},
+            "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}"},
+            "MemorySize": 128,
+            "Timeout": 3,
+        }
+        functions.update_function_configuration(FunctionName=name, **{**settings, **picked(new, *_FUNCTION_SETTINGS)})
+    arn = made.attributes["Arn"]
+    retag(
+        old,
+        new,
+        lambda tags: functions.tag_resource(Resource=arn, Tags=tags),
+        lambda keys: functions.untag_resource(Resource=arn, TagKeys=keys),
     )
 
 
@@ -89,100 +103,53 @@ def _configure_delivery(place: Place, made: Made, properties: Properties) -> Non
     wait_until(f"delivery stream {name} was not active", is_active)
 
 
+def _update_delivery(place: Place, made: Made, old: Properties, new: Properties) -> None:
+    firehose, name = place.client("firehose"), made.physical_id
+    if differ(old, new, "ExtendedS3DestinationConfiguration"):
+        found = firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]
+        firehose.update_destination(
+            DeliveryStreamName=name,
+            CurrentDeliveryStreamVersionId=found["VersionId"],
+            DestinationId=found["Destinations"][0]["DestinationId"],
+            ExtendedS3DestinationUpdate=_destination_update(
+                old["ExtendedS3DestinationConfiguration"], new["ExtendedS3DestinationConfiguration"]
+            ),
+        )
+        _configure_delivery(place, made, new)
+    retag(
+        old,
+        new,
+        lambda tags: firehose.tag_delivery_stream(
+            DeliveryStreamName=name, Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
+        ),
+        lambda keys: firehose.untag_delivery_stream(DeliveryStreamName=name, TagKeys=keys),
+    )
+
+
+_DESTINATION_DEFAULTS: dict[str, Any] = {
+    "BufferingHints": {"IntervalInSeconds": 300, "SizeInMBs": 5},
+    "CloudWatchLoggingOptions": {"Enabled": False},
+    "CompressionFormat": "UNCOMPRESSED",
+    "DataFormatConversionConfiguration": {"Enabled": False},
+    "EncryptionConfiguration": {"NoEncryptionConfig": "NoEncryption"},
+    "ErrorOutputPrefix": "",
+    "FileExtension": "",
+    "Prefix": "",
+    "ProcessingConfiguration": {"Enabled": False},
+}
+
+
+def _destination_update(old: Properties, new: Properties) -> dict[str, Any]:
+    """What UpdateDestination must be told, as it leaves alone what it is not told.
+
+    What the template no longer says goes back to Firehose's default (API_ExtendedS3DestinationUpdate.html).
+    """
+    gone = {name: _DESTINATION_DEFAULTS[name] for name in old if name not in new and name in _DESTINATION_DEFAULTS}
+    return {**gone, **new}
+
+
 def _delete_delivery(place: Place, made: Made, properties: Properties) -> None:  # noqa: ARG001
     place.client("firehose").delete_delivery_stream(DeliveryStreamName=made.physical_id)
-
-
-def _make_role(place: Place, properties: Properties) -> Made:
-    name = properties.get("RoleName") or place.generated_name(64)
-    role = place.client("iam").create_role(
-        RoleName=name,
-        AssumeRolePolicyDocument=json.dumps(properties["AssumeRolePolicyDocument"]),
-        **picked(properties, "Description", "MaxSessionDuration", "Path"),
-        **tag_list(properties),
-    )["Role"]
-    return Made(name, {"Arn": role["Arn"], "RoleId": role["RoleId"]})
-
-
-def _configure_role(place: Place, made: Made, properties: Properties) -> None:
-    iam = place.client("iam")
-    for policy in properties.get("Policies", []):
-        document = json.dumps(policy["PolicyDocument"])
-        iam.put_role_policy(RoleName=made.physical_id, PolicyName=policy["PolicyName"], PolicyDocument=document)
-    for arn in properties.get("ManagedPolicyArns", []):
-        iam.attach_role_policy(RoleName=made.physical_id, PolicyArn=arn)
-
-
-def _update_role(place: Place, made: Made, old: Properties, new: Properties) -> None:
-    _refuse_changes(old, new, "Description", "MaxSessionDuration", "Path", "RoleName", "Tags")
-    document = json.dumps(new["AssumeRolePolicyDocument"])
-    place.client("iam").update_assume_role_policy(RoleName=made.physical_id, PolicyDocument=document)
-    _strip_role(place, made)
-    _configure_role(place, made, new)
-
-
-def _strip_role(place: Place, made: Made) -> None:
-    """Take all policies from the role: it can be deleted, or given others, only then."""
-    iam, role = place.client("iam"), made.physical_id
-    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-        iam.delete_role_policy(RoleName=role, PolicyName=name)
-    for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
-        iam.detach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
-
-
-def _delete_role(place: Place, made: Made, properties: Properties) -> None:  # noqa: ARG001
-    _strip_role(place, made)
-    place.client("iam").delete_role(RoleName=made.physical_id)
-
-
-def _make_managed_policy(place: Place, properties: Properties) -> Made:
-    policy = place.client("iam").create_policy(
-        PolicyName=properties.get("ManagedPolicyName") or place.generated_name(128),
-        PolicyDocument=json.dumps(properties["PolicyDocument"]),
-        **picked(properties, "Description", "Path"),
-        **tag_list(properties),
-    )["Policy"]
-    return Made(policy["Arn"], {"PolicyArn": policy["Arn"], "PolicyId": policy["PolicyId"]})
-
-
-def _configure_managed_policy(place: Place, made: Made, properties: Properties) -> None:
-    for role in properties.get("Roles", []):
-        place.client("iam").attach_role_policy(RoleName=role, PolicyArn=made.physical_id)
-
-
-def _update_managed_policy(place: Place, made: Made, old: Properties, new: Properties) -> None:
-    _refuse_changes(old, new, "Description", "ManagedPolicyName", "Path", "Roles", "Tags")
-    iam, arn = place.client("iam"), made.physical_id
-    iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(new["PolicyDocument"]), SetAsDefault=True)
-    # a policy keeps five versions at most
-    for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
-        if not version["IsDefaultVersion"]:
-            iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
-
-
-def _delete_managed_policy(place: Place, made: Made, properties: Properties) -> None:  # noqa: ARG001
-    iam, arn = place.client("iam"), made.physical_id
-    for role in iam.list_entities_for_policy(PolicyArn=arn)["PolicyRoles"]:
-        iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=arn)
-    iam.delete_policy(PolicyArn=arn)
-
-
-def _make_policy(place: Place, properties: Properties) -> Made:
-    _put_policy(place, Made(properties["PolicyName"]), {}, properties)
-    return Made(properties["PolicyName"])
-
-
-def _put_policy(place: Place, made: Made, old: Properties, new: Properties) -> None:
-    if old:
-        _refuse_changes(old, new, "PolicyName", "Roles")
-    document = json.dumps(new["PolicyDocument"])
-    for role in new.get("Roles", []):
-        place.client("iam").put_role_policy(RoleName=role, PolicyName=made.physical_id, PolicyDocument=document)
-
-
-def _delete_policy(place: Place, made: Made, properties: Properties) -> None:
-    for role in properties.get("Roles", []):
-        place.client("iam").delete_role_policy(RoleName=role, PolicyName=made.physical_id)
 
 
 def _make_log_group(place: Place, properties: Properties) -> Made:
@@ -199,6 +166,22 @@ def _configure_log_group(place: Place, made: Made, properties: Properties) -> No
     if "RetentionInDays" in properties:
         days = int(properties["RetentionInDays"])
         place.client("logs").put_retention_policy(logGroupName=made.physical_id, retentionInDays=days)
+
+
+def _update_log_group(place: Place, made: Made, old: Properties, new: Properties) -> None:
+    logs, name = place.client("logs"), made.physical_id
+    if differ(old, new, "RetentionInDays"):
+        if "RetentionInDays" in new:
+            _configure_log_group(place, made, new)
+        else:
+            logs.delete_retention_policy(logGroupName=name)
+    arn = place.arn("logs", f"log-group:{name}")
+    retag(
+        old,
+        new,
+        lambda tags: logs.tag_resource(resourceArn=arn, tags=tags),
+        lambda keys: logs.untag_resource(resourceArn=arn, tagKeys=keys),
+    )
 
 
 def _delete_log_group(place: Place, made: Made, properties: Properties) -> None:  # noqa: ARG001
@@ -223,10 +206,24 @@ def _make_parameter(place: Place, properties: Properties) -> Made:
     return Made(name, {"Type": properties["Type"], "Value": properties["Value"]})
 
 
-def _update_parameter(place: Place, made: Made, old: Properties, new: Properties) -> None:
-    _refuse_changes(old, new, "Name", "Tags")
+def _update_parameter(place: Place, made: Made, old: Properties, new: Properties) -> Made:
+    ssm, name = place.client("ssm"), made.physical_id
     same = ("AllowedPattern", "Description", "Tier", "Type", "Value")
-    place.client("ssm").put_parameter(Name=made.physical_id, Overwrite=True, **picked(new, *same))
+    if differ(old, new, *same):
+        # without a description PutParameter keeps the old one
+        settings = {"Description": "", "AllowedPattern": "", **picked(new, *same)}
+        ssm.put_parameter(Name=name, Overwrite=True, **settings)
+    retag(
+        old,
+        new,
+        lambda tags: ssm.add_tags_to_resource(
+            ResourceType="Parameter",
+            ResourceId=name,
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        ),
+        lambda keys: ssm.remove_tags_from_resource(ResourceType="Parameter", ResourceId=name, TagKeys=keys),
+    )
+    return Made(name, {"Type": new["Type"], "Value": new["Value"]})
 
 
 def _delete_parameter(place: Place, made: Made, properties: Properties) -> None:  # noqa: ARG001
@@ -241,27 +238,17 @@ def _delete_metadata(place: Place, made: Made, properties: Properties) -> None:
     """Nothing was made."""
 
 
-def _refuse_changes(old: Properties, new: Properties, *names: str) -> None:
-    """Refuse an update of properties that local AWS cannot change in place.
-
-    Raises:
-        ResourceError: Names them.
-    """
-    changed = [name for name in names if old.get(name) != new.get(name)]
-    if changed:
-        raise ResourceError(f"local AWS cannot change {', '.join(changed)} in place: start it anew and deploy again")
+def _update_metadata(place: Place, made: Made, old: Properties, new: Properties) -> None:
+    """Nothing was made."""
 
 
 TYPES = {
-    "AWS::CDK::Metadata": ResourceType(_make_metadata, _delete_metadata),
-    "AWS::IAM::ManagedPolicy": ResourceType(
-        _make_managed_policy, _delete_managed_policy, _configure_managed_policy, _update_managed_policy
+    "AWS::CDK::Metadata": ResourceType(_make_metadata, _delete_metadata, update=_update_metadata),
+    "AWS::KinesisFirehose::DeliveryStream": ResourceType(
+        _make_delivery, _delete_delivery, _configure_delivery, _update_delivery
     ),
-    "AWS::IAM::Policy": ResourceType(_make_policy, _delete_policy, update=_put_policy),
-    "AWS::IAM::Role": ResourceType(_make_role, _delete_role, _configure_role, _update_role),
-    "AWS::KinesisFirehose::DeliveryStream": ResourceType(_make_delivery, _delete_delivery, _configure_delivery),
     "AWS::Lambda::Function": ResourceType(_make_function, _delete_function, update=_update_function),
-    "AWS::Logs::LogGroup": ResourceType(_make_log_group, _delete_log_group, _configure_log_group),
+    "AWS::Logs::LogGroup": ResourceType(_make_log_group, _delete_log_group, _configure_log_group, _update_log_group),
     "AWS::Logs::LogStream": ResourceType(_make_log_stream, _delete_log_stream),
     "AWS::SSM::Parameter": ResourceType(_make_parameter, _delete_parameter, update=_update_parameter),
 }

@@ -103,13 +103,14 @@ class ResourceType:
         delete: Deletes it.
         configure: Sets what creation alone does not, and waits until it is active. When this fails the resource
             is deleted, as it exists by then.
-        update: Changes it in place to new properties; None where local AWS cannot.
+        update: Changes it in place from old to new properties, and says what `Ref` and `Fn::GetAtt` give from then on,
+            if that is not what they gave before; None where every change replaces the resource.
     """
 
     make: Callable[[Place, Properties], Made]
     delete: Callable[[Place, Made, Properties], None]
     configure: Callable[[Place, Made, Properties], None] = field(default=_nothing)
-    update: Callable[[Place, Made, Properties, Properties], None] | None = None
+    update: Callable[[Place, Made, Properties, Properties], Made | None] | None = None
 
 
 def picked(properties: Properties, *names: str) -> dict[str, Any]:
@@ -118,13 +119,40 @@ def picked(properties: Properties, *names: str) -> dict[str, Any]:
 
 
 def tag_table(properties: Properties) -> dict[str, str]:
-    """CloudFormation's list of tags as a table."""
-    return {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
+    """The tags as a table; most types have them as a list, some (AWS::SSM::Parameter) as a table already."""
+    tags = properties.get("Tags") or {}
+    return dict(tags) if isinstance(tags, Mapping) else {tag["Key"]: tag["Value"] for tag in tags}
 
 
 def tag_list(properties: Properties) -> dict[str, Any]:
-    """The tags as the argument `Tags`, for APIs that take CloudFormation's own list."""
-    return {"Tags": list(properties["Tags"])} if properties.get("Tags") else {}
+    """The tags as the argument `Tags`, for APIs that take a list."""
+    tags = [{"Key": key, "Value": value} for key, value in tag_table(properties).items()]
+    return {"Tags": tags} if tags else {}
+
+
+def differ(old: Properties, new: Properties, *names: str) -> bool:
+    """Whether any of these properties changes."""
+    return any(old.get(name) != new.get(name) for name in names)
+
+
+def retag(
+    old: Properties, new: Properties, add: Callable[[dict[str, str]], object], remove: Callable[[list[str]], object]
+) -> None:
+    """Bring a resource's tags from old to new properties.
+
+    Args:
+        old: The properties that it has.
+        new: Those that it is to have.
+        add: Sets tags.
+        remove: Takes the tags of these keys away.
+    """
+    before, after = tag_table(old), tag_table(new)
+    gone = sorted(before.keys() - after.keys())
+    if gone:
+        remove(gone)
+    changed = {key: value for key, value in after.items() if before.get(key) != value}
+    if changed:
+        add(changed)
 
 
 def wait_until(what: str, is_so: Callable[[], bool]) -> None:

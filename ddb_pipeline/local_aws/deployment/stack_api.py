@@ -5,72 +5,48 @@ Requests are parsed and answers written by moto's core from botocore's model of 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from botocore.exceptions import ClientError
 from flask import Flask
-from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import convert_to_flask_response
 from moto.moto_server.werkzeug_app import BackendRequest
 
-from ddb_pipeline.local_aws.deployment.stack import Stack
-from ddb_pipeline.local_aws.deployment.stack_backend import StackBackend, ValidationError, stack_backends
-
-# accepted, and without meaning here: nobody's permissions are checked, and a request is never sent twice
-_WITHOUT_EFFECT = {"Capabilities", "ClientRequestToken", "RoleARN"}
-_UNDERSTOOD = {
-    "DisableRollback",
-    "EnableTerminationProtection",
-    "OnFailure",
-    "Parameters",
-    "StackName",
-    "Tags",
-    "TemplateBody",
-    "TemplateURL",
-}
+from ddb_pipeline.local_aws.deployment.change_set_api import ChangeSetOperations
+from ddb_pipeline.local_aws.deployment.errors import ValidationError
+from ddb_pipeline.local_aws.deployment.stack import Request, Stack
+from ddb_pipeline.local_aws.deployment.stack_requests import requested_parameters
 
 
-class StackResponse(BaseResponse):
+class StackResponse(ChangeSetOperations):
     """The operations; each method is one (API_Operations.html)."""
-
-    def __init__(self) -> None:
-        super().__init__(service_name="cloudformation")
-        self.automated_parameter_parsing = True
-
-    @property
-    def backend(self) -> StackBackend:
-        """The stacks of the request's account and region."""
-        return stack_backends[self.current_account][self.region]
 
     def create_stack(self) -> ActionResult:
         """Answer CreateStack."""
-        settings = self._settings()
-        text = self._template(settings)
-        if text is None:
-            raise ValidationError("Either Template URL or Template Body must be specified.")
-        stack = self.backend.create(settings["StackName"], text, _parameters(settings, {}), settings)
-        return ActionResult({"StackId": stack.stack_id})
+        settings = self.settings()
+        request = Request(self.template(settings), requested_parameters(settings, None), settings)
+        return ActionResult({"StackId": self.backend.create(settings["StackName"], request).stack_id})
 
     def update_stack(self) -> ActionResult:
         """Answer UpdateStack."""
-        settings = self._settings("UsePreviousTemplate")
-        previous = self.backend.find(settings["StackName"]).scope.values
-        text = self._template(settings)
-        if text is None and not settings.get("UsePreviousTemplate"):
-            raise ValidationError("Either Template URL or Template Body must be specified.")
-        stack = self.backend.update(settings["StackName"], text, _parameters(settings, previous))
-        return ActionResult({"StackId": stack.stack_id})
+        settings = self.settings("UsePreviousTemplate")
+        stack = self.backend.find(settings["StackName"])
+        text = self.new_or_previous_template(settings)
+        request = Request(text, requested_parameters(settings, stack), settings)
+        return ActionResult({"StackId": self.backend.update(stack.stack_id, request).stack_id})
 
     def delete_stack(self) -> EmptyResult:
         """Answer DeleteStack."""
-        refused = set(self.params) - {"StackName", "ClientRequestToken", "RoleARN"}
+        refused = set(self.params) - {"StackName", "ClientRequestToken", "RetainResources", "RoleARN"}
         if refused:
             raise NotImplementedError(f"{', '.join(sorted(refused))} of DeleteStack")
-        self.backend.delete(self.params["StackName"])
+        self.backend.delete(self.params["StackName"], self.params.get("RetainResources") or ())
         return EmptyResult()
+
+    def update_termination_protection(self) -> ActionResult:
+        """Answer UpdateTerminationProtection."""
+        stack = self.backend.protect(self.params["StackName"], enabled=bool(self.params["EnableTerminationProtection"]))
+        return ActionResult({"StackId": stack.stack_id})
 
     def describe_stacks(self) -> ActionResult:
         """Answer DescribeStacks."""
@@ -127,8 +103,12 @@ class StackResponse(BaseResponse):
 
     def get_template(self) -> ActionResult:
         """Answer GetTemplate."""
-        stack = self.backend.find(self.params["StackName"])
-        return ActionResult({"TemplateBody": stack.text, "StagesAvailable": ["Original", "Processed"]})
+        if self.params.get("ChangeSetName"):
+            _, change_set = self.backend.find_change_set(self.params["ChangeSetName"], self.params.get("StackName"))
+            text = change_set.wanted.text
+        else:
+            text = self.backend.find(self.params["StackName"]).now.text
+        return ActionResult({"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]})
 
     def list_exports(self) -> ActionResult:
         """Answer ListExports."""
@@ -142,27 +122,6 @@ class StackResponse(BaseResponse):
 
     def _all(self) -> list[Stack]:
         return list(self.backend.stacks.values())
-
-    def _settings(self, *more: str) -> dict[str, Any]:
-        """The request's parameters, all of which must have a meaning here."""
-        settings = dict(self.params)
-        refused = set(settings) - _UNDERSTOOD - _WITHOUT_EFFECT - set(more)
-        if refused:
-            raise NotImplementedError(f"{', '.join(sorted(refused))} of this operation")
-        return settings
-
-    def _template(self, settings: Mapping[str, Any]) -> str | None:
-        if settings.get("TemplateBody"):
-            return str(settings["TemplateBody"])
-        if not settings.get("TemplateURL"):
-            return None
-        bucket, key = bucket_and_key(str(settings["TemplateURL"]))
-        try:
-            return str(self.backend.clients("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8"))
-        except ClientError as error:
-            raise ValidationError(f"S3 error: {error}") from error
-        except UnicodeDecodeError as error:
-            raise ValidationError(f"the template is not UTF-8 text: {error}") from error
 
     @staticmethod
     def _resources(stack: Stack, time_name: str) -> list[dict[str, Any]]:
@@ -194,50 +153,23 @@ def create_stack_app() -> Flask:
     return app
 
 
-def bucket_and_key(url: str) -> tuple[str, str]:
-    """The bucket and key of an S3 URL, with the bucket in the host name or in the path.
-
-    Raises:
-        ValidationError: It is none.
-    """
-    parts = urlsplit(url)
-    host, path = parts.hostname or "", unquote(parts.path).lstrip("/")
-    named = re.fullmatch(r"(.+)\.s3[.-](?:.*\.)?(?:amazonaws\.com|localhost)", host) or re.fullmatch(
-        r"(.+)\.(?:s3\.)?localhost", host
-    )
-    if named is not None:
-        return named.group(1), path
-    bucket, slash, key = path.partition("/")
-    if not slash or not key:
-        raise ValidationError(f"TemplateURL must be a supported URL: {url}")
-    return bucket, key
-
-
-def _parameters(settings: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, str]:
-    values = {}
-    for parameter in settings.get("Parameters") or []:
-        name = parameter["ParameterKey"]
-        values[name] = previous[name] if parameter.get("UsePreviousValue") else parameter["ParameterValue"]
-    return values
-
-
 def _described(stack: Stack) -> dict[str, Any]:
     return {
         "StackName": stack.name,
         "StackId": stack.stack_id,
         "StackStatus": stack.status,
         "StackStatusReason": stack.reason,
-        "Description": stack.document.get("Description"),
-        "TemplateDescription": stack.document.get("Description"),
+        "Description": stack.now.document.get("Description"),
+        "TemplateDescription": stack.now.document.get("Description"),
         "CreationTime": stack.created_at,
         "LastUpdatedTime": stack.updated_at,
         "DeletionTime": stack.deleted_at,
         "Outputs": stack.outputs,
         "Parameters": [
-            {"ParameterKey": name, "ParameterValue": str(stack.scope.values[name])}
-            for name in stack.document.get("Parameters", {})
+            {"ParameterKey": name, "ParameterValue": str(stack.now.scope.values[name])}
+            for name in stack.now.document.get("Parameters", {})
         ],
-        "Tags": [{"Key": key, "Value": value} for key, value in stack.tags.items()],
-        "DisableRollback": stack.keeps_failures,
+        "Tags": [{"Key": key, "Value": value} for key, value in stack.now.tags.items()],
+        "DisableRollback": stack.now.on_failure == "DO_NOTHING",
         "EnableTerminationProtection": stack.termination_protection,
     }

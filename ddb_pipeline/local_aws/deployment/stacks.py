@@ -6,22 +6,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ddb_pipeline.local_aws.deployment import catalog_types, compute_types, properties, storage_types, template
-from ddb_pipeline.local_aws.deployment.intrinsic_functions import Scope, TemplateError
+from ddb_pipeline.local_aws.deployment import (
+    catalog_types,
+    compute_types,
+    identity_types,
+    storage_types,
+    table_types,
+    template,
+)
+from ddb_pipeline.local_aws.deployment.failures import FAILURES, is_gone, reason_of
+from ddb_pipeline.local_aws.deployment.outputs import published_outputs
 from ddb_pipeline.local_aws.deployment.place import Clients, Place, ResourceError, ResourceType
-from ddb_pipeline.local_aws.deployment.stack import STACK, Existing, Stack
+from ddb_pipeline.local_aws.deployment.plan import applies, named_replacement, plan
+from ddb_pipeline.local_aws.deployment.properties import refused
+from ddb_pipeline.local_aws.deployment.stack import STACK, Existing, Stack, Wanted
 from ddb_pipeline.local_aws.deployment.template import Resource
+from ddb_pipeline.local_aws.deployment.updates import keeps_custom_name, replacing, unchangeable
 
-TYPES: dict[str, ResourceType] = {**storage_types.TYPES, **compute_types.TYPES, **catalog_types.TYPES}
-
-# what making a resource can fail with: the service says no, the template is wrong, a property is missing or of the
-# wrong type
-_FAILURES = (BotoCoreError, ClientError, KeyError, ResourceError, TemplateError, TypeError, ValueError)
+TYPES: dict[str, ResourceType] = {
+    **storage_types.TYPES,
+    **table_types.TYPES,
+    **compute_types.TYPES,
+    **identity_types.TYPES,
+    **catalog_types.TYPES,
+}
 
 
 class StackWorker:
@@ -42,251 +54,241 @@ class StackWorker:
         """Make everything; what fails takes the stack back to nothing, unless failures are to be kept."""
         stack = self._stack
         stack.show("CREATE_IN_PROGRESS", "User Initiated")
-        failed = self._make_all(template.resources_of(stack.document).values())
-        if not failed:
-            failed = self._publish_outputs()
+        failed = self._refuse_beforehand("CREATE_FAILED") or self._bring_about() or self._publish("CREATE_FAILED")
         if not failed:
             stack.show("CREATE_COMPLETE")
             return
         reason = f"The following resource(s) failed to create: [{', '.join(failed)}]."
-        if stack.keeps_failures:
+        if stack.now.on_failure == "DO_NOTHING":
             stack.show("CREATE_FAILED", reason)
             return
+        if stack.now.on_failure == "DELETE":
+            stack.show("DELETE_IN_PROGRESS", f"{reason} Delete requested by user.")
+            self._delete_everything("DELETE")
+            return
         stack.show("ROLLBACK_IN_PROGRESS", f"{reason} Rollback requested by user.")
-        left = self._delete_all(list(stack.existing))
-        if left:
-            stack.show("ROLLBACK_FAILED", f"The following resource(s) failed to delete: [{', '.join(left)}].")
-        else:
-            stack.show("ROLLBACK_COMPLETE")
+        self._delete_everything("ROLLBACK")
 
-    def update(self, text: str, document: Mapping[str, Any], scope: Scope) -> None:
+    def update(self, wanted: Wanted) -> None:
         """Change the stack to another template; what fails takes it back to the one before."""
         stack = self._stack
-        before = (stack.text, stack.document, stack.scope)
-        unchanged = {name: (item.resource, item.resolved) for name, item in stack.existing.items()}
-        scope.made = {name: item.made for name, item in stack.existing.items()}
-        stack.text, stack.document, stack.scope = text, document, scope
+        before, unchanged = stack.now, dict(stack.existing)
+        was_superseded = list(stack.superseded)
+        wanted.scope.made = {name: item.made for name, item in unchanged.items()}
         stack.show("UPDATE_IN_PROGRESS", "User Initiated")
-        wanted = template.resources_of(document)
-        new = [resource for name, resource in wanted.items() if name not in stack.existing]
-        failed = self._make_all(wanted.values()) or self._publish_outputs()
+        refused_ones = self._refuse_beforehand("UPDATE_FAILED", wanted)
+        stack.now = wanted
+        failed = refused_ones or self._bring_about() or self._publish("UPDATE_FAILED")
         if not failed:
-            gone = [name for name in stack.existing if name not in wanted or not self._applies(wanted[name])]
-            self._finish_update(gone, "UPDATE_COMPLETE")
+            resources = template.resources_of(wanted.document)
+            kept = [name for name, resource in resources.items() if applies(resource, wanted.scope)]
+            removed = [item for name, item in stack.existing.items() if name not in kept]
+            stack.existing = {name: stack.existing[name] for name in kept}
+            self._clean_up("UPDATE_COMPLETE", removed)
             return
         reason = f"The following resource(s) failed to update: [{', '.join(failed)}]."
+        if wanted.on_failure == "DO_NOTHING":
+            stack.show("UPDATE_FAILED", reason)
+            return
         stack.show("UPDATE_ROLLBACK_IN_PROGRESS", reason)
-        stack.text, stack.document, stack.scope = before
-        for name, (resource, resolved) in unchanged.items():
-            self._change(resource, resolved)
-            stack.existing[name].resource = resource
-        self._publish_outputs()
-        added = [resource.logical_id for resource in new if resource.logical_id in stack.existing]
-        self._finish_update(added, "UPDATE_ROLLBACK_COMPLETE")
+        self._take_back(before, unchanged, was_superseded)
 
     def delete(self) -> None:
         """Delete what the stack has made, in the opposite order, but for what its template retains."""
+        self._stack.show("DELETE_IN_PROGRESS", "User Initiated")
+        self._delete_everything("DELETE")
+
+    def _delete_everything(self, what: str) -> None:
         stack = self._stack
-        stack.show("DELETE_IN_PROGRESS", "User Initiated")
-        left = self._delete_all(list(stack.existing))
+        stack.superseded = self._delete_all(stack.superseded, replaced=True)
+        left = self._delete_all(list(stack.existing.values()))
+        stack.existing = {item.resource.logical_id: item for item in left}
+        left += stack.superseded
         if left:
-            stack.show("DELETE_FAILED", f"The following resource(s) failed to delete: [{', '.join(left)}].")
+            names = ", ".join(item.resource.logical_id for item in left)
+            stack.show(f"{what}_FAILED", f"The following resource(s) failed to delete: [{names}].")
             return
-        stack.deleted_at = datetime.now(tz=UTC)
-        stack.show("DELETE_COMPLETE")
+        if what == "DELETE":
+            stack.deleted_at = datetime.now(tz=UTC)
+        stack.show(f"{what}_COMPLETE")
 
-    def _finish_update(self, gone: list[str], status: str) -> None:
-        self._stack.show(f"{status}_CLEANUP_IN_PROGRESS")
-        left = self._delete_all(gone)
-        self._stack.updated_at = datetime.now(tz=UTC)
-        # as on AWS, what cannot be cleaned up does not fail the update; the events have it
-        self._stack.show(status, f"could not delete [{', '.join(left)}]" if left else None)
-
-    def _make_all(self, resources: Iterable[Resource]) -> list[str]:
-        """Make or change resources in order; return those that failed, the first one ends it."""
-        wanted = [resource for resource in resources if self._applies(resource)]
-        # what is plain before anything is made fails before anything is made
+    def _take_back(self, before: Wanted, unchanged: dict[str, Existing], was_superseded: list[Existing]) -> None:
+        """Bring every resource back to what it was, and delete what was added."""
+        stack = self._stack
+        attempted, replaced = dict(stack.existing), {id(item) for item in stack.superseded}
+        added = [item for name, item in attempted.items() if name not in unchanged]
+        stack.now = before
+        before.scope.made = {name: item.made for name, item in unchanged.items()}
         failed = []
-        for resource in wanted:
-            refusal = properties.refused(resource.type, resource.properties)
-            if refusal is not None:
-                self._stack.record(resource.logical_id, "", resource.type, "CREATE_FAILED", refusal)
-                failed.append(resource.logical_id)
+        for name, item in unchanged.items():
+            if id(item) in replaced:
+                added.append(attempted[name])
+                stack.existing[name] = item
+            elif attempted[name] is not item and not self._change_in_place(
+                attempted[name], item.resource, item.resolved
+            ):
+                failed.append(name)
+        stack.existing = {name: stack.existing[name] for name in unchanged}
+        stack.superseded = was_superseded
+        self._publish("UPDATE_FAILED")
         if failed:
-            return failed
-        for resource in wanted:
-            if not self._make(resource):
+            stack.superseded += added
+            reason = f"The following resource(s) failed to update: [{', '.join(failed)}]."
+            stack.show("UPDATE_ROLLBACK_FAILED", reason)
+            return
+        self._clean_up("UPDATE_ROLLBACK_COMPLETE", added)
+
+    def _clean_up(self, status: str, removed: list[Existing]) -> None:
+        stack = self._stack
+        stack.show(f"{status}_CLEANUP_IN_PROGRESS")
+        left = self._delete_all(stack.superseded, replaced=True)
+        left += self._delete_all(removed)
+        stack.superseded = left
+        stack.updated_at = datetime.now(tz=UTC)
+        # as on AWS, what cannot be cleaned up does not fail the update; the events have it
+        names = ", ".join(item.resource.logical_id for item in left)
+        stack.show(status, f"could not delete [{names}]" if left else None)
+
+    def _refuse_beforehand(self, status: str, wanted: Wanted | None = None) -> list[str]:
+        """Record what is known to fail before anything is touched; return those resources."""
+        stack = self._stack
+        to_be = wanted or stack.now
+        found = plan(stack.now.document, stack.existing, to_be.document, to_be.scope, lambda kind: kind in TYPES)
+        resources = template.resources_of(to_be.document)
+        for name, reason in found.refusals.items():
+            known = stack.existing.get(name)
+            physical_id = known.made.physical_id if known else ""
+            stack.record(name, physical_id, resources[name].type, status if known else "CREATE_FAILED", reason)
+        return list(found.refusals)
+
+    def _bring_about(self) -> list[str]:
+        """Make or change resources in order; return the one that failed, which ends it."""
+        scope = self._stack.now.scope
+        for resource in template.resources_of(self._stack.now.document).values():
+            if applies(resource, scope) and not self._make_or_change(resource):
                 return [resource.logical_id]
         return []
 
-    def _applies(self, resource: Resource) -> bool:
-        return resource.condition is None or self._stack.scope.holds({"Condition": resource.condition})
-
-    def _make(self, resource: Resource) -> bool:
-        stack, kind = self._stack, TYPES[resource.type]
+    def _make_or_change(self, resource: Resource) -> bool:
+        stack = self._stack
         known = stack.existing.get(resource.logical_id)
         try:
-            resolved = stack.scope.resolve(resource.properties)
-            refusal = properties.refused(resource.type, resolved)
+            resolved = stack.now.scope.resolve(resource.properties)
+            refusal = refused(resource.type, resolved)
             if refusal is not None:
                 raise ResourceError(refusal)
-        except _FAILURES as error:
-            stack.record(resource.logical_id, "", resource.type, "CREATE_FAILED", reason_of(error))
+        except FAILURES as error:
+            status, physical_id = ("UPDATE_FAILED", known.made.physical_id) if known else ("CREATE_FAILED", "")
+            stack.record(resource.logical_id, physical_id, resource.type, status, reason_of(error))
             return False
-        if known is not None:
-            return self._change(resource, resolved)
-        stack.record(resource.logical_id, "", resource.type, "CREATE_IN_PROGRESS")
-        physical_id = ""
+        if known is not None and known.status == "CREATE_FAILED":
+            # left half made by an operation that kept its failures
+            self._delete(known, "Delete")
+            del stack.existing[resource.logical_id]
+            known = None
+        if known is None:
+            return self._make(resource, resolved, "CREATE")
+        if replacing(resource.type, known.resolved, resolved):
+            return self._replace(known, resource, resolved)
+        return self._change_in_place(known, resource, resolved)
+
+    def _make(self, resource: Resource, resolved: Mapping[str, Any], what: str, reason: str | None = None) -> bool:
+        stack, kind, name = self._stack, TYPES[resource.type], resource.logical_id
+        replaced = stack.existing.get(name)
+        stack.record(name, replaced.made.physical_id if replaced else "", resource.type, f"{what}_IN_PROGRESS", reason)
+        physical_id = replaced.made.physical_id if replaced else ""
         try:
-            place = self._place(resource.logical_id)
+            place = self._place(name)
             made = kind.make(place, resolved)
             physical_id = made.physical_id
-            now = datetime.now(tz=UTC)
-            stack.existing[resource.logical_id] = Existing(resource, resolved, made, "CREATE_FAILED", now)
-            stack.scope.made[resource.logical_id] = made
+            # from here on it is there, and has to be deleted if the rest fails
+            self._keep(Existing(resource, resolved, made, f"{what}_FAILED", datetime.now(tz=UTC)))
+            if replaced is not None:
+                stack.superseded.append(replaced)
             kind.configure(place, made, resolved)
-        except _FAILURES as error:
-            stack.record(resource.logical_id, physical_id, resource.type, "CREATE_FAILED", reason_of(error))
+        except FAILURES as error:
+            stack.record(name, physical_id, resource.type, f"{what}_FAILED", reason_of(error))
             return False
-        stack.existing[resource.logical_id].status = "CREATE_COMPLETE"
-        stack.record(resource.logical_id, physical_id, resource.type, "CREATE_COMPLETE")
+        self._keep(replace(stack.existing[name], status=f"{what}_COMPLETE"))
+        stack.record(name, physical_id, resource.type, f"{what}_COMPLETE")
         return True
 
-    def _change(self, resource: Resource, resolved: Mapping[str, Any]) -> bool:
+    def _replace(self, known: Existing, resource: Resource, resolved: Mapping[str, Any]) -> bool:
+        name = keeps_custom_name(resource.type, known.resolved, resolved)
+        if name is not None:
+            physical_id, reason = known.made.physical_id, named_replacement(name)
+            self._stack.record(resource.logical_id, physical_id, resource.type, "UPDATE_FAILED", reason)
+            return False
+        reason = "Requested update requires the creation of a new physical resource; hence creating one."
+        return self._make(resource, resolved, "UPDATE", reason)
+
+    def _change_in_place(self, known: Existing, resource: Resource, resolved: Mapping[str, Any]) -> bool:
         """Bring a resource that exists to new properties."""
-        stack = self._stack
-        known, name = stack.existing[resource.logical_id], resource.logical_id
-        if known.resolved == resolved:
-            known.resource = resource
+        stack, name, made = self._stack, resource.logical_id, known.made
+        if known.resolved == resolved and not known.status.endswith("_FAILED"):
+            self._keep(replace(known, resource=resource))
             return True
-        stack.record(name, known.made.physical_id, resource.type, "UPDATE_IN_PROGRESS")
+        stack.record(name, made.physical_id, resource.type, "UPDATE_IN_PROGRESS")
         try:
+            refusal = unchangeable(resource.type, known.resolved, resolved)
             update = TYPES[resource.type].update
-            if update is None or known.resource.type != resource.type:
-                raise ResourceError(cannot_change(resource))
-            update(self._place(name), known.made, known.resolved, resolved)
-        except _FAILURES as error:
-            stack.record(name, known.made.physical_id, resource.type, "UPDATE_FAILED", reason_of(error))
+            if refusal is not None or update is None:
+                raise ResourceError(refusal or f"local AWS cannot change a resource of type {resource.type}")
+            # a change that fails half way is taken back from where it was going
+            self._keep(Existing(resource, resolved, made, "UPDATE_FAILED", datetime.now(tz=UTC)))
+            made = update(self._place(name), made, known.resolved, resolved) or made
+        except FAILURES as error:
+            stack.record(name, made.physical_id, resource.type, "UPDATE_FAILED", reason_of(error))
             return False
-        known.resource, known.resolved = resource, resolved
-        known.status, known.timestamp = "UPDATE_COMPLETE", datetime.now(tz=UTC)
-        stack.record(name, known.made.physical_id, resource.type, "UPDATE_COMPLETE")
+        self._keep(Existing(resource, resolved, made, "UPDATE_COMPLETE", datetime.now(tz=UTC)))
+        stack.record(name, made.physical_id, resource.type, "UPDATE_COMPLETE")
         return True
 
-    def _delete_all(self, names: list[str]) -> list[str]:
-        """Delete resources, last made first; return those that are left because they or their users failed."""
-        stack = self._stack
-        left: list[str] = []
-        for name in reversed(names):
-            known = stack.existing[name]
-            kind, physical_id = known.resource.type, known.made.physical_id
-            if any(name in stack.existing[other].resource.needs for other in left):
-                left.append(name)
-                continue
-            if known.resource.deletion_policy == "Retain":
-                stack.record(name, physical_id, kind, "DELETE_SKIPPED")
-            else:
-                stack.record(name, physical_id, kind, "DELETE_IN_PROGRESS")
-                try:
-                    TYPES[kind].delete(self._place(name), known.made, known.resolved)
-                except _FAILURES as error:
-                    if not _is_gone(error):
-                        stack.record(name, physical_id, kind, "DELETE_FAILED", reason_of(error))
-                        known.status = "DELETE_FAILED"
-                        left.append(name)
-                        continue
-                stack.record(name, physical_id, kind, "DELETE_COMPLETE")
-            del stack.existing[name]
-            stack.scope.made.pop(name, None)
-        return left
+    def _keep(self, item: Existing) -> None:
+        self._stack.existing[item.resource.logical_id] = item
+        self._stack.now.scope.made[item.resource.logical_id] = item.made
 
-    def _publish_outputs(self) -> list[str]:
+    def _delete_all(self, items: Iterable[Existing], *, replaced: bool = False) -> list[Existing]:
+        """Delete resources, last made first; return those that are left because they or their users failed."""
+        left: list[Existing] = []
+        for item in reversed(list(items)):
+            resource = item.resource
+            policy = resource.update_replace_policy if replaced else resource.deletion_policy
+            is_needed = any(resource.logical_id in other.resource.needs for other in left)
+            if is_needed or not self._delete(item, policy):
+                left.append(item if is_needed else replace(item, status="DELETE_FAILED"))
+        return left[::-1]
+
+    def _delete(self, item: Existing, policy: str) -> bool:
+        stack, name, kind, physical_id = (
+            self._stack,
+            item.resource.logical_id,
+            item.resource.type,
+            item.made.physical_id,
+        )
+        if policy == "Retain":
+            stack.record(name, physical_id, kind, "DELETE_SKIPPED")
+            return True
+        stack.record(name, physical_id, kind, "DELETE_IN_PROGRESS")
+        try:
+            TYPES[kind].delete(self._place(name), item.made, item.resolved)
+        except FAILURES as error:
+            if not is_gone(error):
+                stack.record(name, physical_id, kind, "DELETE_FAILED", reason_of(error))
+                return False
+        stack.record(name, physical_id, kind, "DELETE_COMPLETE")
+        return True
+
+    def _publish(self, status: str) -> list[str]:
         """Work out the outputs; return the stack's own name if one cannot be."""
         stack = self._stack
-        outputs = []
         try:
-            for name, output in stack.document.get("Outputs", {}).items():
-                if "Condition" in output and not stack.scope.holds({"Condition": output["Condition"]}):
-                    continue
-                entry = {"OutputKey": name, "OutputValue": str(stack.scope.resolve(output["Value"]))}
-                if "Description" in output:
-                    entry["Description"] = output["Description"]
-                if "Export" in output:
-                    entry["ExportName"] = str(stack.scope.resolve(output["Export"]["Name"]))
-                    self._refuse_taken_export(entry["ExportName"])
-                outputs.append(entry)
-        except (KeyError, TemplateError) as error:
-            stack.record(stack.name, stack.stack_id, STACK, "CREATE_FAILED", f"outputs: {reason_of(error)}")
+            stack.outputs = published_outputs(stack, self._exports())
+        except FAILURES as error:
+            stack.record(stack.name, stack.stack_id, STACK, status, f"outputs: {reason_of(error)}")
             return [stack.name]
-        stack.outputs = outputs
         return []
-
-    def _refuse_taken_export(self, name: str) -> None:
-        if name in self._exports() and name not in self._stack.exports:
-            raise TemplateError(f"Export with name {name} is already exported by another stack")
 
     def _place(self, logical_id: str) -> Place:
         stack = self._stack
         return Place(self._clients, stack.account, stack.region, stack.name, logical_id)
-
-
-def scope_of(
-    document: Mapping[str, Any],
-    pseudo_parameters: Mapping[str, Any],
-    given: Mapping[str, str],
-    look_up: Callable[[str], str],
-    exports: Mapping[str, str],
-) -> Scope:
-    """Everything that a template may refer to before its first resource is made.
-
-    Raises:
-        TemplateError: A parameter is missing, a rule is not satisfied, a condition is wrongly written.
-    """
-    values = {**pseudo_parameters, **template.parameter_values(document, given, look_up)}
-    scope = Scope(values=values, mappings=document.get("Mappings", {}), exports=exports)
-    template.decide_conditions(document, scope)
-    failed = template.failed_rules(document, scope)
-    if failed:
-        raise TemplateError(f"Template validation error: {' '.join(failed)}")
-    return scope
-
-
-def unchangeable(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What an update to another template would change that local AWS cannot, known before anything is changed."""
-    reasons = []
-    for name, content in template.resources_of(new).items():
-        before = old["Resources"].get(name)
-        if before is None:
-            continue
-        kind = TYPES.get(content.type)
-        changed = before.get("Properties") != new["Resources"][name].get("Properties")
-        if before["Type"] != content.type or (changed and kind is not None and kind.update is None):
-            reasons.append(cannot_change(content))
-    return reasons
-
-
-def cannot_change(resource: Resource) -> str:
-    """Say that a resource cannot be changed in place."""
-    return (
-        f"local AWS cannot change {resource.logical_id} ({resource.type}) in place: "
-        "start it anew and deploy again (`ddb-pipeline local down`, `ddb-pipeline local up`)"
-    )
-
-
-def reason_of(error: BaseException) -> str:
-    """An error as the reason of an event."""
-    if isinstance(error, KeyError):
-        return f"the property {error.args[0]} is missing"
-    if isinstance(error, ClientError):
-        found = error.response.get("Error", {})
-        return f"{error.operation_name}: {found.get('Message', 'no message')} ({found.get('Code', 'no code')})"
-    return str(error)
-
-
-def _is_gone(error: BaseException) -> bool:
-    """Whether deleting failed because somebody had deleted it before: CloudFormation takes that as done."""
-    if not isinstance(error, ClientError):
-        return False
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    gone = {"NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy", "ParameterNotFound", "EntityNotFoundException"}
-    return code in gone or code.startswith(("ResourceNotFound", "NotFoundException"))

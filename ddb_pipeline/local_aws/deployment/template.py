@@ -45,6 +45,8 @@ class Resource:
     depends_on: tuple[str, ...]
     condition: str | None
     deletion_policy: str
+    update_replace_policy: str
+    metadata: Mapping[str, Any]
 
     @property
     def needs(self) -> frozenset[str]:
@@ -100,9 +102,9 @@ def _resource(name: str, content: Any) -> Resource:
     unknown = sorted(set(content) - RESOURCE_KEYS)
     if unknown:
         raise TemplateError(f"local AWS does not know {', '.join(unknown)} of resource {name}")
-    deletion_policy = content.get("DeletionPolicy", "Delete")
-    if deletion_policy not in DELETION_POLICIES:
-        raise TemplateError(f"local AWS does not know the DeletionPolicy {deletion_policy} of resource {name}")
+    for attribute in ("DeletionPolicy", "UpdateReplacePolicy"):
+        if content.get(attribute, "Delete") not in DELETION_POLICIES:
+            raise TemplateError(f"local AWS does not know the {attribute} {content[attribute]} of resource {name}")
     depends_on = content.get("DependsOn", [])
     return Resource(
         logical_id=name,
@@ -110,7 +112,9 @@ def _resource(name: str, content: Any) -> Resource:
         properties=content.get("Properties") or {},
         depends_on=(depends_on,) if isinstance(depends_on, str) else tuple(depends_on),
         condition=content.get("Condition"),
-        deletion_policy=deletion_policy,
+        deletion_policy=content.get("DeletionPolicy", "Delete"),
+        update_replace_policy=content.get("UpdateReplacePolicy", "Delete"),
+        metadata=content.get("Metadata") or {},
     )
 
 
@@ -160,6 +164,27 @@ def failed_rules(document: Mapping[str, Any], scope: Scope) -> list[str]:
             if not scope.holds(assertion["Assert"])
         ]
     return failed
+
+
+def scope_of(
+    document: Mapping[str, Any],
+    pseudo_parameters: Mapping[str, Any],
+    given: Mapping[str, str],
+    look_up: Callable[[str], str],
+    exports: Mapping[str, str],
+) -> Scope:
+    """Everything that a template may refer to before its first resource is made.
+
+    Raises:
+        TemplateError: A parameter is missing, a rule is not satisfied, a condition is wrongly written.
+    """
+    values = {**pseudo_parameters, **parameter_values(document, given, look_up)}
+    scope = Scope(values=values, mappings=document.get("Mappings", {}), exports=exports)
+    decide_conditions(document, scope)
+    failed = failed_rules(document, scope)
+    if failed:
+        raise TemplateError(f"Template validation error: {' '.join(failed)}")
+    return scope
 
 
 def decide_conditions(document: Mapping[str, Any], scope: Scope) -> None:
