@@ -168,7 +168,7 @@ BEFORE: dict[str, dict[str, Any]] = {
                     "Projection": {"ProjectionType": "KEYS_ONLY"},
                 }
             ],
-            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 7},
             "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
             "SSESpecification": {"KMSMasterKeyId": _arn("Key"), "SSEEnabled": True, "SSEType": "KMS"},
             "StreamSpecification": {"StreamViewType": "NEW_IMAGE"},

@@ -99,12 +99,13 @@ def planned(old: dict[str, Any], new: dict[str, Any], before: dict[str, Any] | N
     """The plan from a stack of the old resources, each with the physical id `<name>-id`."""
     existing = {}
     view = Scope(values=before or {}, made={})
-    for name, resource in resources_of({"Resources": old}).items():
+    parameters = {name: {"Type": "String"} for name in scope}
+    for name, resource in resources_of({"Resources": old, "Parameters": parameters}).items():
         made = Made(f"{name}-id", {"Arn": f"arn:{name}", "Value": resource.properties.get("Value"), "Type": "String"})
         resolved = view.resolve(resource.properties)
         view.made[name] = made
         existing[name] = Existing(resource, resolved, made, "CREATE_COMPLETE", datetime.now(tz=UTC))
-    document = {"Resources": new, "Parameters": {name: {"Type": "String"} for name in scope}}
+    document = {"Resources": new, "Parameters": parameters}
     return plan({"Resources": old}, existing, document, Scope(values=scope), lambda kind: kind in HONOURED)
 
 
