@@ -11,10 +11,12 @@ from dagster import AssetSelection, Definitions, define_asset_job, definitions, 
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.change_table import change_table_asset
 from ddb_pipeline.assets.common import asset_key
+from ddb_pipeline.assets.item_attributes import item_attributes_asset
 from ddb_pipeline.assets.raw_changes import raw_changes_asset
 from ddb_pipeline.assets.source import source_assets
 from ddb_pipeline.assets.views import view_assets
 from ddb_pipeline.checks import pipeline_checks
+from ddb_pipeline.column_checks import fit_check
 from ddb_pipeline.declaration import Declaration, Pipeline, Stage, load_declaration
 from ddb_pipeline.errors import SettingsError
 from ddb_pipeline.refreshes import refresh_job_name
@@ -45,14 +47,16 @@ def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: S
             *source_assets(pipeline),
             raw_changes_asset(pipeline),
             change_table_asset(pipeline, stage_name),
+            item_attributes_asset(pipeline),
             *view_assets(pipeline, stage_name),
         ],
-        asset_checks=pipeline_checks(pipeline),
+        asset_checks=[*pipeline_checks(pipeline), fit_check(pipeline)],
         jobs=[
             define_asset_job(
                 refresh_job_name(pipeline),
                 selection=change_table.downstream(),
-                description="Crawls when an hour is not in the catalog, checks the change table, refreshes the views.",
+                description="Crawls when an hour is not in the catalog, checks the change table, looks for attributes, "
+                "refreshes the views.",
             )
         ],
         sensors=[arrivals_sensor(pipeline, stage.arrivals_interval_seconds if stage else quickest, automation)],

@@ -12,6 +12,9 @@ from dataclasses import MISSING, asdict, dataclass, fields
 
 PROJECT = "ddb-change-analytics"
 
+ITEM_COLUMNS_KEY = "catalog/item_columns.json"
+"""Object in the raw bucket that remembers which attributes of items are columns of the views."""
+
 
 class PublishedNamesError(Exception):
     """The SSM parameter does not hold what this version of the project reads."""

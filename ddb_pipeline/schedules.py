@@ -14,7 +14,9 @@ from dagster import (
 from ddb_pipeline.arrivals import SWEEP, hour_of
 from ddb_pipeline.assets.change_table import survey
 from ddb_pipeline.assets.common import MEASURE_TAG, asset_key
+from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
 from ddb_pipeline.checks import items_check_key
+from ddb_pipeline.column_checks import fit_check_key
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.refreshes import attempts, decide, refresh_job_name
@@ -71,10 +73,11 @@ def _views_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
                 pass
         except PipelineError as error:
             return SkipReason(str(error))
+        names = [view.name for view in views(pipeline)]
         return RunRequest(
             run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}",
-            asset_selection=[asset_key(pipeline, view.name) for view in views(pipeline)],
-            asset_check_keys=[items_check_key(pipeline)],
+            asset_selection=[asset_key(pipeline, name) for name in (ITEM_ATTRIBUTES, *names)],
+            asset_check_keys=[items_check_key(pipeline), fit_check_key(pipeline)],
             tags={MEASURE_TAG: "daily"},
         )
 

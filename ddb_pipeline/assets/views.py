@@ -7,7 +7,7 @@ held afterwards, and a view is current as long as both still hold.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dagster import (
@@ -32,15 +32,19 @@ from ddb_pipeline.assets.common import (
     table_name,
     table_schema,
 )
+from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
+from ddb_pipeline.assets.item_attributes import views_with_columns
+from ddb_pipeline.assets.view_inputs import column_lineage, view_inputs
 from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.resources.athena import QueryResult
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.sql_text import quote_identifier
-from ddb_pipeline.view_sql import View, create_view_statement, views
+from ddb_pipeline.view_sql import View, ViewInputs, create_view_statement, views
 
 STATEMENT_HASH = "statement_sha256"
 STORED_HASH = "stored_view_sha256"
 PREVIEW_ROWS = 10
+PREVIEW_ATTRIBUTES = 30
 _CELL_CHARACTERS = 80
 _COUNT_COLUMN = "rows_in_view"
 
@@ -65,10 +69,11 @@ def view_assets(pipeline: Pipeline, stage: str | None) -> list[AssetsDefinition]
 
 def _view_asset(pipeline: Pipeline, view: View, stage: str | None) -> AssetsDefinition:
     key = asset_key(pipeline, view.name)
+    has_columns = view.name in views_with_columns(pipeline)
 
     @asset(
         key=key,
-        deps=[asset_key(pipeline, CHANGE_TABLE)],
+        deps=[asset_key(pipeline, name) for name in (CHANGE_TABLE, *[ITEM_ATTRIBUTES] * has_columns)],
         description=view.description,
         kinds={"athena", "view", "sql"},
         owners=OWNERS,
@@ -81,10 +86,13 @@ def _view_asset(pipeline: Pipeline, view: View, stage: str | None) -> AssetsDefi
     )
     def create_view(context: AssetExecutionContext, aws: PipelineAwsResource) -> MaterializeResult[None]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            metadata = _create_when_changed(context, deployment, view)
+            inputs = view_inputs(deployment, view.name)
+            (current,) = [one for one in views(deployment.pipeline, inputs) if one.name == view.name]
+            metadata = _create_when_changed(context, deployment, current, inputs)
             if measures(deployment.stage, context.run):
-                result = deployment.athena.execute(measure_statement(view, deployment.names.database))
-                metadata |= _measured(result, view)
+                shown = preview_of(current, inputs)
+                result = deployment.athena.execute(measure_statement(shown, deployment.names.database))
+                metadata |= _measured(result, shown)
                 for name in (STATEMENT_HASH, STORED_HASH):  # last in the UI: people read the rest
                     metadata[name] = metadata.pop(name)
             else:
@@ -115,6 +123,12 @@ def stored_hash(stored: Mapping[str, Any]) -> str:
     return _hash(str(stored.get("ViewOriginalText") or ""))
 
 
+def preview_of(view: View, inputs: ViewInputs) -> View:
+    """Return the view with no more attributes as columns than people look through."""
+    left_out = {column.name for column in inputs.item_columns[PREVIEW_ATTRIBUTES:]}
+    return replace(view, columns=tuple(column for column in view.columns if column.name not in left_out))
+
+
 def measure_statement(view: View, database: str) -> str:
     """Return the one query that both counts and previews a view: the newest rows, with the count beside each."""
     columns = ", ".join(quote_identifier(column.name) for column in view.columns)
@@ -131,10 +145,12 @@ def preview_records(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> list
     return [TableRecord(dict(zip(names, map(_cell, row), strict=False))) for row in rows]
 
 
-def _create_when_changed(context: AssetExecutionContext, deployment: Deployment, view: View) -> dict[str, Any]:
+def _create_when_changed(
+    context: AssetExecutionContext, deployment: Deployment, view: View, inputs: ViewInputs
+) -> dict[str, Any]:
     names, catalog = deployment.names, deployment.catalog
     catalog.require_change_table()
-    statement = create_view_statement(view, deployment.pipeline, names)
+    statement = create_view_statement(view, deployment.pipeline, names, inputs)
     stored = catalog.table(view.name)
     created: dict[str, Any] = {}
     if is_current(statement, stored, _recorded(context.instance, context.asset_key)):
@@ -149,9 +165,17 @@ def _create_when_changed(context: AssetExecutionContext, deployment: Deployment,
         "sql": MetadataValue.md(f"```sql\n{statement}\n```"),
         "uri": f"awsdatacatalog://{names.account}/{names.region}/{names.database}/{view.name}",
         "dagster/column_schema": table_schema(view.columns),
+        **_lineage(deployment, view, inputs),
         STATEMENT_HASH: _hash(statement),
         STORED_HASH: stored_hash(stored or {}),
     }
+
+
+def _lineage(deployment: Deployment, view: View, inputs: ViewInputs) -> dict[str, Any]:
+    if view.name not in views_with_columns(deployment.pipeline):
+        return {}
+    change_table = asset_key(deployment.pipeline, CHANGE_TABLE)
+    return {"dagster/column_lineage": column_lineage(view, inputs, deployment, change_table)}
 
 
 def _recorded(instance: DagsterInstance, key: Any) -> Recorded | None:

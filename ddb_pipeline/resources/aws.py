@@ -19,9 +19,10 @@ from pydantic import Field
 
 from ddb_pipeline.declaration import DeclarationError, Pipeline, Stage, load_declaration
 from ddb_pipeline.errors import DEPLOY_ADVICE, NotDeployedError, PipelineError, SettingsError, explained
-from ddb_pipeline.names import ComputedNames, PublishedNames, PublishedNamesError
+from ddb_pipeline.names import ITEM_COLUMNS_KEY, ComputedNames, PublishedNames, PublishedNamesError
 from ddb_pipeline.resources.athena import AthenaResource
 from ddb_pipeline.resources.change_catalog import ChangeCatalog
+from ddb_pipeline.resources.column_memory import ColumnMemory
 from ddb_pipeline.resources.glue_crawler import GlueCrawlerResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.resources.settings import Connection, Settings, read_settings
@@ -76,6 +77,12 @@ class Deployment:
         """The bucket with the raw objects."""
         client = _clients.get(("s3", self.settings.connection), lambda: _make_s3_client(self.settings.connection))
         return RawBucket(client, self.names.raw_bucket, self.names.changes_prefix)
+
+    @property
+    def column_memory(self) -> ColumnMemory:
+        """What is remembered of the attributes of items."""
+        client = _clients.get(("s3", self.settings.connection), lambda: _make_s3_client(self.settings.connection))
+        return ColumnMemory(client, self.names.raw_bucket, ITEM_COLUMNS_KEY)
 
     @property
     def catalog(self) -> ChangeCatalog:

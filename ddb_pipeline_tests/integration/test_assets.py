@@ -176,6 +176,7 @@ def test_materialize_all_fills_the_graph_without_a_sensor(
         ("every_s3_hour_is_in_the_catalog", True),
         ("schema_is_the_contract", True),
         ("one_row_per_item", True),
+        ("values_fit_their_columns", True),
     }
 
 

@@ -73,7 +73,8 @@ def test_each_pipeline_has_all_its_assets_in_line(directory: Path, pipeline: str
         "delivery_stream": {"change_stream"},
         "raw_changes": {"delivery_stream"},
         "change_table": {"raw_changes"},
-        "latest_item_state": {"change_table"},
+        "item_attributes": {"change_table"},
+        "latest_item_state": {"change_table", "item_attributes"},
         "change_counts": {"change_table"},
     }
 
@@ -98,7 +99,7 @@ def test_what_dagster_runs_is_materializable_and_the_rest_is_lineage(directory: 
     graph = repository(directory).asset_graph
     materializable = {key.path[-1] for key in graph.materializable_asset_keys}
 
-    assert materializable == {"change_table", "latest_item_state", "change_counts"}
+    assert materializable == {"change_table", "item_attributes", "latest_item_state", "change_counts"}
 
 
 def test_the_hour_that_is_being_delivered_is_a_partition(directory: Path):
@@ -115,6 +116,7 @@ def test_the_job_holds_the_crawl_its_checks_and_everything_downstream(directory:
 
     assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == {
         "persons/change_table",
+        "persons/item_attributes",
         "persons/latest_item_state",
         "persons/change_counts",
     }
@@ -122,6 +124,7 @@ def test_the_job_holds_the_crawl_its_checks_and_everything_downstream(directory:
         "every_s3_hour_is_in_the_catalog",
         "schema_is_the_contract",
         "one_row_per_item",
+        "values_fit_their_columns",
     }
 
 

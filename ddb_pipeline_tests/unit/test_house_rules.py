@@ -29,7 +29,7 @@ FLOORS = (
     {"declaration", "declared_columns", "change_row", "names", "errors", "arrivals", "sql_text", "baselines", "cron"},
     {"item_columns", "view_sql", "refreshes", "resources"},
     {"assets"},
-    {"checks", "sensors", "schedules"},
+    {"checks", "column_checks", "sensors", "schedules"},
     {"definitions"},
     {"cli"},
 )

@@ -183,6 +183,7 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
         "RunQueries": [arn("athena", "workgroup/ddb-change-analytics-dev-persons")],
         "FindBuckets": [f"{raw}.Arn", f"{results}.Arn"],
         "ReadRawObjects": [f"{raw}.Arn/changes/*", f"{raw}.Arn/errors/*"],
+        "RememberColumns": [f"{raw}.Arn/catalog/item_columns.json"],
         "SeeUploads": [f"{raw}.Arn", f"{results}.Arn"],
         "UseBaselines": [f"{raw}.Arn/baselines/*"],
         "WatchCapture": [f"{table}.Arn"],
@@ -192,6 +193,7 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
     assert found["Crawl"]["Action"] == ["glue:GetCrawler", "glue:ListCrawls", "glue:StartCrawler", "glue:StopCrawler"]
     assert found["ReadNames"]["Action"] == "ssm:GetParameter"
     assert found["ReadRawObjects"]["Action"] == "s3:GetObject"
+    assert found["RememberColumns"]["Action"] == ["s3:GetObject", "s3:PutObject"]
     assert {"athena:StartQueryExecution", "athena:StopQueryExecution"} <= set(found["RunQueries"]["Action"])
     (policy,) = resources("dev", "AWS::IAM::ManagedPolicy").values()
     assert not {"Roles", "Users", "Groups"} & set(policy["Properties"])

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from ddb_pipeline.baselines import BASELINES_PREFIX, EXPORTS_PREFIX
 from ddb_pipeline.change_row import CHANGES_PREFIX, ERRORS_PREFIX
-from ddb_pipeline.names import ComputedNames
+from ddb_pipeline.names import ITEM_COLUMNS_KEY, ComputedNames
 from infra_cdk.components.permissions import allow, use_key_through
 
 READ_CATALOG = (
@@ -69,7 +69,7 @@ class PipelineAccess(Construct):
         names: Names of parameter, database, crawler and workgroup.
         key: Encrypts the objects in both buckets.
         table: The DynamoDB table, whose capture the pipeline watches.
-        raw_bucket: Raw objects, which the pipeline reads, and baselines, which it makes.
+        raw_bucket: Raw objects, which the pipeline reads, baselines, which it makes, and its memory of attributes.
         results_bucket: Query results, which it writes, reads and deletes.
         baseline_converter: Function that makes baselines of exports; None: the pipeline exports nothing.
 
@@ -121,6 +121,11 @@ class PipelineAccess(Construct):
                 "ReadRawObjects",
                 ["s3:GetObject"],
                 [raw_bucket.arn_for_objects(f"{prefix}*") for prefix in (CHANGES_PREFIX, ERRORS_PREFIX)],
+            ),
+            allow(
+                "RememberColumns",
+                ["s3:GetObject", "s3:PutObject"],
+                [raw_bucket.arn_for_objects(ITEM_COLUMNS_KEY)],
             ),
             allow(
                 "SeeUploads",

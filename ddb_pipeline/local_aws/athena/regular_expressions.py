@@ -13,7 +13,7 @@ from ddb_pipeline.local_aws.athena.errors import FunctionFailedError
 # what Java's, DuckDB's and Python's regular expressions read alike
 _PLAIN = re.compile(
     r"(?:[A-Za-z0-9 _\-:/@,;=<>!'\"#%&~]|\.|\\[dwDWsS.\\/\-\[\]{}()*+?^$|]|[*+?|)^$]|\((?!\?)|\(\?:|\{\d+(?:,\d*)?\}"
-    r"|\[\^?(?:[A-Za-z0-9 _:/@,;=.]-[A-Za-z0-9]|[A-Za-z0-9 _:/@,;=.]|\\[dws.\-])+-?\])*"
+    r"|\[\^?(?:[A-Za-z0-9 _:/@,;=.]-[A-Za-z0-9]|[A-Za-z0-9 _:/@,;=.\"]|\\[dws.\-\\])+-?\])*"
 )
 
 
