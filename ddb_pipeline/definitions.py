@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dagster import AssetSelection, Definitions, define_asset_job, definitions, in_process_executor
 
+from ddb_pipeline.assets.baseline import baseline_assets
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.change_table import change_table_asset
 from ddb_pipeline.assets.common import asset_key
@@ -15,11 +16,12 @@ from ddb_pipeline.assets.item_attributes import item_attributes_asset
 from ddb_pipeline.assets.raw_changes import raw_changes_asset
 from ddb_pipeline.assets.source import source_assets
 from ddb_pipeline.assets.views import view_assets
+from ddb_pipeline.baseline_checks import baseline_check_keys, baseline_checks
 from ddb_pipeline.checks import pipeline_checks
 from ddb_pipeline.column_checks import fit_check
 from ddb_pipeline.declaration import Declaration, Pipeline, Stage, load_declaration
 from ddb_pipeline.errors import SettingsError
-from ddb_pipeline.refreshes import refresh_job_name
+from ddb_pipeline.refreshes import baseline_job_name, refresh_job_name
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.settings import read_settings
 from ddb_pipeline.schedules import pipeline_schedules
@@ -41,23 +43,38 @@ def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: S
     # without a stage: on, so that a stage configured later works at once; until then each tick skips
     automation = stage.automation if stage else "running"
     quickest = min((declared.arrivals_interval_seconds for declared in declaration.stages.values()), default=30)
-    change_table = AssetSelection.assets(asset_key(pipeline, CHANGE_TABLE))
+    downstream = AssetSelection.assets(asset_key(pipeline, CHANGE_TABLE)).downstream()
+    # its checks run in each refresh; making it has a job of its own
+    baseline = baseline_assets(pipeline, stage_name)
+    refreshed = (downstream - AssetSelection.assets(*baseline)) | AssetSelection.checks(*baseline_check_keys(pipeline))
     return Definitions(
         assets=[
             *source_assets(pipeline),
             raw_changes_asset(pipeline),
             change_table_asset(pipeline, stage_name),
             item_attributes_asset(pipeline),
+            *baseline,
             *view_assets(pipeline, stage_name),
         ],
-        asset_checks=[*pipeline_checks(pipeline), fit_check(pipeline)],
+        asset_checks=[*pipeline_checks(pipeline), fit_check(pipeline), *baseline_checks(pipeline)],
         jobs=[
             define_asset_job(
                 refresh_job_name(pipeline),
-                selection=change_table.downstream(),
+                selection=refreshed if baseline else downstream,
                 description="Crawls when an hour is not in the catalog, checks the change table, looks for attributes, "
                 "refreshes the views.",
-            )
+            ),
+            *(
+                [
+                    define_asset_job(
+                        baseline_job_name(pipeline),
+                        selection=downstream,
+                        description="Makes a baseline after a crawl, and views that start from it.",
+                    )
+                ]
+                if baseline
+                else []
+            ),
         ],
         sensors=[arrivals_sensor(pipeline, stage.arrivals_interval_seconds if stage else quickest, automation)],
         schedules=pipeline_schedules(pipeline, automation),

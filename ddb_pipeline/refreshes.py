@@ -47,8 +47,13 @@ class Decision:
 
 
 def refresh_job_name(pipeline: Pipeline) -> str:
-    """Return the name of a pipeline's one job."""
+    """Return the name of the job that brings a pipeline's change table and views up to date."""
     return f"{pipeline.name}_refresh"
+
+
+def baseline_job_name(pipeline: Pipeline) -> str:
+    """Return the name of the job that makes a pipeline's baselines."""
+    return f"{pipeline.name}_baseline"
 
 
 def attempts(instance: DagsterInstance, pipeline: Pipeline) -> list[Attempt]:

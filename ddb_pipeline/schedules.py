@@ -1,4 +1,4 @@
-"""The schedules: an hourly refresh as the safety net beside the arrivals sensor, and the views once a day."""
+"""The schedules: an hourly refresh as the safety net beside the arrivals sensor, daily views, and baselines."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ from ddb_pipeline.checks import items_check_key
 from ddb_pipeline.column_checks import fit_check_key
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
-from ddb_pipeline.refreshes import attempts, decide, refresh_job_name
+from ddb_pipeline.refreshes import attempts, baseline_job_name, decide, refresh_job_name
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.view_sql import views
 
@@ -32,7 +32,8 @@ def pipeline_schedules(pipeline: Pipeline, automation: Automation) -> list[Sched
         automation: Whether the schedules are on when Dagster first loads them.
     """
     status = DefaultScheduleStatus.RUNNING if automation == "running" else DefaultScheduleStatus.STOPPED
-    return [_crawl_schedule(pipeline, status), _views_schedule(pipeline, status)]
+    schedules = [_crawl_schedule(pipeline, status), _views_schedule(pipeline, status)]
+    return schedules if pipeline.baseline == "none" else [*schedules, _baseline_schedule(pipeline, status)]
 
 
 def _crawl_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> ScheduleDefinition:
@@ -56,6 +57,26 @@ def _crawl_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
         return RunRequest(run_key=decision.run_key) if decision.run_key else SkipReason(decision.reason)
 
     return crawl
+
+
+def _baseline_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> ScheduleDefinition:
+    @schedule(
+        name=f"{pipeline.name}_baseline",
+        job_name=baseline_job_name(pipeline),
+        cron_schedule=pipeline.baseline_schedule,
+        execution_timezone="UTC",
+        default_status=status,
+        description="Makes a baseline.",
+    )
+    def make_baseline(context: ScheduleEvaluationContext, aws: PipelineAwsResource) -> RunRequest | SkipReason:
+        try:
+            with aws.deployment(pipeline.name):
+                pass
+        except PipelineError as error:
+            return SkipReason(str(error))
+        return RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}", tags={MEASURE_TAG: "daily"})
+
+    return make_baseline
 
 
 def _views_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> ScheduleDefinition:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dagster import AssetKey, TableColumnDep, TableColumnLineage
 
 from ddb_pipeline.assets.item_attributes import remembered_columns, views_with_columns
+from ddb_pipeline.baseline_making.in_use import baseline_in_use
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.view_sql import View, ViewInputs, key_column_names
 
@@ -33,7 +34,10 @@ def view_inputs(deployment: Deployment, view: str) -> ViewInputs:
         PipelineError: The view has attributes as columns, and which ones is not known.
     """
     has_columns = view in views_with_columns(deployment.pipeline)
-    return ViewInputs(item_columns=remembered_columns(deployment) if has_columns else ())
+    return ViewInputs(
+        baseline=baseline_in_use(deployment),
+        item_columns=remembered_columns(deployment) if has_columns else (),
+    )
 
 
 def column_lineage(

@@ -21,6 +21,7 @@ from dagster import (
     asset,
 )
 
+from ddb_pipeline.assets.baseline import NAME as BASELINE
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import (
     MEASURE_TAG,
@@ -70,10 +71,11 @@ def view_assets(pipeline: Pipeline, stage: str | None) -> list[AssetsDefinition]
 def _view_asset(pipeline: Pipeline, view: View, stage: str | None) -> AssetsDefinition:
     key = asset_key(pipeline, view.name)
     has_columns = view.name in views_with_columns(pipeline)
+    upstream = [CHANGE_TABLE, *[BASELINE] * (pipeline.baseline != "none"), *[ITEM_ATTRIBUTES] * has_columns]
 
     @asset(
         key=key,
-        deps=[asset_key(pipeline, name) for name in (CHANGE_TABLE, *[ITEM_ATTRIBUTES] * has_columns)],
+        deps=[asset_key(pipeline, name) for name in upstream],
         description=view.description,
         kinds={"athena", "view", "sql"},
         owners=OWNERS,

@@ -6,6 +6,7 @@ Standard library only: `infra_cdk` declares the tables from it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from ddb_pipeline.change_row import COLUMNS, Column
@@ -70,3 +71,13 @@ class Baseline:
     def cut_us(self) -> int:
         """T minus the margin: changes before it are not read, they are in the baseline."""
         return self.as_of_us - self.margin_us
+
+    @property
+    def first_hour(self) -> datetime:
+        """First hour of arrival in which there may be changes since the cut.
+
+        An hour is named after the arrival of the oldest record of an object, and a buffer spans up to 15 minutes:
+        what arrived just after the cut may be in the hour before.
+        """
+        cut = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.cut_us)
+        return cut.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from ddb_pipeline.baselines.records import Manifest, moment_of
-
-_HOUR = timedelta(hours=1)
+from ddb_pipeline.baselines.records import Manifest
 
 
 def newest(baselines: Iterable[Manifest]) -> Manifest | None:
@@ -16,21 +14,13 @@ def newest(baselines: Iterable[Manifest]) -> Manifest | None:
 
 
 def for_moment(baselines: Iterable[Manifest], moment_us: int) -> Manifest | None:
-    """Return the newest baseline that was taken at or before a moment; None if there is none.
+    """Return the newest baseline that a moment's state can start from; None if there is none.
 
     Args:
         baselines: All that there are.
         moment_us: The moment, epoch microseconds.
     """
-    return newest(found for found in baselines if found.as_of_us <= moment_us)
-
-
-def needed_since(baseline: Manifest | None) -> datetime | None:
-    """Return the first hour of arrival that is read beside a baseline; None: all.
-
-    A change arrives after it was made, so hours that ended before the cut hold none since the cut.
-    """
-    return moment_of(baseline.cut_us).replace(minute=0, second=0, microsecond=0) if baseline else None
+    return newest(found for found in baselines if found.settled_us <= moment_us)
 
 
 def expired_too_early(
@@ -43,7 +33,7 @@ def expired_too_early(
         in_catalog: Hours that the change table has partitions for: all that ever were crawled.
         in_s3: Hours that S3 holds.
     """
-    first = needed_since(baseline)
+    first = baseline.baseline.first_hour if baseline else None
     return sorted(hour for hour in set(in_catalog) - set(in_s3) if first is None or hour >= first)
 
 
@@ -57,7 +47,7 @@ def parent_for(baselines: Iterable[Manifest], moment_us: int, is_whole: Callable
             Asked from the newest on, and no more once the answer is yes: it may cost a query.
     """
     for found in sorted(baselines, key=lambda found: (found.as_of_us, found.baseline_id), reverse=True):
-        if found.as_of_us <= moment_us and is_whole(found):
+        if found.settled_us <= moment_us and is_whole(found):
             return found
     return None
 

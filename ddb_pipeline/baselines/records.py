@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from ddb_pipeline.baselines import Baseline, BaselineSource
 
 FORMAT = 1
+_EXPORT_BLUR_US = 60_000_000  # developerguide/S3DataExport.HowItWorks.html: "may vary by up to one minute"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -78,6 +79,11 @@ class Manifest:
         """T minus the margin."""
         return self.as_of_us - self.margin_us
 
+    @property
+    def settled_us(self) -> int:
+        """The first moment whose state it may serve: an export may hold what changed up to a minute after T."""
+        return self.as_of_us + (_EXPORT_BLUR_US if self.source == "export" else 0)
+
     def to_json(self) -> str:
         """The object in S3."""
         return _to_json(self)
@@ -105,6 +111,7 @@ class Pending:
         read_at_us: Raw objects stored before then are read by a snapshot.
         parent: Id of the baseline that a snapshot starts from.
         capture: Number of the capture of changes that it rests on.
+        lacking: Ids of baselines that were found to lack changes or data: they go when this one is there.
         export_arn: The export, once DynamoDB has accepted it.
         query_id: The query that writes the data, once Athena has accepted it.
     """
@@ -116,6 +123,7 @@ class Pending:
     read_at_us: int
     parent: str | None
     capture: int
+    lacking: tuple[str, ...] = ()
     export_arn: str | None = None
     query_id: str | None = None
 
@@ -130,7 +138,8 @@ class Pending:
         Raises:
             RecordError: It is of another format.
         """
-        return cls(**_values(cls, text))
+        values = _values(cls, text)
+        return cls(**{**values, "lacking": tuple(values["lacking"])})
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,7 @@ class Capture:
     Attributes:
         number: 1 for the first capture; one more after each gap that was seen.
         table_id: DynamoDB's id of the table.
-        stream_arn: ARN of the change stream.
+        stream: Name of the change stream.
         active: Whether the destination was active when it was last looked at.
         active_since_us: When it was first seen active in this capture, epoch microseconds; 0: not yet.
         gap: Why this capture is not the one before, in words; empty for the first.
@@ -151,7 +160,7 @@ class Capture:
 
     number: int
     table_id: str
-    stream_arn: str
+    stream: str
     active: bool
     active_since_us: int
     gap: str = ""
@@ -175,7 +184,7 @@ class Sight:
     """The table and its streaming destination as they were at one look."""
 
     table_id: str
-    stream_arn: str
+    stream: str
     active: bool
     seen_at_us: int
 
@@ -189,17 +198,17 @@ def next_capture(known: Capture | None, sight: Sight) -> Capture:
     """
     since = sight.seen_at_us if sight.active else 0
     if known is None or (known.number == 1 and not known.active_since_us):
-        return Capture(1, sight.table_id, sight.stream_arn, sight.active, since)
+        return Capture(1, sight.table_id, sight.stream, sight.active, since)
     if known.table_id != sight.table_id:
         gap = "the table was deleted and made again"
-    elif known.stream_arn != sight.stream_arn:
+    elif known.stream != sight.stream:
         gap = "the table streams into another stream"
     elif sight.active and not known.active:
         gap = "the streaming destination was not active for a while"
     else:
         # seen inactive: the gap is counted once it has ended, for the next baseline has to be younger than that
         return replace(known, active=sight.active)
-    return Capture(known.number + 1, sight.table_id, sight.stream_arn, sight.active, since, gap)
+    return Capture(known.number + 1, sight.table_id, sight.stream, sight.active, since, gap)
 
 
 def baseline_id(moment_us: int, source: BaselineSource) -> str:

@@ -21,11 +21,14 @@ from ddb_pipeline.declaration import DeclarationError, Pipeline, Stage, load_dec
 from ddb_pipeline.errors import DEPLOY_ADVICE, NotDeployedError, PipelineError, SettingsError, explained
 from ddb_pipeline.names import ITEM_COLUMNS_KEY, ComputedNames, PublishedNames, PublishedNamesError
 from ddb_pipeline.resources.athena import AthenaResource
+from ddb_pipeline.resources.baseline_store import BaselineStore
 from ddb_pipeline.resources.change_catalog import ChangeCatalog
 from ddb_pipeline.resources.column_memory import ColumnMemory
 from ddb_pipeline.resources.glue_crawler import GlueCrawlerResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.resources.settings import Connection, Settings, read_settings
+from ddb_pipeline.resources.statement_runs import StatementRuns
+from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
 
 MAKE_VIEWS_ADVICE = "Dagster makes the views: run `dagster dev` and press Materialize all, or wait for its sensor"
 
@@ -89,6 +92,32 @@ class Deployment:
         """The pipeline's database in the Glue catalog."""
         client = make_client("glue", self.settings.connection)
         return ChangeCatalog(client, self.names.database, self.names.change_table)
+
+    @property
+    def baselines(self) -> BaselineStore:
+        """The pipeline's baselines."""
+        connection = self.settings.connection
+        s3 = _clients.get(("s3", connection), lambda: _make_s3_client(connection))
+        return BaselineStore(s3, make_client("glue", connection), self.names.raw_bucket, self.names.database)
+
+    @property
+    def statement_runs(self) -> StatementRuns:
+        """Runs statements that outlive this process."""
+        client = make_client("athena", self.settings.connection)
+        return StatementRuns(client, self.names.workgroup, self.names.database)
+
+    @property
+    def table_export(self) -> TableExport:
+        """The table, as far as its capture and its exports go."""
+        connection = self.settings.connection
+        return TableExport(make_client("dynamodb", connection), self.names)
+
+    @property
+    def baseline_converter(self) -> BaselineConverter:
+        """The function that makes rows of exported items."""
+        connection = self.settings.connection
+        client = _clients.get(("lambda", connection, "patient"), lambda: _make_client("lambda", connection, 910))
+        return BaselineConverter(client, self.names.baseline_converter)
 
     @property
     def crawler(self) -> GlueCrawlerResource:
@@ -163,7 +192,7 @@ def make_client(service: str, connection: Connection) -> Any:
     return _clients.get((service, connection), lambda: _make_client(service, connection))
 
 
-def _make_client(service: str, connection: Connection) -> Any:
+def _make_client(service: str, connection: Connection, read_timeout: int = 60) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -176,7 +205,7 @@ def _make_client(service: str, connection: Connection) -> Any:
     )
     # the stubs know one overload per service name
     create: Any = session.client
-    config = Config(connect_timeout=5, retries={"mode": "standard", "max_attempts": 4})
+    config = Config(connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "max_attempts": 4})
     return create(service, endpoint_url=connection.endpoint_url, config=config)
 
 

@@ -57,6 +57,26 @@ class RawBucket:
         with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
             return [hour for hours in pool.map(lambda day: list(self._hours_below(day, [])), days) for hour in hours]
 
+    def stored_since(self, first: datetime, since: datetime) -> dict[datetime, set[str]]:
+        """Find what was written lately.
+
+        Args:
+            first: First hour to look into.
+            since: Objects that were written at this moment or later count.
+
+        Returns:
+            Their addresses, by hour, oldest hour first.
+        """
+        found = {
+            hour: {
+                f"{self.uri}{hour_prefix(hour)}{stored.name}"
+                for stored in self._objects(self.prefix + hour_prefix(hour))
+                if stored.last_modified >= since
+            }
+            for hour in self.hours(first)
+        }
+        return {hour: addresses for hour, addresses in found.items() if addresses}
+
     def content(self, hour: datetime) -> HourContent | None:
         """Read what an hour holds; None when Athena would find nothing in it."""
         return content(hour, self._objects(self.prefix + hour_prefix(hour)))

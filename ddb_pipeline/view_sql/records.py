@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 from ddb_pipeline.baselines import CERTAIN_COLUMN
 from ddb_pipeline.baselines import TABLE_NAME as BASELINE_TABLE
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.sql_text import quote_identifier, quote_literal
 from ddb_pipeline.view_sql.inputs import ViewInputs
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LONGEST_OBJECT = timedelta(hours=1)
-"""More than a raw object spans. Its hour is the arrival of its *oldest* record, so it may hold changes of the next
-hour too; Firehose collects for 15 minutes at most (IntervalInSeconds of BufferingHints), which is only a hint."""
 
 
 def change_conditions(names: PublishedNames, inputs: ViewInputs, *, bounded: bool) -> str:
@@ -23,12 +17,11 @@ def change_conditions(names: PublishedNames, inputs: ViewInputs, *, bounded: boo
     Args:
         names: Names of the pipeline.
         inputs: Baseline and moment.
-        bounded: Whether the baseline bounds what is read.
+        bounded: Whether the baseline bounds what is read: its own rows stand for what was before the cut.
     """
     conditions = [f"table_name = {quote_literal(names.table)}"]
     if bounded and inputs.baseline is not None:
-        # a change arrives after it was made, but in an object that began to fill earlier
-        first = _EPOCH + timedelta(microseconds=inputs.baseline.cut_us) - LONGEST_OBJECT
+        first = inputs.baseline.first_hour
         # partition columns are strings; each condition on them alone lets Athena leave hours out
         conditions.append(f"year >= {quote_literal(f'{first:%Y}')}")
         conditions.append(f"concat(year, month, day, hour) >= {quote_literal(f'{first:%Y%m%d%H}')}")

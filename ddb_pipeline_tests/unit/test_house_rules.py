@@ -27,9 +27,9 @@ PACKAGES = ("ddb_pipeline", "infra_cdk")
 # From the ground up: a module imports from its own floor or from those below.
 FLOORS = (
     {"declaration", "declared_columns", "change_row", "names", "errors", "arrivals", "sql_text", "baselines", "cron"},
-    {"item_columns", "view_sql", "refreshes", "resources"},
+    {"item_columns", "view_sql", "refreshes", "resources", "baseline_making"},
     {"assets"},
-    {"checks", "column_checks", "sensors", "schedules"},
+    {"checks", "baseline_checks", "column_checks", "sensors", "schedules"},
     {"definitions"},
     {"cli"},
 )

@@ -49,7 +49,7 @@ from ddb_pipeline.local_aws.change_stream.items import (
     wire_values,
 )
 from ddb_pipeline.local_aws.change_stream.legacy_updates import as_update_expression
-from ddb_pipeline.local_aws.change_stream.point_in_time import PointInTimeRecovery
+from ddb_pipeline.local_aws.change_stream.point_in_time import PointInTimeRecovery, table_id
 from ddb_pipeline.local_aws.change_stream.replication import Replication
 
 OLDEST_EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
@@ -115,6 +115,12 @@ class ChangeStreamBackend(DynamoDBBackend):
         except ResourceNotFoundException:
             raise ResourceNotFoundException(f"Requested resource not found: Table: {table_name} not found") from None
         return name, self.destinations.setdefault(name, TableDestinations())
+
+    def describe_table(self, name: str) -> dict[str, Any]:
+        """Describe a table with its id, by which it differs from another one of its name before or after it."""
+        described = super().describe_table(name)
+        described["Table"]["TableId"] = table_id(self.get_table(name))
+        return described
 
     def stream_exists(self, stream_arn: str) -> bool:
         """Say whether a Kinesis stream of this account and region has that ARN."""

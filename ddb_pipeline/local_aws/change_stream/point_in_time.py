@@ -129,7 +129,7 @@ class PointInTimeRecovery:
             now_us = self._backend.now_us()
             moment_us = now_us if request.moment is None else round(request.moment.timestamp() * 1_000_000)
             items = self._items_at(table, moment_us, now_us)
-            export = Export(request, _table_id(table), moment_us / 1_000_000, time.time())
+            export = Export(request, table_id(table), moment_us / 1_000_000, time.time())
             self._exports[export.arn] = export
             description = export.describe()
             thread = threading.Thread(target=self._run, args=(export, table, items), name="export", daemon=True)
@@ -249,6 +249,6 @@ class PointInTimeRecovery:
         return str(key.etag).strip('"')
 
 
-def _table_id(table: Table) -> str:
-    # moto's tables have none; this one stays the same for as long as the table lives
+def table_id(table: Table) -> str:
+    """Return the id of a table, which moto's tables have not: the same for as long as the table lives."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{table.table_arn} {table.created_at.isoformat()}"))

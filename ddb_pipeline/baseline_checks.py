@@ -1,0 +1,185 @@
+"""Asset checks of baselines: what must hold so that a view may leave out what came before."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckKey,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSpec,
+    MetadataValue,
+    TableRecord,
+    asset_check,
+    multi_asset_check,
+)
+
+from ddb_pipeline.arrivals import listed, partition_key
+from ddb_pipeline.assets.baseline import NAME as BASELINE
+from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
+from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
+from ddb_pipeline.assets.views import measures
+from ddb_pipeline.baseline_making.capture import complaint, observe
+from ddb_pipeline.baseline_making.late import late_changes
+from ddb_pipeline.baselines.choice import expired_too_early, newest
+from ddb_pipeline.baselines.records import moment_of
+from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.resources.aws import PipelineAwsResource
+
+LATE_CHECK = "no_change_came_too_late_for_the_baseline"
+CAPTURE_CHECK = "changes_are_captured_since_the_baseline"
+EXPIRY_CHECK = "no_hour_expired_that_is_still_read"
+DATA_CHECK = "baseline_is_what_was_verified"
+
+
+def baseline_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
+    """Return the checks of a pipeline's baselines, if it has some. Each refresh runs them, too."""
+    if pipeline.baseline == "none":
+        return []
+    return [_late_check(pipeline), _capture_check(pipeline), _expiry_check(pipeline), _data_check(pipeline)]
+
+
+def baseline_check_keys(pipeline: Pipeline) -> list[AssetCheckKey]:
+    """Return the keys of the checks, so that the refresh can ask for them without making a baseline."""
+    names = [] if pipeline.baseline == "none" else [LATE_CHECK, CAPTURE_CHECK, EXPIRY_CHECK, DATA_CHECK]
+    return [AssetCheckKey(asset_key(pipeline, BASELINE), name) for name in names]
+
+
+def _late_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    key = asset_key(pipeline, BASELINE)
+
+    # a multi-check may yield nothing: a check that did not look must not say that it passed
+    @multi_asset_check(
+        name=f"{pipeline.name}_{LATE_CHECK}",
+        specs=[
+            AssetCheckSpec(
+                LATE_CHECK,
+                asset=key,
+                additional_deps=[asset_key(pipeline, CHANGE_TABLE)],
+                description="No change from before the newest baseline's cut arrived after the baseline was made: it "
+                "would be in no view of the state. Scans data: follows `measure` of the stage, except when it is "
+                "asked for by itself.",
+            )
+        ],
+        can_subset=True,
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def no_change_came_too_late(
+        context: AssetCheckExecutionContext, aws: PipelineAwsResource
+    ) -> Iterator[AssetCheckResult]:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            asked_for = not context.job_def.asset_layer.executable_asset_keys
+            if not (asked_for or measures(deployment.stage, context.run)):
+                context.log.info("not checked in this run: measure = %r of the stage", deployment.stage.measure)
+                return
+            manifest = newest(deployment.baselines.manifests())
+            late = late_changes(deployment, manifest) if manifest else None
+        metadata: dict[str, Any] = {"baseline_id": manifest.baseline_id if manifest else "none yet"}
+        description = None
+        if manifest and late:
+            metadata |= {"late_changes": late.changes, "bytes_scanned": late.bytes_scanned}
+            if late.changes:
+                metadata["items"] = MetadataValue.table(
+                    [
+                        TableRecord({"item_key": item, "changed_at": moment_of(changed).isoformat(), "event_id": event})
+                        for item, changed, event in late.keys
+                    ]
+                )
+                description = (
+                    f"{late.changes} changes from before {moment_of(manifest.cut_us):%Y-%m-%d %H:%M:%S} UTC came after "
+                    f"baseline {manifest.baseline_id} was made, so the views lack them; the oldest is of "
+                    f"{moment_of(late.oldest_us or 0):%Y-%m-%d %H:%M:%S}: the next baseline heals it (run "
+                    f"{pipeline.name}_baseline); if this comes back, raise baseline_margin_seconds"
+                )
+        yield AssetCheckResult(
+            check_name=LATE_CHECK, asset_key=key, passed=description is None, metadata=metadata, description=description
+        )
+
+    return no_change_came_too_late
+
+
+def _capture_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    @asset_check(
+        asset=asset_key(pipeline, BASELINE),
+        name=CAPTURE_CHECK,
+        additional_deps=[asset_key(pipeline, CHANGE_TABLE)],
+        description="The table streams its changes, and has done so without a gap since the newest baseline, as far "
+        "as the refreshes saw it. What is seen is remembered: AWS tells only how things are now.",
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def changes_are_captured(aws: PipelineAwsResource) -> AssetCheckResult:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            capture = observe(deployment, datetime.now(UTC))
+            said = complaint(deployment, capture, newest(deployment.baselines.manifests()))
+        return AssetCheckResult(
+            passed=said is None,
+            description=said,
+            metadata={
+                "capture": capture.number,
+                "active": capture.active,
+                "first_seen_active": MetadataValue.timestamp(moment_of(capture.active_since_us)),
+                "table_id": capture.table_id,
+            },
+        )
+
+    return changes_are_captured
+
+
+def _expiry_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    @asset_check(
+        asset=asset_key(pipeline, BASELINE),
+        name=EXPIRY_CHECK,
+        additional_deps=[asset_key(pipeline, CHANGE_TABLE)],
+        description="Every hour of the catalog that the views of the state read is still in S3.",
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def no_hour_expired(aws: PipelineAwsResource) -> AssetCheckResult:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            manifest = newest(deployment.baselines.manifests())
+            gone = expired_too_early(manifest, deployment.catalog.hours(), deployment.raw_bucket.all_hours())
+        bound = f"baseline {manifest.baseline_id} does not bridge" if manifest else "no baseline bridges"
+        return AssetCheckResult(
+            passed=not gone,
+            metadata={"hours_gone": len(gone)},
+            description=(
+                f"gone from S3 though the views read them: {listed([partition_key(hour) for hour in gone], 20)}; "
+                f"{bound} them: only an export of the table still holds what they said: make a baseline with "
+                'baseline = "export", and let baselines be made more often than raw_retention_days'
+                if gone
+                else None
+            ),
+        )
+
+    return no_hour_expired
+
+
+def _data_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    @asset_check(
+        asset=asset_key(pipeline, BASELINE),
+        name=DATA_CHECK,
+        description="The newest baseline is in the catalog, and its files are those that were verified.",
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def baseline_is_what_was_verified(aws: PipelineAwsResource) -> AssetCheckResult:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            store = deployment.baselines
+            healed = store.register_manifests()
+            manifest = newest(store.manifests())
+            is_whole = manifest is None or store.files(manifest.baseline_id) == manifest.files
+        return AssetCheckResult(
+            passed=is_whole,
+            metadata={
+                "baseline_id": manifest.baseline_id if manifest else "none yet",
+                "brought_to_the_manifests": ", ".join(healed) or "nothing",
+            },
+            description=(
+                None
+                if is_whole or manifest is None
+                else f"files of baseline {manifest.baseline_id} were changed or deleted: run {pipeline.name}_baseline, "
+                "which makes another from one that is whole"
+            ),
+        )
+
+    return baseline_is_what_was_verified

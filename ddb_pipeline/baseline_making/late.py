@@ -1,0 +1,84 @@
+"""Changes that a snapshot should have seen and did not, because they arrived later than its margin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ddb_pipeline.baseline_making.sql import late_keys_statement, late_objects_statement
+from ddb_pipeline.baselines.records import Manifest, moment_of
+from ddb_pipeline.resources.aws import Deployment
+
+KEYS_SHOWN = 20
+# A partition is named after arrivals; Firehose tries for 24 hours to store what arrived (dev/basic-deliver.html).
+_LONGEST_DELIVERY = timedelta(hours=25)
+_CLOCKS = timedelta(seconds=60)
+"""How far the clocks of S3 and of this machine may be apart, and how long an upload may take to be seen."""
+_OBJECTS_NAMED = 200
+
+
+@dataclass(frozen=True)
+class LateChanges:
+    """Changes from before a baseline's cut, in raw objects that were stored after it was made.
+
+    Attributes:
+        changes: How many; repeats count.
+        oldest_us: When the oldest of them was made, epoch microseconds; None if there is none.
+        keys: Some of the items: item key, time of its oldest late change, that change's event id.
+        bytes_scanned: What it took to find out.
+    """
+
+    changes: int = 0
+    oldest_us: int | None = None
+    keys: tuple[tuple[str, int, str], ...] = ()
+    bytes_scanned: int = 0
+
+
+def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
+    """Find the changes that a baseline lacks.
+
+    An export lacks none: it holds the table itself. For a snapshot, S3 tells which raw objects were stored after its
+    query began; only where there are such is Athena asked.
+
+    Args:
+        deployment: The pipeline on its stage.
+        manifest: The baseline.
+    """
+    if manifest.source == "export":
+        return LateChanges()
+    # Objects of the last moments before are looked at again. Half the margin at most: what they hold from before the
+    # cut was late by that much, at least.
+    allowance = min(_CLOCKS, timedelta(microseconds=manifest.margin_us) / 2)
+    since = moment_of(manifest.read_at_us) - allowance
+    stored = deployment.raw_bucket.stored_since(_hour(since - _LONGEST_DELIVERY), since)
+    if not stored:
+        return LateChanges()
+    names, first_hour = deployment.names, min(stored)
+    found = deployment.athena.execute(late_objects_statement(names, cut_us=manifest.cut_us, first_hour=first_hour))
+    new = set().union(*stored.values())
+    late: Sequence[tuple[str, int, int]] = [
+        (str(path), int(changes), int(oldest_us)) for path, changes, oldest_us in found.rows if str(path) in new
+    ]
+    if not late:
+        return LateChanges(bytes_scanned=found.data_scanned_in_bytes)
+    keys = deployment.athena.execute(
+        late_keys_statement(
+            names,
+            cut_us=manifest.cut_us,
+            first_hour=first_hour,
+            # a statement has 262,144 bytes at most; the oldest are those that matter
+            paths=[path for path, _, _ in sorted(late, key=lambda found: found[2])[:_OBJECTS_NAMED]],
+            limit=KEYS_SHOWN,
+        )
+    )
+    return LateChanges(
+        changes=sum(changes for _, changes, _ in late),
+        oldest_us=min(oldest_us for _, _, oldest_us in late),
+        keys=tuple((str(key), int(changed_at_us), str(event_id)) for key, changed_at_us, event_id in keys.rows),
+        bytes_scanned=found.data_scanned_in_bytes + keys.data_scanned_in_bytes,
+    )
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)

@@ -1,0 +1,203 @@
+"""Where baselines are: manifests and data in S3, and the partitions of the catalog that follow from the manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ddb_pipeline.baselines import (
+    CANDIDATE_TABLE,
+    CAPTURE_KEY,
+    DATA_PREFIX,
+    EXPORTED_PREFIX,
+    EXPORTED_TABLE,
+    MANIFESTS_PREFIX,
+    PENDING_PREFIX,
+    TABLE_NAME,
+)
+from ddb_pipeline.baselines.records import Capture, Manifest, Pending, RecordError, StoredFile
+from ddb_pipeline.errors import DEPLOY_ADVICE, NotDeployedError, PipelineError
+
+# API_DeleteObjects.html: up to 1000 keys
+_KEYS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class BaselineStore:
+    """The baselines of a pipeline.
+
+    Attributes:
+        s3: boto3's S3 client.
+        glue: boto3's Glue client.
+        bucket: Name of the raw bucket.
+        database: Name of the database.
+    """
+
+    s3: Any
+    glue: Any
+    bucket: str
+    database: str
+
+    # --- what is written down
+
+    def manifests(self) -> list[Manifest]:
+        """Return all complete, verified baselines."""
+        return [self._read(Manifest, key) for key in self._keys(MANIFESTS_PREFIX)]
+
+    def pending(self) -> list[Pending]:
+        """Return the baselines that are being made, or whose making broke off; oldest first."""
+        return [self._read(Pending, key) for key in self._keys(PENDING_PREFIX)]
+
+    def note(self, pending: Pending) -> None:
+        """Write down how far the making of a baseline is."""
+        self._put(_pending_key(pending.baseline_id), pending.to_json())
+
+    def capture(self) -> Capture | None:
+        """Return what is known of the capture of changes; None: nobody has looked yet."""
+        try:
+            found: Capture = self._read(Capture, CAPTURE_KEY)
+        except self.s3.exceptions.NoSuchKey:
+            return None
+        return found
+
+    def note_capture(self, capture: Capture) -> None:
+        """Write down what is known of the capture of changes."""
+        self._put(CAPTURE_KEY, capture.to_json())
+
+    # --- the catalog
+
+    def registered(self) -> set[str]:
+        """Return the ids that the table `baselines` has partitions for."""
+        return self._partitions(TABLE_NAME)
+
+    def register_manifests(self) -> tuple[str, ...]:
+        """Bring the table `baselines` to what the manifests say.
+
+        Returns:
+            Ids whose partition was added or dropped: none, unless something broke off between manifest and catalog.
+        """
+        wanted = {found.baseline_id for found in self.manifests()}
+        found = self.registered()
+        for missing in sorted(wanted - found):
+            self._add_partition(TABLE_NAME, missing, self._location(DATA_PREFIX, missing))
+        for extra in sorted(found - wanted):
+            self._drop_partition(TABLE_NAME, extra)
+        return tuple(sorted(wanted ^ found))
+
+    def register_exported_items(self, baseline_id: str) -> None:
+        """Make the converted items of an export readable in the table `exported_items`."""
+        if baseline_id not in self._partitions(EXPORTED_TABLE):
+            self._add_partition(EXPORTED_TABLE, baseline_id, self._location(EXPORTED_PREFIX, baseline_id))
+
+    def publish(self, manifest: Manifest) -> None:
+        """Make a verified baseline known. The manifest is what counts: the rest can be made up for."""
+        self._put(f"{MANIFESTS_PREFIX}{manifest.baseline_id}.json", manifest.to_json())
+        self.register_manifests()
+        self.forget(manifest.baseline_id)
+
+    def forget(self, baseline_id: str) -> None:
+        """Delete the note that a baseline is being made."""
+        self.s3.delete_object(Bucket=self.bucket, Key=_pending_key(baseline_id))
+
+    def retire(self, baseline_id: str) -> None:
+        """Delete a baseline: first what makes it known, so that no half of it is ever read."""
+        self.s3.delete_object(Bucket=self.bucket, Key=f"{MANIFESTS_PREFIX}{baseline_id}.json")
+        self._drop_partition(TABLE_NAME, baseline_id)
+        self.abandon(baseline_id)
+
+    def abandon(self, baseline_id: str) -> None:
+        """Delete what was written for a baseline that is not, or no more, known."""
+        self._drop_partition(CANDIDATE_TABLE, baseline_id)
+        self._drop_partition(EXPORTED_TABLE, baseline_id)
+        for prefix in (DATA_PREFIX, EXPORTED_PREFIX):
+            self._delete([found.key for found in self._objects(_folder(prefix, baseline_id))])
+        self.forget(baseline_id)
+
+    # --- data
+
+    def files(self, baseline_id: str) -> tuple[StoredFile, ...]:
+        """Return the objects of a baseline's data."""
+        return tuple(self._objects(_folder(DATA_PREFIX, baseline_id)))
+
+    def exported_keys(self, baseline_id: str) -> set[str]:
+        """Return the keys of the converted items of an export."""
+        return {found.key for found in self._objects(_folder(EXPORTED_PREFIX, baseline_id))}
+
+    def read_text(self, key: str) -> str:
+        """Return an object as text."""
+        return str(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode("utf-8"))
+
+    def _read(self, kind: Any, key: str) -> Any:
+        try:
+            return kind.from_json(self.read_text(key))
+        except RecordError as error:
+            raise PipelineError(
+                f"s3://{self.bucket}/{key} {error}: it is of another version of this project, or somebody changed it: "
+                "bring it back, or delete it and make a new baseline"
+            ) from error
+
+    def _put(self, key: str, text: str) -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=text.encode(), ContentType="application/json")
+
+    def _keys(self, prefix: str) -> list[str]:
+        return sorted(found.key for found in self._objects(prefix) if found.key.endswith(".json"))
+
+    def _objects(self, prefix: str) -> Iterator[StoredFile]:
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            for found in page.get("Contents", []):
+                yield StoredFile(found["Key"], found["Size"], found["ETag"].strip('"'))
+
+    def _delete(self, keys: list[str]) -> None:
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            batch = [{"Key": key} for key in keys[start : start + _KEYS_AT_ONCE]]
+            answer = self.s3.delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
+            if failed := answer.get("Errors"):
+                raise PipelineError(f"s3://{self.bucket}/{failed[0]['Key']} cannot be deleted: {failed[0]['Message']}")
+
+    def _location(self, prefix: str, baseline_id: str) -> str:
+        return f"s3://{self.bucket}/{_folder(prefix, baseline_id)}"
+
+    def _partitions(self, table: str) -> set[str]:
+        pages = self.glue.get_paginator("get_partitions").paginate(
+            DatabaseName=self.database, TableName=table, ExcludeColumnSchema=True
+        )
+        try:
+            return {str(found["Values"][0]) for page in pages for found in page["Partitions"]}
+        except self.glue.exceptions.EntityNotFoundException:
+            raise self._no_table(table) from None
+
+    def _add_partition(self, table: str, baseline_id: str, location: str) -> None:
+        try:
+            described = self.glue.get_table(DatabaseName=self.database, Name=table)["Table"]
+        except self.glue.exceptions.EntityNotFoundException:
+            raise self._no_table(table) from None
+        storage = {**described["StorageDescriptor"], "Location": location}
+        try:
+            self.glue.create_partition(
+                DatabaseName=self.database,
+                TableName=table,
+                PartitionInput={"Values": [baseline_id], "StorageDescriptor": storage},
+            )
+        except self.glue.exceptions.AlreadyExistsException:
+            return  # another run was quicker: the same partition of the same folder
+
+    def _drop_partition(self, table: str, baseline_id: str) -> None:
+        try:
+            self.glue.delete_partition(DatabaseName=self.database, TableName=table, PartitionValues=[baseline_id])
+        except self.glue.exceptions.EntityNotFoundException:
+            return  # there was none
+
+    def _no_table(self, table: str) -> PipelineError:
+        return NotDeployedError(
+            f"table {self.database}.{table} is not in the Glue catalog: the stack is of an older version of this "
+            f"project, or somebody dropped the table: {DEPLOY_ADVICE}"
+        )
+
+
+def _folder(prefix: str, baseline_id: str) -> str:
+    return f"{prefix}baseline_id={baseline_id}/"
+
+
+def _pending_key(baseline_id: str) -> str:
+    return f"{PENDING_PREFIX}{baseline_id}.json"

@@ -1,0 +1,181 @@
+"""The DynamoDB table as a source of baselines: whether its changes are captured, and its exports to S3.
+
+An export is asked for with a token, so that a run which died finds its export again and never starts two (AWS: API
+ExportTableToPointInTime, the token holds for eight hours).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ddb_pipeline.baselines import EXPORTS_PREFIX
+from ddb_pipeline.baselines.records import Sight, microseconds
+from ddb_pipeline.errors import AwsError, PipelineError
+from ddb_pipeline.names import PublishedNames
+from ddb_pipeline.resources.waiting import Waiting
+
+# UPDATING: its precision is being changed, and it streams on (API UpdateKinesisStreamingDestination)
+_ACTIVE = {"ACTIVE", "UPDATING"}
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export as DynamoDB describes it.
+
+    Attributes:
+        arn: Its ARN.
+        as_of_us: The moment whose state it holds, epoch microseconds.
+        table_id: DynamoDB's id of the table.
+        manifest_key: Key of its summary; None until it is complete.
+        items: Items in it; None until it is complete.
+    """
+
+    arn: str
+    as_of_us: int
+    table_id: str
+    manifest_key: str | None
+    items: int | None
+
+
+@dataclass(frozen=True)
+class TableExport:
+    """The table of a pipeline.
+
+    Attributes:
+        client: boto3's DynamoDB client.
+        names: Names of the pipeline.
+    """
+
+    client: Any
+    names: PublishedNames
+
+    def look(self, now: datetime) -> Sight:
+        """See whether the table streams its changes into the pipeline's stream.
+
+        Args:
+            now: The time.
+        """
+        table_id = str(self.client.describe_table(TableName=self.names.table)["Table"]["TableId"])
+        found = self.client.describe_kinesis_streaming_destination(TableName=self.names.table)
+        statuses = {
+            str(destination["StreamArn"]).rpartition("/")[2]: str(destination["DestinationStatus"])
+            for destination in found["KinesisDataStreamDestinations"]
+        }
+        active = statuses.get(self.names.change_stream) in _ACTIVE
+        return Sight(table_id, self.names.change_stream, active, microseconds(now))
+
+    def start(self, token: str) -> Export:
+        """Start an export of the table's present state, or find the one that was started with this token.
+
+        Args:
+            token: Names the export.
+
+        Raises:
+            PipelineError: Point-in-time recovery is off, or the export is refused.
+        """
+        try:
+            described = self.client.export_table_to_point_in_time(
+                TableArn=self._arn,
+                ClientToken=token,
+                S3Bucket=self.names.raw_bucket,
+                S3Prefix=EXPORTS_PREFIX.rstrip("/"),
+                S3SseAlgorithm="KMS",
+                S3SseKmsKeyId=self.names.key_arn,
+                ExportFormat="DYNAMODB_JSON",
+                ExportType="FULL_EXPORT",
+            )["ExportDescription"]
+        except self.client.exceptions.PointInTimeRecoveryUnavailableException:
+            raise PipelineError(
+                f"point-in-time recovery of table {self.names.table} is off, and DynamoDB exports nothing without it: "
+                'deploy the stack with baseline = "export", or switch it on'
+            ) from None
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "LimitExceededException":
+                raise
+            raise AwsError(
+                f"DynamoDB runs as many exports as the account may have: run the job again later ({error})",
+                transient=True,
+            ) from error
+        return _export(described)
+
+    def wait(self, arn: str, waiting: Waiting, note: Callable[[str], None]) -> Export:
+        """Wait until an export is complete.
+
+        Args:
+            arn: The export.
+            waiting: Deadline and pauses. An interrupt ends the waiting; the export goes on.
+            note: Takes a line for the log.
+
+        Raises:
+            PipelineError: It failed, or was not complete at the deadline.
+        """
+        while True:
+            described = self.client.describe_export(ExportArn=arn)["ExportDescription"]
+            status = str(described["ExportStatus"])
+            if status == "COMPLETED":
+                return _export(described)
+            if status == "FAILED":
+                code, reason = described.get("FailureCode", "no code"), described.get("FailureMessage", "no reason")
+                raise ExportFailedError(f"export {arn} of the table failed: {code}: {reason}: run the job again")
+            if waiting.is_over:
+                raise AwsError(
+                    f"export {arn} was still in progress after {waiting.deadline_seconds:.0f} s: run the job again, "
+                    "it waits for this export and starts no other"
+                )
+            note(f"export {arn}: {status}")
+            waiting.pause()
+
+    @property
+    def _arn(self) -> str:
+        return str(self.client.describe_table(TableName=self.names.table)["Table"]["TableArn"])
+
+
+class ExportFailedError(PipelineError):
+    """DynamoDB gave an export up: it will never be complete."""
+
+
+@dataclass(frozen=True)
+class BaselineConverter:
+    """The function that makes rows of exported items.
+
+    Attributes:
+        client: boto3's Lambda client, which waits as long as the function may run.
+        name: Name of the function; empty: the stack has none.
+    """
+
+    client: Any
+    name: str
+
+    def convert(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Convert one data file.
+
+        Args:
+            event: The function's event.
+
+        Raises:
+            PipelineError: There is no function, or it failed.
+        """
+        if not self.name:
+            raise PipelineError('the stack has no baseline converter: deploy it with baseline = "export"')
+        answer = self.client.invoke(FunctionName=self.name, Payload=json.dumps(event).encode())
+        result = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            reason = result.get("errorMessage") if isinstance(result, dict) else result
+            raise PipelineError(f"function {self.name} could not convert {event['source_key']}: {reason}")
+        return dict(result)
+
+
+def _export(described: Mapping[str, Any]) -> Export:
+    return Export(
+        arn=str(described["ExportArn"]),
+        as_of_us=microseconds(described["ExportTime"]),
+        table_id=str(described["TableId"]),
+        manifest_key=described.get("ExportManifest"),
+        items=described.get("ItemCount"),
+    )
