@@ -53,7 +53,8 @@ def require_settled(capture: Capture, moment_us: int, margin_us: int) -> None:
     if moment_us < settled_us:
         raise PipelineError(
             f"the streaming destination was first seen active at {moment_of(capture.active_since_us):%Y-%m-%d %H:%M:%S}"
-            f" UTC, and an export is safe from {moment_of(settled_us + 999_999):%H:%M:%S} UTC on: run the job again then"
+            f" UTC, and an export is safe from {moment_of(settled_us + 999_999):%H:%M:%S} UTC on: run the job again "
+            "then"
         )
 
 
