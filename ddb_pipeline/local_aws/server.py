@@ -193,6 +193,7 @@ class LocalAws:
             ("POST", "expire-items"): change_stream.expire_items,
             ("GET", "stream-faults"): change_stream.stream_faults,
             ("POST", "stream-faults"): self._set_stream_faults,
+            ("POST", "throttle-queries"): athena.throttle,
         }
 
     @staticmethod

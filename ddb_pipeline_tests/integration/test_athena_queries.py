@@ -10,9 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from pyathena.cursor import DictCursor
 from pyathena.error import OperationalError
@@ -21,7 +19,7 @@ from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.local_aws import athena
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.view_sql import create_view_statement, views
-from ddb_pipeline_tests.local_athena import KEYS, change, running
+from ddb_pipeline_tests.local_athena import change, running
 
 
 @pytest.fixture(scope="module")
@@ -270,23 +268,6 @@ def test_a_running_query_is_really_interrupted(local):
     assert local.wait(identity)["Status"]["State"] == "CANCELLED"
     assert time.monotonic() - started < 5
     assert local.rows("SELECT 1") == [["1"]]
-
-
-def test_a_query_over_the_workgroups_cutoff_is_cancelled(local, changes):
-    # AWS takes 10,000,000 bytes or more: too many for a test
-    lenient = boto3.client("athena", endpoint_url=local.endpoint, config=Config(parameter_validation=False), **KEYS)
-    lenient.create_work_group(
-        Name="tiny",
-        Configuration={
-            "ResultConfiguration": {"OutputLocation": f"s3://{local.results}/"},
-            "BytesScannedCutoffPerQuery": changes[0],
-        },
-    )  # fmt: skip
-    assert local.run("SELECT count(*) FROM changes WHERE hour = '10'", group="tiny")["Status"]["State"] == "SUCCEEDED"
-    over = local.run("SELECT count(*) FROM changes", group="tiny")
-    assert (over["Status"]["State"], over["Status"]["StateChangeReason"]) == (
-        "CANCELLED", "Bytes scanned limit was exceeded",
-    )  # fmt: skip
 
 
 def test_requests_that_are_wrong_are_refused_at_once(local):

@@ -5,32 +5,28 @@ from __future__ import annotations
 import threading
 import uuid
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from moto.athena import urls
-from moto.athena.models import AthenaBackend
-from moto.core.exceptions import JsonRESTError
+from moto.athena.models import AthenaBackend, WorkGroup, athena_backends
 
 from ddb_pipeline.local_aws.athena import results
 from ddb_pipeline.local_aws.athena.engine import Engine
+from ddb_pipeline.local_aws.athena.errors import InvalidRequestError, ThrottledError
 from ddb_pipeline.local_aws.athena.execution import QueryExecution
+from ddb_pipeline.local_aws.athena.paging import offset, page
+from ddb_pipeline.local_aws.athena.plans import PreparedStatement
+from ddb_pipeline.local_aws.athena.reuse import max_age_seconds, reusable
 from ddb_pipeline.local_aws.athena.statements import kinds
+from ddb_pipeline.local_aws.athena.workgroups import PRIMARY
 
 MAX_RESULTS = 1000
-_LISTED = 50
+THROTTLING = ("ThrottlingException", "TooManyRequestsException")
+"""Errors that clients are expected to try again after (API reference, StartQueryExecution and Common errors)."""
 _TOKEN_LENGTHS = (32, 128)
 
 _engines: list[Engine] = []
 _engines_lock = threading.Lock()
-
-
-class InvalidRequestError(JsonRESTError):
-    """InvalidRequestException: the request itself is wrong."""
-
-    code = 400
-
-    def __init__(self, message: str) -> None:
-        super().__init__("InvalidRequestException", message)
 
 
 class LocalAthenaBackend(AthenaBackend):
@@ -39,8 +35,10 @@ class LocalAthenaBackend(AthenaBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.query_executions: dict[str, QueryExecution] = {}
-        # by workgroup and name: the statements' texts
-        self.prepared: dict[str, dict[str, str]] = {}
+        # by workgroup and name
+        self.prepared: dict[str, dict[str, PreparedStatement]] = {}
+        # by client request token: id and content of the named query that it made
+        self.named_query_tokens: dict[str, tuple[str, tuple[Any, ...]]] = {}
         self._lock = threading.RLock()
         self._engine: Engine | None = None
 
@@ -69,10 +67,10 @@ class LocalAthenaBackend(AthenaBackend):
         Raises:
             InvalidRequestError: Workgroup, token, parameters or output location are wrong.
         """
-        name = request.get("WorkGroup") or "primary"
-        group = self.work_groups.get(name)
-        if group is None:
-            raise InvalidRequestError(f"WorkGroup {name} is not found.")
+        _throttling.check()
+        group = self.group(request.get("WorkGroup") or PRIMARY)
+        if group.state != "ENABLED":
+            raise InvalidRequestError(f"WorkGroup {group.name} is disabled.")
         sql = str(request.get("QueryString") or "")
         if not sql.strip():
             raise InvalidRequestError("Query string is empty.")
@@ -84,7 +82,7 @@ class LocalAthenaBackend(AthenaBackend):
         if catalog.lower() != "awsdatacatalog":
             raise InvalidRequestError(f"the data catalog {catalog} is not supported by local AWS")
         with self._lock:
-            known = self._by_token(token, sql)
+            known = self._by_token(token, request)
             if known is not None:
                 return known.id
             identity = str(uuid.uuid4())
@@ -92,29 +90,73 @@ class LocalAthenaBackend(AthenaBackend):
             execution = QueryExecution(
                 id=identity,
                 sql=sql,
-                workgroup=name,
+                workgroup=group.name,
                 context=context,
                 result_configuration=_result_configuration(group.configuration, request.get("ResultConfiguration")),
                 is_enforced=bool(group.configuration.get("EnforceWorkGroupConfiguration")),
                 cutoff=group.configuration.get("BytesScannedCutoffPerQuery"),
                 token=token,
+                request=_asked(request),
                 parameters=tuple(map(str, request.get("ExecutionParameters") or ())),
-                prepared=self.prepared.setdefault(name, {}),
+                prepared=self.prepared_of(group.name),
+                reuse_configuration=dict(request.get("ResultReuseConfiguration") or {}),
+                reuse_seconds=max_age_seconds(request.get("ResultReuseConfiguration")),
                 result_file=self.engine.directory / f"{identity}.result",
                 statement_type=statement_type,
                 substatement_type=substatement_type,
             )
+            earlier = reusable(execution, self.query_executions.values(), self.engine.has_object)
             self.query_executions[identity] = execution
-        self.engine.submit(execution)
+        if earlier is not None:
+            execution.reuse(earlier)
+        else:
+            self.engine.submit(execution)
         return identity
 
-    def _by_token(self, token: str | None, sql: str) -> QueryExecution | None:
+    def _by_token(self, token: str | None, request: dict[str, Any]) -> QueryExecution | None:
         for known in self.query_executions.values():
             if token is not None and known.token == token:
-                if known.sql != sql:
+                if known.request != _asked(request):
                     raise InvalidRequestError("Idempotent parameters do not match")
                 return known
         return None
+
+    def group(self, name: str) -> WorkGroup:
+        """Look a workgroup up.
+
+        Raises:
+            InvalidRequestError: There is none of that name.
+        """
+        found = self.work_groups.get(name)
+        if found is None:
+            raise InvalidRequestError(f"WorkGroup {name} is not found.")
+        return found
+
+    def prepared_of(self, group: str) -> dict[str, PreparedStatement]:
+        """Prepared statements of a workgroup, by name."""
+        return self.prepared.setdefault(group, {})
+
+    def remove_group(self, name: str, *, with_content: bool) -> None:
+        """Delete a workgroup.
+
+        Args:
+            name: Its name.
+            with_content: Whether its named queries, prepared statements and query executions go too.
+
+        Raises:
+            InvalidRequestError: It is not empty.
+        """
+        with self._lock:
+            queries = [one.id for one in self.named_queries.values() if one.workgroup.name == name]
+            executions = [one.id for one in self.query_executions.values() if one.workgroup == name]
+            if (queries or executions or self.prepared.get(name)) and not with_content:
+                raise InvalidRequestError(f"WorkGroup {name} is not empty")
+            for query in queries:
+                del self.named_queries[query]
+            for identity in executions:
+                self.query_executions.pop(identity).cancel()
+            self.prepared.pop(name, None)
+            del self.work_groups[name]
 
     def execution(self, identity: str) -> QueryExecution:
         """Look a query up.
@@ -131,12 +173,9 @@ class LocalAthenaBackend(AthenaBackend):
         self, workgroup: str | None, limit: int | None, token: str | None
     ) -> tuple[list[str], str | None]:
         """ListQueryExecutions: ids of a workgroup, newest first, and the token of the next page."""
-        name = workgroup or "primary"
-        if name not in self.work_groups:
-            raise InvalidRequestError(f"WorkGroup {name} is not found.")
+        name = self.group(workgroup or PRIMARY).name
         found = [one.id for one in reversed(list(self.query_executions.values())) if one.workgroup == name]
-        start, count = _offset(token), min(limit or _LISTED, _LISTED)
-        return found[start : start + count], str(start + count) if len(found) > start + count else None
+        return page(found, token, limit)
 
     def results(self, identity: str, limit: int | None, token: str | None) -> dict[str, Any]:
         """GetQueryResults: a page of rows. The first row of the first page holds the names of the columns.
@@ -150,7 +189,7 @@ class LocalAthenaBackend(AthenaBackend):
             raise InvalidRequestError(f"Query {verb}. Current state: {execution.state}")
         if limit is not None and not 1 <= limit <= MAX_RESULTS:
             raise InvalidRequestError(f"MaxResults is {limit}; allowed is 1 to {MAX_RESULTS}")
-        start, count = _offset(token), limit or MAX_RESULTS
+        start, count = offset(token), limit or MAX_RESULTS
         if execution.lines is not None:
             lines: list[list[str | None]] = [[line] for line in execution.lines[start : start + count]]
             following = start + count if len(execution.lines) > start + count else None
@@ -182,12 +221,53 @@ def _result_configuration(group: dict[str, Any], own: dict[str, Any] | None) -> 
     return chosen
 
 
-def _offset(token: str | None) -> int:
-    if token is None:
-        return 0
-    if not (token.isascii() and token.isdecimal()):
-        raise InvalidRequestError("NextToken is not one that this operation returned")
-    return int(token)
+def _asked(request: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same when a token comes again."""
+    return {name: value for name, value in request.items() if name != "ClientRequestToken"}
+
+
+class _Throttling:
+    """How many of the next StartQueryExecution requests are refused, and with which error."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left = 0
+        self._error = THROTTLING[0]
+
+    def set(self, requests: int, error: str) -> None:
+        with self._lock:
+            self._left, self._error = requests, error
+
+    def check(self) -> None:
+        with self._lock:
+            if self._left <= 0:
+                return
+            self._left -= 1
+            raise ThrottledError(self._error)
+
+
+_throttling = _Throttling()
+
+
+def throttle(requests: int, error: str = THROTTLING[0]) -> dict[str, Any]:
+    """Refuse the next StartQueryExecution requests as Athena does when they come too fast.
+
+    Args:
+        requests: How many; 0 ends it.
+        error: `ThrottlingException` (too many requests a second) or `TooManyRequestsException` (too many queries).
+
+    Raises:
+        ValueError: There is no such error, or the number is negative.
+    """
+    if error not in THROTTLING or requests < 0:
+        raise ValueError(f"requests must be 0 or more, and error one of {', '.join(THROTTLING)}")
+    _throttling.set(requests, error)
+    return {"requests": requests, "error": error}
+
+
+def athena_of(account: str, region: str) -> LocalAthenaBackend:
+    """Athena of an account and region."""
+    return cast("LocalAthenaBackend", athena_backends[account][region])
 
 
 def close_engines() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 from moto.s3.exceptions import MissingBucket
-from moto.s3.models import S3Backend, s3_backends
+from moto.s3.models import FakeKey, S3Backend, s3_backends
 from moto.utilities.utils import get_partition
 
 from ddb_pipeline.local_aws.athena import python_functions, results
@@ -71,6 +71,14 @@ class Engine:
         self._executions = [known for known in self._executions if known.completed is None]
         self._executions.append(execution)
         self._pool.submit(self._run, execution)
+
+    def has_object(self, location: str) -> bool:
+        """Whether there is an object at an address in S3."""
+        bucket, _, name = location.removeprefix("s3://").partition("/")
+        try:
+            return isinstance(self._s3.get_bucket(bucket).keys.get(name), FakeKey)
+        except MissingBucket:
+            return False
 
     def close(self) -> None:
         """Interrupt what runs, wait for it to end, and remove all local files."""
@@ -127,7 +135,9 @@ class Engine:
         if isinstance(outcome, Plan):
             execution.fields = outcome.relation.fields
             connection.execute(outcome.relation.sql)
-            results.write_rows(execution.result_file, execution.fields, _batches(execution, connection))
+            execution.rows = results.write_rows(
+                execution.result_file, execution.fields, _batches(execution, connection)
+            )
         elif isinstance(outcome, Write):
             execution.fields = (Field("rows", BIGINT),)
             execution.result_file.write_text("", encoding="utf-8")

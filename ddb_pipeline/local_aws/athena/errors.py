@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+from moto.core.exceptions import JsonRESTError
 from sqlglot import exp
 
 SYSTEM_ERROR = 1
 USER_ERROR = 2
 """Categories of AthenaError (API shape `AthenaError.ErrorCategory`: 1 system, 2 user, 3 other)."""
+
+
+class InvalidRequestError(JsonRESTError):
+    """InvalidRequestException: the request itself is wrong."""
+
+    code = 400
+
+    def __init__(self, message: str) -> None:
+        super().__init__("InvalidRequestException", message)
+
+
+class ResourceNotFoundError(JsonRESTError):
+    """ResourceNotFoundException: there is no such prepared statement."""
+
+    code = 400
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__("ResourceNotFoundException", message, ResourceName=name)
+
+
+class ThrottledError(JsonRESTError):
+    """The request comes too soon after others."""
+
+    code = 400
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "Rate exceeded")
 
 
 class QueryFailedError(Exception):

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from ddb_pipeline.local_aws.athena.errors import QueryCancelledError
+from ddb_pipeline.local_aws.athena.plans import PreparedStatement
 from ddb_pipeline.local_aws.athena.relations import Field
 
 ENGINE_VERSION = {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "Athena engine version 3"}
@@ -33,10 +34,15 @@ class QueryExecution:
         is_enforced: Whether its workgroup decides where results go.
         cutoff: Most bytes that it may scan; None: any number.
         token: ClientRequestToken, or None.
+        request: The request, for one that comes again with the same token.
         result_file: Local copy of the result file.
         parameters: Values of `?`, as SQL.
-        prepared: The workgroup's prepared statements: text by name.
+        prepared: The workgroup's prepared statements by name.
+        reuse_configuration: ResultReuseConfiguration as asked for.
+        reuse_seconds: How old a result may be that answers it instead of a run; None: it runs.
+        reused: The earlier query whose result answers it; None: it runs.
         lines: What a statement about the catalog says; None: it has rows.
+        rows: Rows of its result.
         update_count: Rows that it wrote; None: it is not a statement that writes.
     """
 
@@ -48,9 +54,13 @@ class QueryExecution:
     is_enforced: bool
     cutoff: int | None
     token: str | None
+    request: dict[str, Any]
     result_file: Path
     parameters: Sequence[str] = ()
-    prepared: MutableMapping[str, str] = field(default_factory=dict)
+    prepared: MutableMapping[str, PreparedStatement] = field(default_factory=dict)
+    reuse_configuration: dict[str, Any] = field(default_factory=dict)
+    reuse_seconds: float | None = None
+    reused: QueryExecution | None = None
     state: str = "QUEUED"
     reason: str | None = None
     error_category: int | None = None
@@ -58,6 +68,7 @@ class QueryExecution:
     substatement_type: str | None = None
     fields: tuple[Field, ...] = ()
     lines: tuple[str, ...] | None = None
+    rows: int = 0
     update_count: int | None = None
     scanned: int = 0
     submitted: float = field(default_factory=time.time)
@@ -91,6 +102,8 @@ class QueryExecution:
 
         CREATE TABLE AS has it below `tables/`, where its objects are unless it says otherwise.
         """
+        if self.reused is not None:
+            return self.reused.output_location
         folder = self.results_folder
         if self.substatement_type == "CREATE_TABLE_AS_SELECT":
             return f"{folder}tables/{self.id}"
@@ -139,6 +152,14 @@ class QueryExecution:
                 raise QueryCancelledError("Query cancelled by user")
             yield
 
+    def reuse(self, other: QueryExecution) -> None:
+        """Take the result of an earlier query."""
+        with self._lock:
+            self.reused, self.result_file, self.fields = other, other.result_file, other.fields
+            self.rows = other.rows
+            self.started = self.planned = time.time()
+            self._end("SUCCEEDED", None)
+
     def finish(self, state: str, reason: str | None = None, category: int | None = None) -> None:
         """Go to a final state."""
         with self._lock:
@@ -170,17 +191,19 @@ class QueryExecution:
             "Query": self.sql,
             "StatementType": self.statement_type,
             "ResultConfiguration": {**self.result_configuration, "OutputLocation": self.output_location},
-            "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
+            "ResultReuseConfiguration": self.reuse_configuration
+            or {"ResultReuseByAgeConfiguration": {"Enabled": False}},
             "QueryExecutionContext": self.context,
             "Status": status,
-            "Statistics": self._statistics(),
+            "Statistics": self.statistics(),
             "WorkGroup": self.workgroup,
             "EngineVersion": ENGINE_VERSION,
         }
         optional = {"SubstatementType": self.substatement_type, "ExecutionParameters": list(self.parameters)}
         return described | {name: value for name, value in optional.items() if value}
 
-    def _statistics(self) -> dict[str, Any]:
+    def statistics(self) -> dict[str, Any]:
+        """Times and bytes (API shape `QueryExecutionStatistics`)."""
         end = self.completed if self.completed is not None else time.time()
         started = self.started if self.started is not None else end
         planned = self.planned if self.planned is not None else end
@@ -196,5 +219,5 @@ class QueryExecution:
             **{name: max(0, round(1000 * seconds)) for name, seconds in milliseconds.items()},
             "DataScannedInBytes": self.scanned,
             **({"DataManifestLocation": self.manifest_location} if self.manifest_location else {}),
-            "ResultReuseInformation": {"ReusedPreviousResult": False},
+            "ResultReuseInformation": {"ReusedPreviousResult": self.reused is not None},
         }

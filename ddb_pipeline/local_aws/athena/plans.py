@@ -12,6 +12,15 @@ from ddb_pipeline.local_aws.athena.relations import Field, Relation, Scan, Table
 
 
 @dataclass(frozen=True)
+class PreparedStatement:
+    """A statement kept for later: its text, the time of its last change (epoch seconds), and what it is for."""
+
+    sql: str
+    modified: float
+    description: str | None = None
+
+
+@dataclass(frozen=True)
 class Session:
     """What a statement is run with.
 
@@ -24,7 +33,7 @@ class Session:
         results: Folder of the results in S3, ending with a slash.
         is_enforced: Whether the workgroup decides where results go.
         parameters: Values of `?`, as SQL.
-        prepared: The workgroup's prepared statements: text by name.
+        prepared: The workgroup's prepared statements by name.
         list_names: Names of the objects below an address in S3, relative to it.
     """
 
@@ -36,7 +45,7 @@ class Session:
     results: str
     is_enforced: bool
     parameters: Sequence[str]
-    prepared: MutableMapping[str, str]
+    prepared: MutableMapping[str, PreparedStatement]
     list_names: Callable[[str], Iterable[str]]
 
 

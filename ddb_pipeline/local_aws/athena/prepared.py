@@ -6,12 +6,13 @@ Source: Athena user guide, "Use parameterized queries", and its pages on the thr
 from __future__ import annotations
 
 import re
+import time
 
 from sqlglot import Token, TokenType
 
 from ddb_pipeline.local_aws.athena.dialect import words
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
-from ddb_pipeline.local_aws.athena.plans import Lines, Session
+from ddb_pipeline.local_aws.athena.plans import Lines, PreparedStatement, Session
 
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_@:]{1,255}")
 """Form of a statement's name (API shape `StatementName`)."""
@@ -23,7 +24,7 @@ def prepare_statement(session: Session) -> Lines:
     name, rest = _name(tokens), tokens[2:]
     if not rest[1:] or rest[0].token_type != TokenType.FROM:
         raise QueryFailedError("SYNTAX_ERROR", "expected PREPARE name FROM statement")
-    session.prepared[name] = session.sql[rest[1].start : rest[-1].end + 1]
+    session.prepared[name] = PreparedStatement(session.sql[rest[1].start : rest[-1].end + 1], time.time())
     return Lines()
 
 
@@ -31,11 +32,11 @@ def execute(session: Session) -> tuple[str, list[str]]:
     """EXECUTE name [USING value, ...]: find the statement's text and its parameters."""
     tokens = words(session.sql)
     name, using = _name(tokens), tokens[2:]
-    sql = session.prepared.get(name)
-    if sql is None:
+    found = session.prepared.get(name)
+    if found is None:
         raise QueryFailedError("NOT_FOUND", f"Prepared statement not found: {name}")
     if not using:
-        return sql, list(session.parameters)
+        return found.sql, list(session.parameters)
     if using[0].token_type != TokenType.USING or session.parameters:
         raise QueryFailedError("SYNTAX_ERROR", "expected EXECUTE name [USING value, ...]")
     parts: list[list[Token]] = [[]]
@@ -46,7 +47,7 @@ def execute(session: Session) -> tuple[str, list[str]]:
             parts[-1].append(token)
     if not all(parts):
         raise QueryFailedError("SYNTAX_ERROR", "a value is missing after USING")
-    return sql, [session.sql[part[0].start : part[-1].end + 1] for part in parts]
+    return found.sql, [session.sql[part[0].start : part[-1].end + 1] for part in parts]
 
 
 def deallocate(session: Session) -> Lines:

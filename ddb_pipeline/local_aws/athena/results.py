@@ -109,8 +109,8 @@ def csv_line(cells: Iterable[str | None]) -> str:
     return ",".join("" if text is None else '"' + text.replace('"', '""') + '"' for text in cells) + "\n"
 
 
-def write_rows(path: Path, fields: Sequence[Field], batches: Iterable[Sequence[Sequence[Any]]]) -> None:
-    """Write the result file: a header, then the rows.
+def write_rows(path: Path, fields: Sequence[Field], batches: Iterable[Sequence[Sequence[Any]]]) -> int:
+    """Write the result file: a header, then the rows; return how many.
 
     Args:
         path: The file.
@@ -119,8 +119,11 @@ def write_rows(path: Path, fields: Sequence[Field], batches: Iterable[Sequence[S
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(csv_line(names(fields)))
+        count = 0
         for rows in batches:
+            count += len(rows)
             file.writelines(csv_line(cell(v, f.type) for v, f in zip(row, fields, strict=True)) for row in rows)
+    return count
 
 
 def read_rows(path: Path, offset: int, count: int) -> tuple[list[list[str | None]], int | None]:
