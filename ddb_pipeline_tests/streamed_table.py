@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ddb_pipeline_tests.deployed import Deployed
+from ddb_pipeline_tests.deployed import Deployed, wait_until
 
 ACCOUNT = "123456789012"
 SORTED = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
@@ -46,6 +46,11 @@ class Table:
     def new_changes(self) -> list[dict[str, Any]]:
         return [json.loads(record["Data"]) for record in self.new_records()]
 
+    def destinations(self) -> dict[str, str]:
+        """Status by ARN of the stream."""
+        found = self.dynamodb.describe_kinesis_streaming_destination(TableName=self.name)
+        return {one["StreamArn"]: one["DestinationStatus"] for one in found["KinesisDataStreamDestinations"]}
+
     def put(self, **attributes: Any) -> None:
         self.dynamodb.put_item(TableName=self.name, Item=attributes)
 
@@ -79,7 +84,9 @@ def make_table(deployed: Deployed, schema: list[dict[str, str]] | None = None, p
     dynamodb.enable_kinesis_streaming_destination(
         TableName=name, StreamArn=arn, EnableKinesisStreamingConfiguration=settings
     )
-    return Table(dynamodb, kinesis, name, arn)
+    table = Table(dynamodb, kinesis, name, arn)
+    wait_until(lambda: table.destinations() == {arn: "ACTIVE"}, "changes are streamed")
+    return table
 
 
 def images(change):

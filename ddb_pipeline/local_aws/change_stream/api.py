@@ -13,6 +13,7 @@ from moto.dynamodb.responses import DynamoHandler
 
 from ddb_pipeline.local_aws.change_stream.backend import ChangeStreamBackend
 from ddb_pipeline.local_aws.change_stream.destinations import InvalidRequestError, TableDestinations
+from ddb_pipeline.local_aws.change_stream.point_in_time import table_id
 
 
 def change_stream_backend(account_id: str, region: str) -> ChangeStreamBackend:
@@ -78,7 +79,9 @@ class ChangeStreamHandler(DynamoHandler):
     def update_kinesis_streaming_destination(self) -> ActionResult:
         """UpdateKinesisStreamingDestination."""
         with self._destinations() as (name, destinations):
-            answer = destinations.update(self.body["StreamArn"], self.body.get("UpdateKinesisStreamingConfiguration"))
+            table = self.dynamodb_backend.get_table(name)
+            configuration = self.body.get("UpdateKinesisStreamingConfiguration")
+            answer = destinations.update(name, table_id(table), self.body["StreamArn"], configuration)
         return ActionResult({"TableName": name, **answer})
 
     def describe_kinesis_streaming_destination(self) -> ActionResult:

@@ -56,6 +56,10 @@ class FaultSettings:
 SETTINGS = FaultSettings()
 """Those of this process."""
 
+# not uuid4(): the system's random numbers give the interpreter to another thread, which costs milliseconds; and a
+# generator of our own, since a program that seeds the common one would get event IDs that were there before
+_RANDOM = random.Random()
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -165,8 +169,7 @@ class Replication:
 
 
 def _record(destination: Destination, change: Change) -> Sent:
-    # not uuid4(): the system's random numbers give the interpreter to another thread, which costs milliseconds
-    event_id = str(uuid.UUID(int=random.getrandbits(128), version=4))
+    event_id = str(uuid.UUID(int=_RANDOM.getrandbits(128), version=4))
     data = change.to_record(event_id, destination.effective_precision)
     return Sent(destination, change.partition_key, data)
 
