@@ -87,5 +87,16 @@ def test_timestamps_are_formatted_as_java_does(pattern, text):
     assert formatted_time(pattern, INSTANT) == text
 
 
-def test_timestamps_are_utc():
-    assert formatted_time("HH", INSTANT.astimezone(timezone(timedelta(hours=5)))) == "23"
+def test_timestamps_are_utc_unless_another_time_zone_is_asked_for():
+    errors = "e/!{firehose:error-output-type}/!{timestamp:HH}/"
+
+    assert Prefixes.of("!{timestamp:HH}/", errors).for_delivered(INSTANT) == "23/"
+    zoned = Prefixes.of("!{timestamp:dd/HH}/", errors, "Europe/Berlin")
+    assert zoned.for_delivered(INSTANT.astimezone(timezone(timedelta(hours=5)))) == "07/01/"
+    assert zoned.for_failed(INSTANT) == "e/processing-failed/01/"
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc", "UTC+1"])
+def test_a_time_zone_that_does_not_exist_is_refused(zone):
+    with pytest.raises(InvalidPrefixError, match="CustomTimeZone"):
+        Prefixes.of("a/", None, zone)

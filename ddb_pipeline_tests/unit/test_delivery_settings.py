@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from ddb_pipeline.local_aws.delivery.settings import InvalidSettingError, delivery_settings
+from ddb_pipeline.local_aws.delivery.checks import InvalidSettingError
+from ddb_pipeline.local_aws.delivery.settings import delivery_settings
 
 ROLE = "arn:aws:iam::123456789012:role/r"
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:convert"
@@ -102,8 +103,8 @@ def test_gzip_names_its_objects_when_no_extension_is_given():
         (("DeliveryStreamType",), "DirectPut", "DeliveryStreamType"),
         (("DeliveryStreamName",), "a b", "DeliveryStreamName"),
         ((S3, "DynamicPartitioningConfiguration"), {"Enabled": True}, "DynamicPartitioningConfiguration"),
-        ((S3, "DataFormatConversionConfiguration"), {"Enabled": True}, "DataFormatConversionConfiguration"),
-        ((S3, "CustomTimeZone"), "Europe/Berlin", "CustomTimeZone"),
+        ((S3, "DataFormatConversionConfiguration"), {"Enabled": True}, "SchemaConfiguration"),
+        ((S3, "CustomTimeZone"), "Europe/Atlantis", "CustomTimeZone"),
         ((S3, "S3BackupMode"), "Enabled", "S3BackupMode"),
         ((S3, "CompressionFormat"), "Snappy", "CompressionFormat"),
         ((S3, "FileExtension"), "json", "FileExtension"),
@@ -138,3 +139,60 @@ def test_two_processors_are_refused():
 
     with pytest.raises(InvalidSettingError, match="2 processors"):
         delivery_settings(changed((S3, "ProcessingConfiguration", "Processors"), [processor, processor]))
+
+
+SCHEMA = {"RoleARN": ROLE, "DatabaseName": "d", "TableName": "t"}
+CONVERSION = {
+    "SchemaConfiguration": SCHEMA,
+    "InputFormatConfiguration": {"Deserializer": {"OpenXJsonSerDe": {}}},
+    "OutputFormatConfiguration": {"Serializer": {"ParquetSerDe": {}}},
+}
+AS_PARQUET = {"CompressionFormat": None, "FileExtension": None, "BufferingHints": None}
+
+
+def converting(path=(), value=None, **settings):
+    request = changed((S3, "DataFormatConversionConfiguration"), copy.deepcopy(CONVERSION))
+    request[S3] |= AS_PARQUET | settings
+    request[S3] = {name: given for name, given in request[S3].items() if given is not None}
+    place = request[S3]["DataFormatConversionConfiguration"]
+    for part in path[:-1]:
+        place = place[part]
+    if path:
+        place[path[-1]] = value
+    return request
+
+
+def test_format_conversion_has_defaults_of_its_own():
+    settings = delivery_settings(converting())
+
+    assert (settings.buffer_bytes, settings.file_extension) == (128 * 2**20, ".parquet")
+    assert settings.conversion.compression == "SNAPPY"
+    assert settings.conversion.deserializer.case_insensitive
+
+
+def test_format_conversion_that_is_switched_off_is_none():
+    assert delivery_settings(converting(("Enabled",), value=False)).conversion is None
+
+
+SERIALIZER = ("OutputFormatConfiguration", "Serializer")
+DESERIALIZER = ("InputFormatConfiguration", "Deserializer")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "settings", "named"),
+    [
+        ((), None, {"CompressionFormat": "GZIP"}, "CompressionFormat"),
+        ((), None, {"BufferingHints": {"SizeInMBs": 63, "IntervalInSeconds": 60}}, "SizeInMBs"),
+        (SERIALIZER, {"OrcSerDe": {}}, {}, "OrcSerDe"),
+        (SERIALIZER, {}, {}, "Serializer"),
+        ((*SERIALIZER, "ParquetSerDe"), {"Compression": "ZSTD"}, {}, "Compression"),
+        ((*SERIALIZER, "ParquetSerDe"), {"PageSizeBytes": 65536}, {}, "PageSizeBytes"),
+        ((*SERIALIZER, "ParquetSerDe"), {"EnableDictionaryCompression": True}, {}, "EnableDictionaryCompression"),
+        (DESERIALIZER, {"OpenXJsonSerDe": {}, "HiveJsonSerDe": {}}, {}, "exactly one"),
+        (DESERIALIZER, {"HiveJsonSerDe": {"TimestampFormats": ["yyyy"]}}, {}, "TimestampFormats"),
+        (("SchemaConfiguration",), {"RoleARN": ROLE, "DatabaseName": "d"}, {}, "TableName"),
+    ],
+)
+def test_format_conversion_is_refused_by_the_name_of_what_is_wrong(path, value, settings, named):
+    with pytest.raises(InvalidSettingError, match=named):
+        delivery_settings(converting(path, value, **settings))

@@ -9,23 +9,27 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.firehose import urls as firehose_urls
-from moto.firehose.exceptions import InvalidArgumentException
-from moto.firehose.models import FirehoseBackend, firehose_backends
+from moto.firehose.exceptions import (
+    ConcurrentModificationException,
+    InvalidArgumentException,
+    ResourceInUseException,
+    ResourceNotFoundException,
+)
+from moto.firehose.models import DeliveryStream, FirehoseBackend, firehose_backends
 from moto.firehose.responses import FirehoseResponse
 from moto.kinesis.exceptions import StreamNotFoundError
 
 from ddb_pipeline.local_aws.change_stream.kinesis import streams_of
-from ddb_pipeline.local_aws.delivery.settings import (
-    DeliverySettings,
-    InvalidSettingError,
-    delivery_settings,
-    with_defaults,
-)
-from ddb_pipeline.local_aws.delivery.worker import DeliveryCounts, DeliveryWorker
+from ddb_pipeline.local_aws.delivery.checks import InvalidSettingError, refuse_others
+from ddb_pipeline.local_aws.delivery.invocations import Place
+from ddb_pipeline.local_aws.delivery.outbox import DeliveryCounts
+from ddb_pipeline.local_aws.delivery.settings import DeliverySettings, delivery_settings, with_defaults
+from ddb_pipeline.local_aws.delivery.worker import DeliveryWorker
 
 _POLL_SECONDS = 0.02
+_UPDATE = ("DeliveryStreamName", "CurrentDeliveryStreamVersionId", "DestinationId", "ExtendedS3DestinationUpdate")
 
 
 class DeliveryBackend(FirehoseBackend):
@@ -62,14 +66,71 @@ class DeliveryBackend(FirehoseBackend):
                 f"The Kinesis stream {settings.source_arn} does not exist in this account and region"
             ) from None
         arn = self._describe_as(settings, copy.deepcopy(request))
-        worker = DeliveryWorker(settings, arn=arn, stream=stream, account_id=self.account_id, region=self.region_name)
+        described = self.delivery_streams[settings.name]
+        described.delivery_stream_status = "CREATING"
+
+        def activate() -> None:
+            described.source["DeliveryStartTimestamp"] = datetime.now(UTC).replace(tzinfo=None)
+            described.delivery_stream_status = "ACTIVE"
+
+        place = Place(arn, settings.source_arn, self.account_id, self.region_name)
+        worker = DeliveryWorker(settings, place, stream, activate)
         self.workers[settings.name] = worker
         worker.start()
         return arn
 
+    def update_from_request(self, request: dict[str, Any]) -> None:
+        """Change the destination of a delivery stream: what the request does not name stays as it is.
+
+        Args:
+            request: The whole UpdateDestination request.
+
+        Raises:
+            ResourceNotFoundException: There is no such delivery stream.
+            ConcurrentModificationException: The version is not the present one.
+            InvalidArgumentException: A setting is wrong or not supported, or there is no such destination.
+        """
+        name, version = str(request["DeliveryStreamName"]), str(request["CurrentDeliveryStreamVersionId"])
+        described = self._active(name)
+        if described.version_id != version:
+            raise ConcurrentModificationException(
+                f"The specified version {version} of delivery stream {name} is not its version {described.version_id}"
+            )
+        [destination] = described.destinations
+        if request["DestinationId"] != destination["destination_id"]:
+            raise InvalidArgumentException(f"Destination Id {request['DestinationId']} not found")
+        source = {key: value for key, value in described.source.items() if key != "DeliveryStartTimestamp"}
+        try:
+            refuse_others("UpdateDestination", request, _UPDATE)
+            merged = {**destination["ExtendedS3"], **(request.get("ExtendedS3DestinationUpdate") or {})}
+            whole = {
+                "DeliveryStreamName": name,
+                "DeliveryStreamType": described.delivery_stream_type,
+                "KinesisStreamSourceConfiguration": source,
+                "ExtendedS3DestinationConfiguration": merged,
+            }
+            settings = delivery_settings(whole, int(version) + 1)
+            merged = with_defaults(merged)
+        except InvalidSettingError as error:
+            raise InvalidArgumentException(str(error)) from None
+        plain = {key: merged[key] for key in destination["S3"] if key in merged}
+        described.destinations = [{**destination, "ExtendedS3": merged, "S3": plain}]
+        described.version_id = str(settings.version)
+        described.last_update_timestamp = datetime.now(UTC).replace(tzinfo=None)
+        self.workers[name].update(settings)
+
+    def _active(self, name: str) -> DeliveryStream:
+        described = self.delivery_streams.get(name)
+        if described is None:
+            raise ResourceNotFoundException(f"Firehose {name} under account {self.account_id} not found.")
+        if described.delivery_stream_status == "CREATING":
+            raise ResourceInUseException(f"Firehose {name} under account {self.account_id} is being created.")
+        return described
+
     def _describe_as(self, settings: DeliverySettings, request: dict[str, Any]) -> str:
         source = {
             **request["KinesisStreamSourceConfiguration"],
+            # until it is known: when the delivery stream is active
             "DeliveryStartTimestamp": datetime.now(UTC).replace(tzinfo=None),
         }
         none: Any = None
@@ -92,6 +153,7 @@ class DeliveryBackend(FirehoseBackend):
 
     def delete_delivery_stream(self, delivery_stream_name: str) -> None:
         """Delete a delivery stream, once what is on its Kinesis stream has been delivered."""
+        self._active(delivery_stream_name)
         super().delete_delivery_stream(delivery_stream_name)
         self.workers.pop(delivery_stream_name).stop()
 
@@ -123,9 +185,11 @@ class DeliveryResponse(FirehoseResponse):
         """PutRecordBatch: as PutRecord."""
         self.put_record()
 
-    def update_destination(self) -> NoReturn:
-        """UpdateDestination: delete the delivery stream and create another."""
-        raise InvalidArgumentException("Local AWS does not support UpdateDestination")
+    def update_destination(self) -> ActionResult:
+        """UpdateDestination."""
+        request = {name: value for name, value in self.params.items() if value is not None}
+        self.firehose_backend.update_from_request(request)
+        return EmptyResult()
 
     def start_delivery_stream_encryption(self) -> NoReturn:
         """StartDeliveryStreamEncryption: not for a delivery stream that reads a Kinesis stream."""

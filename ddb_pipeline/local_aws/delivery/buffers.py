@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -69,11 +70,12 @@ class Buffer:
         self.records += 1
         self.size += len(piece)
 
-    def cut(self, settings: DeliverySettings) -> PendingObject:
+    def cut(self, settings: DeliverySettings, encode: Callable[[bytes], bytes] | None = None) -> PendingObject:
         """Return the object, and start anew.
 
         Args:
             settings: Prefixes, compression and names.
+            encode: Makes the object's content of the pieces; by default they are compressed as the settings say.
         """
         oldest = datetime.fromtimestamp(self._oldest_ms / 1000, UTC)
         prefixes = settings.prefixes
@@ -83,12 +85,18 @@ class Buffer:
             prefix = prefixes.for_failed(oldest, self.error_type)
         # the time in the name: no page says which one it is, objects show about that of the oldest record
         time = f"{oldest:%Y-%m-%d-%H-%M-%S}"
-        name = f"{settings.name}-{settings.version}-{time}-{uuid.uuid4()}{settings.file_extension}"
+        name = f"{settings.name}-{settings.version}-{time}-{uuid.uuid4()}{self._extension(settings)}"
         body = b"".join(self._pieces)
-        if settings.gzip:
+        if encode is not None:
+            body = encode(body)
+        elif settings.gzip:
             body = gzip.compress(body, _COMPRESSION_LEVEL)
         pending = PendingObject(
             prefix + name, body, self.records, self.size, self.oldest_number or 0, self._oldest_ms, self.error_type
         )
         self._pieces, self.records, self.size, self.oldest_number = [], 0, 0, None
         return pending
+
+    def _extension(self, settings: DeliverySettings) -> str:
+        # documents of errors are JSON lines, also where the rest is Parquet
+        return "" if self.error_type is not None and settings.conversion else settings.file_extension

@@ -22,14 +22,14 @@ class ErrorLog:
     """Writes errors as Firehose does (firehose/latest/dev/monitoring-with-cloudwatch-logs.html).
 
     Args:
-        settings: Settings of the delivery stream.
+        settings: Settings of the delivery stream; they may be replaced.
         arn: ARN of the delivery stream.
         account_id: Account of the log group.
         region: Region of the log group.
     """
 
     def __init__(self, settings: DeliverySettings, *, arn: str, account_id: str, region: str) -> None:
-        self._settings = settings
+        self.settings = settings
         self._arn = arn
         self._account_id = account_id
         self._region = region
@@ -49,13 +49,13 @@ class ErrorLog:
             if now - self._written.get((code, message), -_SAME_ERROR_SECONDS) < _SAME_ERROR_SECONDS:
                 return
             self._written[(code, message)] = now
-        LOG.warning("delivery stream %s: %s: %s", self._settings.name, code, message)
-        if self._settings.log_group is None or self._settings.log_stream is None:
+        LOG.warning("delivery stream %s: %s: %s", self.settings.name, code, message)
+        if self.settings.log_group is None or self.settings.log_stream is None:
             return
         content = {
             "deliveryStreamARN": self._arn,
-            "destination": f"arn:aws:s3:::{self._settings.bucket}",
-            "deliveryStreamVersionId": self._settings.version,
+            "destination": f"arn:aws:s3:::{self.settings.bucket}",
+            "deliveryStreamVersionId": self.settings.version,
             "message": message,
             "errorCode": code,
         }
@@ -64,8 +64,8 @@ class ErrorLog:
         entry = {"timestamp": time.time_ns() // 1_000_000, "message": json.dumps(content)}
         try:
             logs_backends[self._account_id][self._region].put_log_events(
-                self._settings.log_group, self._settings.log_stream, [entry]
+                self.settings.log_group, self.settings.log_stream, [entry]
             )
         except ResourceNotFoundException:
             # as on AWS, Firehose makes no log stream; the warning above remains
-            LOG.warning("delivery stream %s: its log stream does not exist", self._settings.name)
+            LOG.warning("delivery stream %s: its log stream does not exist", self.settings.name)

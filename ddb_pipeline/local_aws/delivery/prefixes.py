@@ -11,9 +11,12 @@ import secrets
 import string
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 PROCESSING_FAILED = "processing-failed"
 """The error output type of records that the Lambda function did not convert."""
+CONVERSION_FAILED = "format-conversion-failed"
+"""The error output type of records that do not fit the schema."""
 
 _DEFAULT_TIMESTAMP = "!{timestamp:yyyy/MM/dd/HH/}"
 _EXPRESSION = re.compile(r"!\{([^{}:]*):([^{}]*)\}")
@@ -40,18 +43,29 @@ class Prefixes:
     Attributes:
         delivered: Expression for delivered objects, with the date and hour that Firehose adds.
         failed: Expression for objects with records that failed.
+        time_zone: What the times in both are told in.
     """
 
     delivered: str
     failed: str
+    time_zone: ZoneInfo
 
     @classmethod
-    def of(cls, prefix: str | None, error_output_prefix: str | None) -> Prefixes:
+    def of(cls, prefix: str | None, error_output_prefix: str | None, time_zone: str | None = None) -> Prefixes:
         """Check the two prefixes as given, and complete them as Firehose does.
+
+        Args:
+            prefix: Prefix.
+            error_output_prefix: ErrorOutputPrefix.
+            time_zone: CustomTimeZone, a name of the IANA database; None is UTC.
 
         Raises:
             InvalidPrefixError: A rule is broken; the message names the setting and the rule.
         """
+        try:
+            zone = ZoneInfo(time_zone or "UTC")
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise InvalidPrefixError(f"CustomTimeZone: there is no time zone {time_zone}") from None
         prefix, given_failed = prefix or "", error_output_prefix or ""
         for name, text in (("Prefix", prefix), ("ErrorOutputPrefix", given_failed)):
             _check(name, text)
@@ -68,9 +82,9 @@ class Prefixes:
         if not _expressions(given_failed):
             # the page states this for a missing ErrorOutputPrefix; for one of plain text it states nothing
             failed = f"{given_failed or prefix}!{{firehose:error-output-type}}/{_DEFAULT_TIMESTAMP}"
-        prefixes = cls(delivered, failed)
+        prefixes = cls(delivered, failed, zone)
         for name, text in (("Prefix", delivered), ("ErrorOutputPrefix", failed)):
-            if len(_evaluate(text, datetime.now(UTC), PROCESSING_FAILED)) > _EVALUATED_CHARACTERS:
+            if len(_evaluate(text, datetime.now(zone), CONVERSION_FAILED)) > _EVALUATED_CHARACTERS:
                 raise InvalidPrefixError(f"{name} has more than {_EVALUATED_CHARACTERS} characters when evaluated")
         return prefixes
 
@@ -80,7 +94,7 @@ class Prefixes:
         Args:
             oldest_arrival: Approximate arrival of the oldest record in the object.
         """
-        return _evaluate(self.delivered, oldest_arrival, "")
+        return _evaluate(self.delivered, oldest_arrival.astimezone(self.time_zone), "")
 
     def for_failed(self, oldest_arrival: datetime, error_type: str = PROCESSING_FAILED) -> str:
         """Evaluate the prefix of an object with records that failed.
@@ -89,17 +103,16 @@ class Prefixes:
             oldest_arrival: Approximate arrival of the oldest record in the object.
             error_type: What failed.
         """
-        return _evaluate(self.failed, oldest_arrival, error_type)
+        return _evaluate(self.failed, oldest_arrival.astimezone(self.time_zone), error_type)
 
 
 def formatted_time(pattern: str, instant: datetime) -> str:
-    """Format an instant, in UTC, by a Java DateTimeFormatter pattern.
+    """Format an instant, in its own time zone, by a Java DateTimeFormatter pattern.
 
     Raises:
         InvalidPrefixError: The pattern has a letter, quote or bracket that is not known here.
     """
     text, position = "", 0
-    instant = instant.astimezone(UTC)
     while position < len(pattern):
         found = _PATTERN_PART.match(pattern, position)
         if found is None:

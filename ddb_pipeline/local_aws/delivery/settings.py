@@ -7,10 +7,13 @@ Ranges and defaults are those of the API's shapes (firehose/latest/APIReference)
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
+from ddb_pipeline.local_aws.delivery import conversion_settings
+from ddb_pipeline.local_aws.delivery.checks import InvalidSettingError, number, refuse, refuse_others, required
+from ddb_pipeline.local_aws.delivery.conversion_settings import FormatConversion, format_conversion
 from ddb_pipeline.local_aws.delivery.prefixes import InvalidPrefixError, Prefixes
 
 MEBIBYTE = 1024 * 1024
@@ -34,6 +37,8 @@ _DESTINATION = (
     "ProcessingConfiguration",
     "S3BackupMode",
     "FileExtension",
+    "CustomTimeZone",
+    "DataFormatConversionConfiguration",
 )
 _PROCESSOR = ("LambdaArn", "NumberOfRetries", "BufferSizeInMBs", "BufferIntervalInSeconds", "RoleArn")
 _COMPRESSION_EXTENSIONS = {"UNCOMPRESSED": "", "GZIP": ".gz"}
@@ -41,10 +46,6 @@ _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _FILE_EXTENSION = re.compile(r"|\.[0-9a-z!\-_.*'()]{1,127}")
 _BUCKET = re.compile(r"arn:[^:]+:s3:::([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])")
 _FUNCTION = re.compile(r"arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?")
-
-
-class InvalidSettingError(Exception):
-    """A setting is wrong, or local AWS does not support it; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class DeliverySettings:
         gzip: Whether objects are compressed.
         file_extension: End of the objects' names.
         processor: What converts the records; None leaves them as they are.
+        conversion: How they become Parquet then; None leaves them as they are.
         log_group: Where errors are logged; None for nowhere.
         log_stream: Log stream in that group.
         version: Version of the configuration, in the objects' names: 1, and one more with every update.
@@ -92,14 +94,21 @@ class DeliverySettings:
     gzip: bool
     file_extension: str
     processor: Processor | None
+    conversion: FormatConversion | None
     log_group: str | None
     log_stream: str | None
     version: int = 1
 
 
 def with_defaults(destination: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an S3 destination with the values that Firehose fills in."""
-    hints = {"SizeInMBs": 5, "IntervalInSeconds": 300, **(destination.get("BufferingHints") or {})}
+    """Return an S3 destination with the values that Firehose fills in.
+
+    Raises:
+        InvalidSettingError: Its format conversion is wrong or not supported.
+    """
+    converts = format_conversion(destination.get("DataFormatConversionConfiguration")) is not None
+    size = conversion_settings.DEFAULT_BUFFER_MEBIBYTES if converts else 5
+    hints = {"SizeInMBs": size, "IntervalInSeconds": 300, **(destination.get("BufferingHints") or {})}
     return {
         "CompressionFormat": "UNCOMPRESSED",
         "EncryptionConfiguration": {"NoEncryptionConfig": "NoEncryption"},
@@ -110,66 +119,81 @@ def with_defaults(destination: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def delivery_settings(request: Mapping[str, Any]) -> DeliverySettings:
+def delivery_settings(request: Mapping[str, Any], version: int = 1) -> DeliverySettings:
     """Read a CreateDeliveryStream request.
+
+    Args:
+        request: The request.
+        version: Version of the configuration that it makes.
 
     Raises:
         InvalidSettingError: A setting is wrong or not supported.
     """
-    _refuse_others("CreateDeliveryStream", request, _TOP_LEVEL)
+    refuse_others("CreateDeliveryStream", request, _TOP_LEVEL)
     name = str(request.get("DeliveryStreamName"))
     if not _NAME.fullmatch(name):
-        _refuse("DeliveryStreamName", name, "1 to 64 of a-z A-Z 0-9 _ . -")
+        refuse("DeliveryStreamName", name, "1 to 64 of a-z A-Z 0-9 _ . -")
     if request.get("DeliveryStreamType") != "KinesisStreamAsSource":
-        _refuse("DeliveryStreamType", request.get("DeliveryStreamType", "DirectPut"), "KinesisStreamAsSource")
+        refuse("DeliveryStreamType", request.get("DeliveryStreamType", "DirectPut"), "KinesisStreamAsSource")
     source, destination = (
-        _required(request, key) for key in ("KinesisStreamSourceConfiguration", "ExtendedS3DestinationConfiguration")
+        required(request, key) for key in ("KinesisStreamSourceConfiguration", "ExtendedS3DestinationConfiguration")
     )
-    _refuse_others("KinesisStreamSourceConfiguration", source, ("KinesisStreamARN", "RoleARN"))
-    _refuse_others("ExtendedS3DestinationConfiguration", destination, _DESTINATION)
+    refuse_others("KinesisStreamSourceConfiguration", source, ("KinesisStreamARN", "RoleARN"))
+    refuse_others("ExtendedS3DestinationConfiguration", destination, _DESTINATION)
     destination = with_defaults(destination)
-    bucket = _BUCKET.fullmatch(str(_required(destination, "BucketARN")))
+    bucket = _BUCKET.fullmatch(str(required(destination, "BucketARN")))
     if bucket is None:
-        _refuse("BucketARN", destination["BucketARN"], "the ARN of an S3 bucket")
+        refuse("BucketARN", destination["BucketARN"], "the ARN of an S3 bucket")
     if destination["S3BackupMode"] != "Disabled":
-        _refuse("S3BackupMode", destination["S3BackupMode"], "Disabled")
+        refuse("S3BackupMode", destination["S3BackupMode"], "Disabled")
     compression = destination["CompressionFormat"]
     if compression not in _COMPRESSION_EXTENSIONS:
-        _refuse("CompressionFormat", compression, " or ".join(_COMPRESSION_EXTENSIONS))
-    extension = destination.get("FileExtension") or _COMPRESSION_EXTENSIONS[compression]
+        refuse("CompressionFormat", compression, " or ".join(_COMPRESSION_EXTENSIONS))
+    conversion = format_conversion(destination.get("DataFormatConversionConfiguration"))
+    if conversion and compression != "UNCOMPRESSED":
+        refuse(
+            "CompressionFormat", compression, "UNCOMPRESSED where the format is converted: Parquet compresses itself"
+        )
+    default = conversion_settings.FILE_EXTENSION if conversion else _COMPRESSION_EXTENSIONS[compression]
+    extension = destination.get("FileExtension") or default
     if not _FILE_EXTENSION.fullmatch(extension):
-        _refuse("FileExtension", extension, "a dot, then up to 127 of 0-9 a-z ! - _ . * ' ( )")
+        refuse("FileExtension", extension, "a dot, then up to 127 of 0-9 a-z ! - _ . * ' ( )")
     try:
-        prefixes = Prefixes.of(destination.get("Prefix"), destination.get("ErrorOutputPrefix"))
+        prefixes = Prefixes.of(
+            destination.get("Prefix"), destination.get("ErrorOutputPrefix"), destination.get("CustomTimeZone")
+        )
     except InvalidPrefixError as error:
         raise InvalidSettingError(str(error)) from None
     hints = destination["BufferingHints"]
-    _refuse_others("BufferingHints", hints, ("SizeInMBs", "IntervalInSeconds"))
+    refuse_others("BufferingHints", hints, ("SizeInMBs", "IntervalInSeconds"))
+    least = conversion_settings.LEAST_BUFFER_MEBIBYTES if conversion else 1
     log_group, log_stream = _logging(destination["CloudWatchLoggingOptions"])
     return DeliverySettings(
         name=name,
-        source_arn=_required(source, "KinesisStreamARN"),
+        source_arn=required(source, "KinesisStreamARN"),
         bucket=bucket.group(1),
         prefixes=prefixes,
-        buffer_bytes=int(_number("SizeInMBs", hints["SizeInMBs"], 1, 128) * MEBIBYTE),
-        buffer_seconds=_number("IntervalInSeconds", hints["IntervalInSeconds"], 0, 900),
+        buffer_bytes=int(number("SizeInMBs", hints["SizeInMBs"], least, 128) * MEBIBYTE),
+        buffer_seconds=number("IntervalInSeconds", hints["IntervalInSeconds"], 0, 900),
         gzip=compression == "GZIP",
         file_extension=extension,
         processor=_processor(destination.get("ProcessingConfiguration") or {}),
+        conversion=conversion,
         log_group=log_group,
         log_stream=log_stream,
+        version=version,
     )
 
 
 def _processor(configuration: Mapping[str, Any]) -> Processor | None:
-    _refuse_others("ProcessingConfiguration", configuration, ("Enabled", "Processors"))
+    refuse_others("ProcessingConfiguration", configuration, ("Enabled", "Processors"))
     processors = configuration.get("Processors") or []
     if not configuration.get("Enabled") or not processors:
         return None
     if len(processors) > 1:
-        _refuse("Processors", f"{len(processors)} processors", "one of type Lambda")
+        refuse("Processors", f"{len(processors)} processors", "one of type Lambda")
     if processors[0].get("Type") != "Lambda":
-        _refuse("Processors", f"type {processors[0].get('Type')}", "one of type Lambda")
+        refuse("Processors", f"type {processors[0].get('Type')}", "one of type Lambda")
     parameters: dict[str, str] = {}
     for parameter in processors[0].get("Parameters") or []:
         name = str(parameter.get("ParameterName"))
@@ -178,48 +202,22 @@ def _processor(configuration: Mapping[str, Any]) -> Processor | None:
         if name in parameters:
             raise InvalidSettingError(f"The processor parameter {name} is given twice")
         parameters[name] = str(parameter.get("ParameterValue"))
-    function = str(_required(parameters, "LambdaArn"))
+    function = str(required(parameters, "LambdaArn"))
     if not _FUNCTION.fullmatch(function):
-        _refuse("LambdaArn", function, "the ARN of a Lambda function")
-    retries = _number("NumberOfRetries", parameters.get("NumberOfRetries", "3"), 0, 300)
+        refuse("LambdaArn", function, "the ARN of a Lambda function")
+    retries = number("NumberOfRetries", parameters.get("NumberOfRetries", "3"), 0, 300)
     if not retries.is_integer():
-        _refuse("NumberOfRetries", retries, "a whole number")
+        refuse("NumberOfRetries", retries, "a whole number")
     return Processor(
         function_arn=function,
         retries=int(retries),
-        buffer_bytes=int(_number("BufferSizeInMBs", parameters.get("BufferSizeInMBs", "1"), 0.2, 3) * MEBIBYTE),
-        buffer_seconds=_number("BufferIntervalInSeconds", parameters.get("BufferIntervalInSeconds", "60"), 0, 900),
+        buffer_bytes=int(number("BufferSizeInMBs", parameters.get("BufferSizeInMBs", "1"), 0.2, 3) * MEBIBYTE),
+        buffer_seconds=number("BufferIntervalInSeconds", parameters.get("BufferIntervalInSeconds", "60"), 0, 900),
     )
 
 
 def _logging(options: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    _refuse_others("CloudWatchLoggingOptions", options, ("Enabled", "LogGroupName", "LogStreamName"))
+    refuse_others("CloudWatchLoggingOptions", options, ("Enabled", "LogGroupName", "LogStreamName"))
     if not options.get("Enabled"):
         return None, None
-    return str(_required(options, "LogGroupName")), str(_required(options, "LogStreamName"))
-
-
-def _number(name: str, value: Any, low: float, high: float) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not low <= number <= high:
-        _refuse(name, value, f"a number from {low} to {high}")
-    return number
-
-
-def _required(settings: Mapping[str, Any], name: str) -> Any:
-    if not settings.get(name):
-        raise InvalidSettingError(f"{name} is missing")
-    return settings[name]
-
-
-def _refuse_others(place: str, settings: Mapping[str, Any], known: Collection[str]) -> None:
-    for name, value in settings.items():
-        if name not in known and value is not None:
-            raise InvalidSettingError(f"Local AWS does not support {name} in {place}; it supports {', '.join(known)}")
-
-
-def _refuse(name: str, found: Any, allowed: str) -> NoReturn:
-    raise InvalidSettingError(f"{name}: found {found}; local AWS allows {allowed}")
+    return str(required(options, "LogGroupName")), str(required(options, "LogStreamName"))

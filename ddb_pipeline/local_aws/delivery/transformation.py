@@ -9,9 +9,11 @@ from __future__ import annotations
 import binascii
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from ddb_pipeline.local_aws.delivery.json_rows import MisfitError
 
 INVOCATION_BYTES = 6 * 1024 * 1024
 """Longest event of a synchronous invocation (lambda/latest/dg/gettingstarted-limits.html)."""
@@ -200,5 +202,33 @@ def failure_line(outcome: Outcome, *, attempts: int, ended_at_ms: int, function_
         "attemptEndingTimestamp": ended_at_ms,
         "rawData": outcome.record.data,
         "lambdaArn": function_arn,
+    }
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def misfit_line(
+    record: SourceRecord, data: bytes, misfit: MisfitError, *, ended_at_ms: int, table: Mapping[str, str]
+) -> bytes:
+    """Return the line for a record that does not fit the schema, under the error prefix.
+
+    Source: firehose/latest/dev/record-format-conversion-error-handling.html.
+
+    Args:
+        record: The record.
+        data: What was to be converted: the record's data, or what the function made of it.
+        misfit: Why it does not fit.
+        ended_at_ms: When Firehose gave up, epoch milliseconds.
+        table: The table that is the schema: catalogId, databaseName, tableName, region, versionId and catalogArn.
+    """
+    line = {
+        "attemptsMade": 1,
+        "arrivalTimestamp": record.arrived_at_ms,
+        "ErrorCode": misfit.code,
+        "ErrorMessage": str(misfit),
+        "attemptEndingTimestamp": ended_at_ms,
+        "rawData": binascii.b2a_base64(data, newline=False).decode(),
+        "sequenceNumber": record.sequence_number,
+        "subSequenceNumber": 0,
+        "dataCatalogTable": dict(table),
     }
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"

@@ -4,192 +4,19 @@ from __future__ import annotations
 
 import base64
 import gzip
-import io
 import json
 import re
+import threading
 import time
-import uuid
-import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from ddb_pipeline.change_row import COLUMNS
 from ddb_pipeline.local_aws import delivery
-from ddb_pipeline_tests.deployed import Deployed
-
-ACCOUNT = "123456789012"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/delivery"
-HOUR = "year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/"
-CONVERTER = Path(__file__).parents[2] / "infra_cdk" / "functions" / "change_converter"
-
-# a function that does what each record's text says
-FUNCTION = """
-import base64, json, os
-def handler(event, context):
-    answers = []
-    for record in event["records"]:
-        text = base64.b64decode(record["data"]).decode()
-        if text == "raise":
-            raise RuntimeError("as asked")
-        if text == "once":
-            if not os.path.exists(os.environ["MARKER"]):
-                open(os.environ["MARKER"], "w").close()
-                raise RuntimeError("as asked, the first time")
-        answer = {"recordId": record["recordId"], "result": "Ok", "data": record["data"]}
-        if text == "drop":
-            answer["result"] = "Dropped"
-        if text == "fail":
-            answer["result"] = "ProcessingFailed"
-        if text == "event":
-            answer["data"] = base64.b64encode(json.dumps(event).encode()).decode()
-        if text != "forget":
-            answers.append(answer)
-    return {"records": answers}
-"""
-
-
-def archive(files: dict[str, bytes]) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archived:
-        for name, data in files.items():
-            archived.writestr(name, data)
-    return content.getvalue()
-
-
-@pytest.fixture(scope="module")
-def functions(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """ARNs of the function above and of the real converter."""
-    deployed.client("iam").create_role(RoleName="delivery-test", AssumeRolePolicyDocument="{}")
-    client, arns = deployed.client("lambda"), {}
-    files = {
-        "echo": ("index.handler", {"index.py": FUNCTION.encode()}),
-        "change_converter": (
-            "change_converter.handler",
-            {file.name: file.read_bytes() for file in CONVERTER.glob("*.py")},
-        ),
-    }
-    for name, (handler, code) in files.items():
-        arns[name] = client.create_function(
-            FunctionName=f"{name}-{uuid.uuid4().hex[:8]}",
-            Runtime="python3.13",
-            Handler=handler,
-            Role=f"arn:aws:iam::{ACCOUNT}:role/delivery-test",
-            Code={"ZipFile": archive(code)},
-            Timeout=30,
-            Environment={"Variables": {"MARKER": str(tmp_path_factory.mktemp("function") / "marker")}},
-        )["FunctionArn"]
-    yield arns
-    for arn in arns.values():
-        client.delete_function(FunctionName=arn)
-    deployed.client("iam").delete_role(RoleName="delivery-test")
-
-
-@dataclass
-class DeliveryPath:
-    """A Kinesis stream, the bucket and log stream of its delivery, and what they hold."""
-
-    deployed: Deployed
-    name: str
-    stream_arn: str
-    functions: dict[str, str]
-
-    def create(self, function: str | None = "echo", parameters: dict[str, str] | None = None, **settings: Any) -> str:
-        destination = {
-            "RoleARN": ROLE,
-            "BucketARN": f"arn:aws:s3:::{self.name}",
-            "Prefix": f"changes/{HOUR}",
-            "ErrorOutputPrefix": f"errors/!{{firehose:error-output-type}}/{HOUR}",
-            "CompressionFormat": "GZIP",
-            "FileExtension": ".json.gz",
-            "BufferingHints": {"IntervalInSeconds": 0, "SizeInMBs": 5},
-            "CloudWatchLoggingOptions": {"Enabled": True, "LogGroupName": self.name, "LogStreamName": "S3Delivery"},
-            **settings,
-        }
-        if function is not None:
-            values = {
-                "LambdaArn": self.functions.get(function, function),
-                "RoleArn": ROLE,
-                "NumberOfRetries": "1",
-                "BufferSizeInMBs": "1",
-                "BufferIntervalInSeconds": "0",
-                **(parameters or {}),
-            }
-            given = [{"ParameterName": name, "ParameterValue": value} for name, value in values.items()]
-            destination["ProcessingConfiguration"] = {
-                "Enabled": True,
-                "Processors": [{"Type": "Lambda", "Parameters": given}],
-            }
-        return self.deployed.client("firehose").create_delivery_stream(
-            DeliveryStreamName=self.name,
-            DeliveryStreamType="KinesisStreamAsSource",
-            KinesisStreamSourceConfiguration={"KinesisStreamARN": self.stream_arn, "RoleARN": ROLE},
-            ExtendedS3DestinationConfiguration=destination,
-        )["DeliveryStreamARN"]
-
-    def make_bucket(self) -> None:
-        region = self.deployed.client("s3").meta.region_name
-        self.deployed.client("s3").create_bucket(
-            Bucket=self.name, CreateBucketConfiguration={"LocationConstraint": region}
-        )
-
-    def put(self, *texts: str) -> None:
-        """Put records on the stream, all of them on one shard."""
-        for start in range(0, len(texts), 500):
-            self.deployed.client("kinesis").put_records(
-                StreamARN=self.stream_arn,
-                Records=[{"Data": text.encode(), "PartitionKey": "one"} for text in texts[start : start + 500]],
-            )
-
-    def objects(self, prefix: str = "") -> dict[str, bytes]:
-        s3 = self.deployed.client("s3")
-        keys = [found["Key"] for found in s3.list_objects_v2(Bucket=self.name, Prefix=prefix).get("Contents", [])]
-        return {key: s3.get_object(Bucket=self.name, Key=key)["Body"].read() for key in keys}
-
-    def delivered(self) -> bytes:
-        return b"".join(gzip.decompress(body) for body in self.objects("changes/").values())
-
-    def failures(self) -> list[dict[str, Any]]:
-        bodies = [gzip.decompress(body) for body in self.objects("errors/processing-failed/").values()]
-        return [json.loads(line) for body in bodies for line in body.splitlines()]
-
-    def logged(self) -> list[str]:
-        events = self.deployed.client("logs").get_log_events(logGroupName=self.name, logStreamName="S3Delivery")
-        return [json.loads(event["message"])["errorCode"] for event in events["events"]]
-
-    def counts(self) -> delivery.DeliveryCounts:
-        return delivery.counts(self.name, account_id=ACCOUNT, region=self.deployed.client("s3").meta.region_name)
-
-    def delete(self) -> None:
-        self.deployed.client("firehose").delete_delivery_stream(DeliveryStreamName=self.name)
-
-
-@pytest.fixture
-def path(deployed: Deployed, functions: dict[str, str]) -> Iterator[DeliveryPath]:
-    name = f"path-{uuid.uuid4().hex[:8]}"
-    kinesis, logs = deployed.client("kinesis"), deployed.client("logs")
-    kinesis.create_stream(StreamName=name, StreamModeDetails={"StreamMode": "ON_DEMAND"})
-    arn = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
-    logs.create_log_group(logGroupName=name)
-    logs.create_log_stream(logGroupName=name, logStreamName="S3Delivery")
-    made = DeliveryPath(deployed, name, arn, functions)
-    made.make_bucket()
-    yield made
-    firehose = deployed.client("firehose")
-    if name in firehose.list_delivery_streams(Limit=100)["DeliveryStreamNames"]:
-        made.delete()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+from ddb_pipeline.local_aws.delivery import worker
+from ddb_pipeline_tests.integration.delivery.conftest import wait_until
 
 
 def test_records_arrive_converted_in_one_object_of_the_hour(path):
@@ -236,6 +63,43 @@ def test_delivery_starts_with_the_first_record_after_creation(path):
     assert path.delivered() == b"after"
 
 
+def test_what_comes_while_it_is_created_is_not_delivered(path, monkeypatch):
+    monkeypatch.setattr(worker, "CREATING_SECONDS", 1.0)
+    creating = threading.Thread(target=path.create)
+    creating.start()
+    wait_until(lambda: path.name in path.names())
+    assert path.describe()["DeliveryStreamStatus"] == "CREATING"
+    with pytest.raises(ClientError, match="ResourceInUseException"):
+        path.delete()
+    path.put("in the gap")
+    creating.join()
+    path.put("after")
+    assert delivery.wait_until_delivered(10)
+
+    assert path.delivered() == b"after"
+
+
+def test_an_event_is_no_longer_than_lambda_takes(path):
+    path.create(parameters={"BufferSizeInMBs": "3"})
+    for _ in range(7):
+        path.put("x" * 1_000_000)
+    assert delivery.wait_until_delivered(30)
+
+    assert path.counts().delivered == 7
+    assert path.logged() == []
+
+
+def test_an_answer_longer_than_lambda_takes_fails_the_whole_batch(path):
+    path.create(parameters={"BufferIntervalInSeconds": "1"})
+    path.put("small", "long answer")
+    assert delivery.wait_until_delivered(20)
+
+    failures = path.failures()
+    assert [base64.b64decode(one["rawData"]) for one in failures] == [b"small", b"long answer"]
+    assert {(one["attemptsMade"], one["errorCode"]) for one in failures} == {(2, "Lambda.FunctionError")}
+    assert path.delivered() == b""
+
+
 def test_without_a_processor_records_are_delivered_as_they_are(path):
     path.create(function=None, CompressionFormat="UNCOMPRESSED", FileExtension="")
     path.put("a", "b")
@@ -251,6 +115,15 @@ def test_dropped_failed_and_forgotten_records_are_told_apart(path):
 
     assert path.delivered() == b"kept"
     failures = {base64.b64decode(one["rawData"]): one for one in path.failures()}
+    assert set(failures[b"fail"]) == {
+        "attemptsMade",
+        "arrivalTimestamp",
+        "errorCode",
+        "errorMessage",
+        "attemptEndingTimestamp",
+        "rawData",
+        "lambdaArn",
+    }
     assert {text: one["errorCode"] for text, one in failures.items()} == {
         b"fail": "Lambda.FunctionError",
         b"forget": "Lambda.MissingRecordId",
