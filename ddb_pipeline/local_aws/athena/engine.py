@@ -158,7 +158,10 @@ class Engine:
                 raise QueryCancelledError(_OVER_CUTOFF) from None
             if execution.is_cancelled:
                 raise QueryCancelledError(_BY_USER)
-            rows, size = self._storage.rows(connection, scan.table, staged, scan.used(plan.relation.sql))
+            used = scan.used(plan.relation.sql)
+            rows, size = self._storage.rows(connection, scan.table, staged, used, lambda: execution.is_cancelled)
+            if execution.is_cancelled:
+                raise QueryCancelledError(_BY_USER)
             execution.scanned += size
             if left is not None and size > left:
                 raise QueryCancelledError(_OVER_CUTOFF)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import duckdb
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import FakeKey, S3Backend
 
-from ddb_pipeline.local_aws.athena import parquet
+from ddb_pipeline.local_aws.athena import kept, parquet
 from ddb_pipeline.local_aws.athena.casts import text
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
 from ddb_pipeline.local_aws.athena.relations import Format, Partition, Table
@@ -144,7 +144,12 @@ class Storage:
                 part.replace(path)
 
     def rows(
-        self, connection: duckdb.DuckDBPyConnection, table: Table, staged: Sequence[StagedObject], used: frozenset[int]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: Table,
+        staged: Sequence[StagedObject],
+        used: frozenset[int],
+        is_cancelled: Callable[[], bool],
     ) -> tuple[str, int]:
         """Look at new copies, and make the SQL that reads them.
 
@@ -153,6 +158,7 @@ class Storage:
             table: The table they belong to.
             staged: Its objects, those of the selected partitions only.
             used: Places of the columns that the query uses; partition columns and `$path` cost a join.
+            is_cancelled: Whether the query was stopped: then nothing more is parsed.
 
         Returns:
             SQL of the rows, with columns `c1`, `c2`, ..., the partition columns and `$path`; and the bytes that are
@@ -173,13 +179,15 @@ class Storage:
         paths = [item.path for item in staged]
         paths = sorted(set(paths)) if is_placed else paths
         file_column = _FILE if is_placed else None
+        read = {path: path for path in paths}
         if table.format == "json":
-            rows = _json_sql(table, paths, spelled, file_column)
+            read |= kept.keep(connection, table, paths, spelled, is_cancelled)
+            rows = _rows_of_json(table, [read[path] for path in paths], spelled, file_column)
         else:
             uris = {item.path: item.uri for item in staged}
             files = [(path, uris[path], self._parquet[path]) for path in paths]
             rows = parquet.scan_sql(table, files, file_column)
-        return (_placed(table, staged, rows) if is_placed else rows), billed
+        return (_placed(table, staged, read, rows) if is_placed else rows), billed
 
     def _columns_size(
         self, connection: duckdb.DuckDBPyConnection, table: Table, staged: Sequence[StagedObject], used: frozenset[int]
@@ -256,16 +264,12 @@ class CutoffExceededError(Exception):
         self.size = size
 
 
-def _json_sql(table: Table, paths: Sequence[Path], spelled: dict[str, str], file_column: str | None) -> str:
-    """SQL of the rows of JSON objects: columns `c1`, `c2`, ... of the table, then the path of the copy if asked for."""
-    names = {str(field.name): spelled.get(str(field.name), str(field.name)) for field in table.columns}
-    columns = ", ".join(f"{text(names[str(f.name)])}: {text(duckdb_type(f.type))}" for f in table.columns)
-    chosen = [f"j.{parquet.quoted(names[str(f.name)])} AS c{i}" for i, f in enumerate(table.columns, 1)]
-    naming = f", filename={text(file_column)}" if file_column else ""
-    return (
-        f"SELECT {', '.join([*chosen, *([f'j.{file_column}'] if file_column else [])])} FROM read_json({_list(paths)}, "
-        f"columns={{{columns}}}, format='newline_delimited', maximum_object_size=33554432{naming}) AS j"
-    )
+def _rows_of_json(table: Table, paths: Sequence[Path], spelled: dict[str, str], file_column: str | None) -> str:
+    parsed = [path for path in paths if path.suffix == ".parquet"]
+    unparsed = [path for path in paths if path.suffix != ".parquet"]
+    selects = [kept.kept_sql(table, parsed, file_column)] if parsed else []
+    selects += [kept.json_sql(table, unparsed, spelled, file_column)] if unparsed else []
+    return " UNION ALL ".join(selects)
 
 
 def _empty_sql(table: Table) -> str:
@@ -274,13 +278,13 @@ def _empty_sql(table: Table) -> str:
     return f"SELECT {', '.join(items)} WHERE false"
 
 
-def _placed(table: Table, staged: Sequence[StagedObject], rows: str) -> str:
+def _placed(table: Table, staged: Sequence[StagedObject], read: Mapping[Path, Path], rows: str) -> str:
     """Add the partition columns and `$path` to rows that carry the path of their copy.
 
     One copy can stand for several objects of the same content, so this join also makes their rows as many as they are.
     """
     lines = ", ".join(
-        f"({', '.join(map(literal, (str(item.path), item.uri, *item.partition.values)))})" for item in staged
+        f"({', '.join(map(literal, (str(read[item.path]), item.uri, *item.partition.values)))})" for item in staged
     )
     width = len(table.columns)
     items = [f"t.c{i}" for i in range(1, width + 1)]
