@@ -51,6 +51,7 @@ class Pipeline:
         start_date: First day (UTC) of the hourly partitions in Dagster.
         crawl_schedule: Cron expression (UTC) of the crawl that backs the arrivals sensor up.
         views_schedule: Cron expression (UTC) of the daily refresh of the views.
+        attribute_changes_depth: How deep into maps `attribute_changes` looks; 1: top-level attributes.
         columns: Attributes with a declared type; they come first among the columns.
         discover_columns: Whether all other attributes that are met become columns of the views too.
         item_column_depth: How many names an attribute's path may have: 1 is an attribute, 2 a member of a map in it.
@@ -73,6 +74,7 @@ class Pipeline:
     max_item_columns: int = 200
     baseline: BaselineKind = "none"
     baseline_schedule: str = "0 3 * * 0"
+    attribute_changes_depth: int = 1
     baselines_kept: int = 3
 
     @property
@@ -204,6 +206,7 @@ def _pipeline(name: str, table: _Table) -> Pipeline:
         max_item_columns=table.integer("max_item_columns", 0, 500, default=200),
         baseline=cast("BaselineKind", table.choice("baseline", ("none", "snapshot", "export"), default="none")),
         baseline_schedule=table.cron("baseline_schedule", default="0 3 * * 0"),
+        attribute_changes_depth=table.integer("attribute_changes_depth", 1, 10, default=1),
         baselines_kept=table.integer("baselines_kept", 2, 100, default=3),
     )
     table.refuse_unknown_keys()

@@ -119,6 +119,16 @@ def attribute_sql(path: tuple[str, ...], image_sql: str) -> str:
     return f"json_extract({image_sql}, {_path(path)})"
 
 
+def plain_json(value_sql: str) -> str:
+    """Return the SQL of a value of DynamoDB JSON, such as `{"L":[{"N":"1"}]}`, as plain JSON: `[1]`.
+
+    Args:
+        value_sql: SQL of the value's text, without spaces between its parts.
+    """
+    typed = f"replace({value_sql}, '{{\"NULL\":true}}', 'null')"
+    return f"regexp_replace({typed}, {quote_literal(_TYPED)}, '{_UNTYPED}')"
+
+
 def _path(path: tuple[str, ...], *dynamodb_type: str) -> str:
     """The JSON path of a value in canonical DynamoDB JSON, as a literal."""
     members = [part for name in path[:-1] for part in (name, "M")]
@@ -163,7 +173,6 @@ def _any_text(value: str, types: tuple[str, ...]) -> str:
     texts = [f"json_extract_scalar({value}, {quote_literal(json_path(name))})" for name in types if name in _SCALARS]
     nested = [f"json_extract({value}, {quote_literal(json_path(name))})" for name in types if name not in _SCALARS]
     if nested:
-        typed = f"replace(json_format({value}), '{{\"NULL\":true}}', 'null')"
-        plain = f"regexp_replace({typed}, {quote_literal(_TYPED)}, '{_UNTYPED}')"
+        plain = plain_json(f"json_format({value})")
         texts.append(f"CASE WHEN {_first(nested)} IS NOT NULL THEN {plain} END")
     return _first(texts)

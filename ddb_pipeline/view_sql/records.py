@@ -27,8 +27,13 @@ def change_conditions(names: PublishedNames, inputs: ViewInputs, *, bounded: boo
         conditions.append(f"concat(year, month, day, hour) >= {quote_literal(f'{first:%Y%m%d%H}')}")
         conditions.append(f"changed_at_us >= {inputs.baseline.cut_us}")
     if inputs.as_of_us is not None:
-        conditions.append(f"changed_at_us <= {inputs.as_of_us}")
+        conditions.append(moment_condition(inputs))
     return "\n        AND ".join(conditions)
+
+
+def moment_condition(inputs: ViewInputs) -> str:
+    """Return which rows of the change table count for a view that looks at other tables' records too."""
+    return "true" if inputs.as_of_us is None else f"changed_at_us <= {inputs.as_of_us}"
 
 
 def baseline_rows(columns: Sequence[str], names: PublishedNames, inputs: ViewInputs) -> str:
@@ -46,7 +51,7 @@ def baseline_rows(columns: Sequence[str], names: PublishedNames, inputs: ViewInp
         [
             "",
             "UNION ALL",
-            f"SELECT {', '.join(columns)}, true AS from_baseline, {CERTAIN_COLUMN.name} AS certain",
+            f"SELECT {', '.join(columns)}, 0 AS instant_us, true AS from_baseline, {CERTAIN_COLUMN.name} AS certain",
             f"FROM {table}",
             f"WHERE baseline_id = {quote_literal(inputs.baseline.baseline_id)}",
         ]

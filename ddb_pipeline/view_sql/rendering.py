@@ -6,17 +6,22 @@ from importlib import resources
 from string import Template
 
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
-from ddb_pipeline.item_columns import item_column_expression
+from ddb_pipeline.item_columns import item_column_expression, plain_json
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.sql_text import json_path, quote_identifier, quote_literal
 from ddb_pipeline.view_sql.columns import View, key_column_names
 from ddb_pipeline.view_sql.inputs import NOTHING_KNOWN, ViewInputs
-from ddb_pipeline.view_sql.records import baseline_rows, change_conditions
+from ddb_pipeline.view_sql.records import baseline_rows, change_conditions, moment_condition
 
-_STATE_READS = (
-    "item_key", "event_id", "changed_at_us", "new_hash", "old_hash", "new_image", "new_item",
-    "arrived_at_ms", "shard_id", "sequence_number",
-)  # fmt: skip
+_ARRIVAL = ("arrived_at_ms", "shard_id", "sequence_number")
+_CHANGE = ("item_key", "event_id", "changed_at_us", "new_hash", "old_hash")
+_READS = {
+    "latest_item_state": (*_CHANGE, "new_image", "new_item", *_ARRIVAL),
+    "item_history": (*_CHANGE, "event_name", "expired_by_ttl", "new_image", "old_image", *_ARRIVAL),
+    "deleted_items": (*_CHANGE, "expired_by_ttl", "new_image", "old_image", *_ARRIVAL),
+    "change_problems": ("table_name", *_CHANGE, *_ARRIVAL),
+}
+"""Columns that views read through the parts that they share."""
 
 
 def create_view_statement(
@@ -29,18 +34,41 @@ def create_view_statement(
 
 def select_statement(view: View, pipeline: Pipeline, names: PublishedNames, inputs: ViewInputs = NOTHING_KNOWN) -> str:
     """Return the query that a view stands for, rendered from its `.sql` file."""
-    text = resources.files("ddb_pipeline").joinpath("sql", f"{view.name}.sql").read_text(encoding="utf-8")
-    return Template(text).substitute(
+    reads = _READS.get(view.name, ())
+    image = {"latest_item_state": "new_image"}.get(view.name, "image")
+    of_item = "table_name, item_key" if view.name == "change_problems" else "item_key"
+    rows = "narrowed" if view.name == "latest_item_state" else "records"
+    depth = pipeline.attribute_changes_depth
+    return _sql(
+        view.name,
         change_table=f"{quote_identifier(names.database)}.{quote_identifier(names.change_table)}",
+        table_name=quote_literal(names.table),
+        reads=", ".join(reads),
         changes=change_conditions(names, inputs, bounded=False),
+        changes_of_all_tables=moment_condition(inputs),
         changes_since_the_baseline=change_conditions(names, inputs, bounded=True),
-        state_reads=", ".join(_STATE_READS),
-        baseline_rows=baseline_rows(_STATE_READS, names, inputs),
+        baseline_rows=baseline_rows(reads, names, inputs),
+        votes=_sql("parts/votes", of_item=of_item, rows=rows),
+        decides=f"(from_baseline OR instant_us >= {inputs.baseline.cut_us})" if inputs.baseline else "true",
         # with a baseline, an item that nothing is known of is absent; without one, the first instant decides
-        first_instant="NULL" if inputs.baseline else "min(instant_us) OVER (PARTITION BY item_key)",
+        first_instant="CAST(NULL AS bigint)" if inputs.baseline else f"min(instant_us) OVER (PARTITION BY {of_item})",
+        absence_is_known="true" if inputs.baseline else "deciding_us IS NOT NULL",
         key_columns=_key_columns(pipeline),
-        item_columns=_item_columns(inputs),
+        item_columns=_item_columns(inputs, image),
+        plain_image=plain_json("concat('{\"M\":', image, '}')"),
+        plain_old_value=plain_json("old_value"),
+        plain_new_value=plain_json("new_value"),
+        deeper_levels="".join(
+            _sql("parts/deeper_level", level=str(level), above=str(level - 1)) for level in range(2, depth + 1)
+        ),
+        deepest_level=f"level_{depth}",
     )
+
+
+def _sql(name: str, **values: str) -> str:
+    """Return a file of `sql/` with these values for its placeholders, whichever of them it has."""
+    text = resources.files("ddb_pipeline").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    return Template(text.rstrip("\n")).substitute(values)
 
 
 def _key_columns(pipeline: Pipeline) -> str:
@@ -50,9 +78,9 @@ def _key_columns(pipeline: Pipeline) -> str:
     )
 
 
-def _item_columns(inputs: ViewInputs) -> str:
+def _item_columns(inputs: ViewInputs, image: str) -> str:
     return "".join(
-        f"\n    CAST({item_column_expression(column, 'image')} AS {column.type}) AS {quote_identifier(column.name)},"
+        f"\n    CAST({item_column_expression(column, image)} AS {column.type}) AS {quote_identifier(column.name)},"
         for column in inputs.item_columns
     )
 

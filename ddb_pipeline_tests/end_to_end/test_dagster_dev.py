@@ -13,10 +13,15 @@ pytestmark = pytest.mark.xdist_group("dagster_dev")
 ASSETS = [
     f"persons/{name}"
     for name in (
+        "attribute_changes",
         "change_counts",
+        "change_problems",
         "change_stream",
         "change_table",
+        "deleted_items",
         "delivery_stream",
+        "item_attributes",
+        "item_history",
         "latest_item_state",
         "raw_changes",
         "table",

@@ -60,6 +60,9 @@ def definitions(directory: Path) -> Definitions:
     return build_definitions(load_declaration(directory / "pipeline.toml"))
 
 
+VIEWS = ("latest_item_state", "change_counts", "item_history", "deleted_items", "attribute_changes", "change_problems")
+
+
 def repository(directory: Path) -> RepositoryDefinition:
     return definitions(directory).get_repository_def()
 
@@ -76,6 +79,10 @@ def test_each_pipeline_has_all_its_assets_in_line(directory: Path, pipeline: str
         "item_attributes": {"change_table"},
         "latest_item_state": {"change_table", "item_attributes"},
         "change_counts": {"change_table"},
+        "item_history": {"change_table"},
+        "deleted_items": {"change_table", "item_attributes"},
+        "attribute_changes": {"change_table"},
+        "change_problems": {"change_table"},
     }
 
     for name, expected in parents.items():
@@ -99,7 +106,7 @@ def test_what_dagster_runs_is_materializable_and_the_rest_is_lineage(directory: 
     graph = repository(directory).asset_graph
     materializable = {key.path[-1] for key in graph.materializable_asset_keys}
 
-    assert materializable == {"change_table", "item_attributes", "latest_item_state", "change_counts"}
+    assert materializable == {"change_table", "item_attributes", *VIEWS}
 
 
 def test_the_hour_that_is_being_delivered_is_a_partition(directory: Path):
@@ -117,8 +124,7 @@ def test_the_job_holds_the_crawl_its_checks_and_everything_downstream(directory:
     assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == {
         "persons/change_table",
         "persons/item_attributes",
-        "persons/latest_item_state",
-        "persons/change_counts",
+        *(f"persons/{view}" for view in VIEWS),
     }
     assert {key.name for key in job.asset_layer.asset_graph.asset_check_keys} == {
         "every_s3_hour_is_in_the_catalog",

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from ddb_pipeline import baselines, change_row
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
 from ddb_pipeline.local_aws.athena.dialect import parse_statement
 from ddb_pipeline.local_aws.athena.query import QueryCompiler
-from ddb_pipeline.local_aws.athena.relations import Field, Table
-from ddb_pipeline.local_aws.athena.types import Type, from_hive
+from ddb_pipeline.local_aws.athena.relations import Field, Relation, Table
+from ddb_pipeline.local_aws.athena.types import Type, duckdb_type, from_hive
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.view_sql import NOTHING_KNOWN, ViewInputs, select_statement, views
 
@@ -64,17 +66,26 @@ def answer(
         inputs: What the view's SQL depends on.
         baseline: Rows of the table of baselines.
     """
-    (declared,) = [one for one in views(PERSONS, inputs) if one.name == view]
-    sql = select_statement(declared, PERSONS, NAMES, inputs)
-    compiler = QueryCompiler(sql, None, datetime(2026, 1, 1, tzinfo=UTC), lambda _database, name: _TABLES[name])
-    relation = compiler.compile(parse_statement(sql))
+    compiler, relation = _compiled(view, inputs)
     contents = {NAMES.change_table: changes, baselines.TABLE_NAME: baseline}
     for scan in compiler.scans:
         fields = (*scan.table.columns, *scan.table.partition_columns)
-        columns = ", ".join(f"c{place} {field.type}" for place, field in enumerate(fields, 1))
-        engine.execute(f"CREATE OR REPLACE TEMP TABLE {scan.name} ({columns})")
-        values = [[row.get(field.name) for field in fields] for row in contents[scan.table.name]]
-        if values:
-            engine.executemany(f"INSERT INTO {scan.name} VALUES ({', '.join('?' * len(fields))})", values)
+        columns = {
+            f"c{i}": [row.get(field.name) for row in contents[scan.table.name]] for i, field in enumerate(fields, 1)
+        }
+        engine.register("given", pa.table(columns))
+        converted = ", ".join(
+            f"CAST({name} AS {duckdb_type(field.type)}) AS {name}" for name, field in zip(columns, fields, strict=True)
+        )
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE {scan.name} AS SELECT {converted} FROM given")
+        engine.unregister("given")
     names = [field.name for field in relation.fields]
     return [dict(zip(names, line, strict=True)) for line in engine.execute(relation.sql).fetchall()]
+
+
+@cache
+def _compiled(view: str, inputs: ViewInputs) -> tuple[QueryCompiler, Relation]:
+    (declared,) = [one for one in views(PERSONS, inputs) if one.name == view]
+    sql = select_statement(declared, PERSONS, NAMES, inputs)
+    compiler = QueryCompiler(sql, None, datetime(2026, 1, 1, tzinfo=UTC), lambda _database, name: _TABLES[name])
+    return compiler, compiler.compile(parse_statement(sql))
