@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.glue.models import GlueBackend, glue_backends
@@ -12,6 +13,7 @@ from ddb_pipeline.local_aws.athena.catalog_shapes import shown_database, shown_t
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
 from ddb_pipeline.local_aws.athena.folders import NULL_PARTITION
 from ddb_pipeline.local_aws.athena.hive_types import read_hive_type
+from ddb_pipeline.local_aws.athena.projection import read_projection
 from ddb_pipeline.local_aws.athena.relations import Field, Format, Partition, Table, View
 from ddb_pipeline.local_aws.athena.types import VARCHAR, from_hive
 
@@ -145,23 +147,23 @@ class Catalog:
         _require(name, "the SerDe", serde, *_FORMATS)
         format_, input_format = _FORMATS[str(serde)]
         _require(name, "the input format", storage.get("InputFormat"), input_format)
-        if str(parameters.get("projection.enabled", "")).lower() == "true":
-            raise QueryFailedError(
-                "NOT_SUPPORTED", f"partition projection of table {name} is not supported by local AWS"
-            )
         columns = tuple(_field(name, column, format_) for column in storage.get("Columns") or [])
         partition_columns = []
         for column in entry.get("PartitionKeys") or []:
             _require(name, f"the type of partition column {column['Name']}", column.get("Type"), *_PARTITION_TYPES)
             partition_columns.append(Field(str(column["Name"]).lower(), VARCHAR))
+        location, now = _location(name, storage), datetime.now(UTC)
+        names = [str(field.name) for field in partition_columns]
+        projection = read_projection(f"{database}.{name}", parameters, names, location, now)
+        partitions: list[Partition] = []
         if not partition_columns:
-            partitions = [Partition((), _location(name, storage))]
-        else:
+            partitions = [Partition((), location)]
+        elif projection is None:
             stored = self._glue.databases[database].tables[name].partitions.values()
             entries = [found.as_dict() for found in list(stored)]
             partitions = [self._partition(name, found, len(partition_columns), str(serde)) for found in entries]
-        location = _location(name, storage)
-        return Table(database, name, columns, tuple(partition_columns), tuple(partitions), location, format_)
+        keys = tuple(partition_columns)
+        return Table(database, name, columns, keys, tuple(partitions), location, format_, projection)
 
     def _partition(self, table: str, entry: dict[str, Any], count: int, table_serde: str) -> Partition:
         values, storage = tuple(map(str, entry.get("Values") or [])), entry.get("StorageDescriptor") or {}

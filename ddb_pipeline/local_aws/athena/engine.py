@@ -1,7 +1,5 @@
 """Runs queries in the background: catalog and S3 of this process, one DuckDB for all."""
 
-# ruff: noqa: S608 - SQL is what this module makes; no text of a user is in it but through casts.text
-
 from __future__ import annotations
 
 import json
@@ -27,9 +25,10 @@ from ddb_pipeline.local_aws.athena.errors import SYSTEM_ERROR, QueryCancelledErr
 from ddb_pipeline.local_aws.athena.execution import QueryExecution
 from ddb_pipeline.local_aws.athena.macros import MACROS
 from ddb_pipeline.local_aws.athena.plans import Plan, Session, Write
-from ddb_pipeline.local_aws.athena.relations import Field, Partition, Scan
+from ddb_pipeline.local_aws.athena.pruning import selected
+from ddb_pipeline.local_aws.athena.relations import Field
 from ddb_pipeline.local_aws.athena.statements import prepare
-from ddb_pipeline.local_aws.athena.storage import CutoffExceededError, Storage, literal
+from ddb_pipeline.local_aws.athena.storage import CutoffExceededError, Storage
 from ddb_pipeline.local_aws.athena.types import BIGINT
 from ddb_pipeline.local_aws.athena.writer import Writer
 
@@ -149,7 +148,7 @@ class Engine:
 
     def _stage(self, execution: QueryExecution, plan: Plan, connection: duckdb.DuckDBPyConnection) -> None:
         for scan in plan.scans:
-            partitions = _selected(connection, scan)
+            partitions = selected(connection, scan)
             left = None if execution.cutoff is None else execution.cutoff - execution.scanned
             try:
                 staged = self._storage.stage(partitions, scan.table.format, left)
@@ -209,18 +208,6 @@ def connect(directory: Path, objects: Path) -> duckdb.DuckDBPyConnection:
     connection.execute("SET enable_external_access=false")
     connection.execute("SET lock_configuration=true")
     return connection
-
-
-def _selected(connection: duckdb.DuckDBPyConnection, scan: Scan) -> list[Partition]:
-    """Partitions that the query's conditions leave: DuckDB evaluates the conditions on the catalog's values."""
-    partitions = list(scan.table.partitions)
-    if not scan.predicates or not partitions:
-        return partitions
-    lines = ", ".join(f"({i}, {', '.join(map(literal, found.values))})" for i, found in enumerate(partitions))
-    names = ", ".join(["id", *(f"v{i}" for i in range(1, len(scan.table.partition_columns) + 1))])
-    condition = " AND ".join(f"({predicate})" for predicate in scan.predicates)
-    query = f"SELECT id FROM (VALUES {lines}) AS p({names}) WHERE {condition} ORDER BY id"
-    return [partitions[place] for (place,) in connection.execute(query).fetchall()]
 
 
 def _batches(execution: QueryExecution, connection: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:

@@ -26,6 +26,21 @@ class Partition:
     location: str
 
 
+@dataclass(frozen=True)
+class Projection:
+    """Partitions that a table's parameters tell: every combination of the columns' values.
+
+    Attributes:
+        values: Values of each partition column.
+        template: Address of a partition, ending with a slash, with `${column}` for a value.
+        columns: Names of the partition columns.
+    """
+
+    values: tuple[tuple[str, ...], ...]
+    template: str
+    columns: tuple[str, ...]
+
+
 Format = Literal["json", "parquet"]
 
 
@@ -38,6 +53,7 @@ class Table:
     Attributes:
         location: Where the table is, ending with a slash; partitions may be elsewhere.
         format: What its objects are.
+        projection: Its partitions, if they are projected: then `partitions` is empty.
     """
 
     database: str
@@ -47,6 +63,7 @@ class Table:
     partitions: tuple[Partition, ...]
     location: str = ""
     format: Format = "json"
+    projection: Projection | None = None
 
     @property
     def path_place(self) -> int:

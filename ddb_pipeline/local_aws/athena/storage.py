@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,21 +94,18 @@ class Storage:
             CutoffExceededError: The objects are more than `cutoff` bytes.
         """
         found: list[StagedObject] = []
+        listed: dict[str, tuple[list[str], dict[str, Any]]] = {}
         total = 0
         for partition in partitions:
             bucket_name, _, prefix = partition.location.removeprefix("s3://").partition("/")
-            try:
-                bucket = self._s3.get_bucket(bucket_name)
-            except MissingBucket:
-                message = f"The specified bucket does not exist: '{bucket_name}', location {partition.location}"
-                raise QueryFailedError("HIVE_CANNOT_OPEN_SPLIT", message) from None
-            # a copy of the names: Firehose writes while queries read
-            with self.commits:
-                names = list(bucket.keys.items())
-            for name, key in names:
-                # a deleted object of a versioned bucket is still there, as a marker
-                if not isinstance(key, FakeKey) or not name.startswith(prefix):
-                    continue
+            if bucket_name not in listed:
+                listed[bucket_name] = self._listed(bucket_name, partition.location)
+            names, keys = listed[bucket_name]
+            for place in range(bisect_left(names, prefix), len(names)):
+                name = names[place]
+                if not name.startswith(prefix):
+                    break
+                key = keys[name]
                 if not _is_hidden(name[len(prefix) :]) and key.size:
                     path = self._path(name, key.etag, format_)
                     found.append(StagedObject(f"s3://{bucket_name}/{name}", key.size, path, partition))
@@ -119,16 +117,23 @@ class Storage:
             raise CutoffExceededError(total)
         return found
 
+    def _listed(self, bucket_name: str, location: str) -> tuple[list[str], dict[str, Any]]:
+        """Names of a bucket's objects in order, and the objects by name: as they are now, while others write."""
+        try:
+            bucket = self._s3.get_bucket(bucket_name)
+        except MissingBucket:
+            message = f"The specified bucket does not exist: '{bucket_name}', location {location}"
+            raise QueryFailedError("HIVE_CANNOT_OPEN_SPLIT", message) from None
+        with self.commits:
+            # a deleted object of a versioned bucket is still there, as a marker
+            keys = {name: key for name, key in list(bucket.keys.items()) if isinstance(key, FakeKey)}
+        return sorted(keys), keys
+
     def names(self, location: str) -> list[str]:
         """Names of the objects below an address, relative to it, in their order."""
         bucket_name, _, prefix = location.removeprefix("s3://").partition("/")
-        try:
-            keys = list(self._s3.get_bucket(bucket_name).keys.items())
-        except MissingBucket:
-            message = f"The specified bucket does not exist: '{bucket_name}', location {location}"
-            raise QueryFailedError("HIVE_FILESYSTEM_ERROR", message) from None
-        found = [name for name, key in keys if isinstance(key, FakeKey) and name.startswith(prefix)]
-        return sorted(name[len(prefix) :] for name in found)
+        found, _ = self._listed(bucket_name, location)
+        return [name[len(prefix) :] for name in found if name.startswith(prefix)]
 
     def _path(self, name: str, etag: str, format_: Format) -> Path:
         if format_ == "json" and _COMPRESSED.search(name):

@@ -80,6 +80,8 @@ def _target(node: exp.Expr, session: Session) -> Table:
         raise failed_at(session.sql, node, "TABLE_NOT_FOUND", message)
     if isinstance(found, View):
         raise failed_at(session.sql, node, "NOT_SUPPORTED", "Inserting into views is not supported")
+    if found.projection is not None:
+        raise not_supported(session.sql, node, f"INSERT INTO table {name}, whose partitions are projected,")
     if found.format != "parquet":
         raise not_supported(session.sql, node, f"INSERT INTO table {name}, which is not Parquet,")
     return found
