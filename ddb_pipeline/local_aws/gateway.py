@@ -11,6 +11,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
@@ -19,6 +20,7 @@ from flask import Flask
 from moto.backends import SERVICE_NAMES, list_of_moto_modules
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from ddb_pipeline.local_aws import change_stream
 from ddb_pipeline.local_aws.deployment.stack_api import create_stack_app
 from ddb_pipeline.local_aws.lean_ssm import load_ssm
 
@@ -138,6 +140,10 @@ class Gateway:
             return answer.json(400, {"error": str(error)})
 
     def _service(self, environ: dict[str, Any], start_response: StartResponse, answer: _Answer) -> Iterable[bytes]:
+        direct = change_stream.answer(environ)
+        if direct is not None:
+            start_response(f"{direct.status} {HTTPStatus(direct.status).phrase}", list(direct.headers.items()))
+            return [direct.body]
         held: list[Any] = []
         body = self._services(environ, lambda *arguments: held.append(arguments))
         status = str(held[0][0])

@@ -12,21 +12,30 @@ import threading
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
-from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
-from ddb_pipeline.local_aws import athena, change_stream, crawler, delivery, deployment, functions, permissions
+from ddb_pipeline.local_aws import (
+    athena,
+    change_stream,
+    crawler,
+    delivery,
+    deployment,
+    functions,
+    lean_moto,
+    permissions,
+)
+from ddb_pipeline.local_aws.connections import Connection
 from ddb_pipeline.local_aws.gateway import Gateway
 from ddb_pipeline.names import PROJECT
 
 HOST = "127.0.0.1"
 LOG_FILE = "requests.log"
 _LONGEST_LOG = 10 * 2**20
-"""Bytes; what is older is kept in one more file of that size."""
+"""Characters; what is older is kept in one more file of that size."""
 
 # The user's own profile and keys: moto and boto3 in this process must not find them.
 _ENVIRONMENT: dict[str, str | None] = {
@@ -129,6 +138,7 @@ class LocalAws:
 
     def _install(self) -> None:
         """Put our backends in the place of moto's."""
+        lean_moto.install()
         functions.install(self.endpoint, None if self._directory is None else self._directory / "functions")
         change_stream.install(self._faults, self._expiry_seconds)
         delivery.install()
@@ -152,6 +162,7 @@ class LocalAws:
             self._gateway.close()
             self._server.shutdown()
             self._thread.join(timeout=5)
+            self._server.close_log()
             BackendDict.reset()
             reset_model_data()
             _restore_environment(self._environment)
@@ -217,26 +228,34 @@ class _Log:
     def __init__(self, directory: Path | None) -> None:
         self._lock = threading.Lock()
         self._path = None if directory is None else directory / LOG_FILE
+        self._file: TextIO | None = None
+        self._length = 0
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text("", encoding="utf-8")
+            self._file = self._path.open("w", encoding="utf-8", buffering=1)
 
     def write(self, text: str) -> None:
-        if self._path is not None:
-            with self._lock:
-                with self._path.open("a", encoding="utf-8") as file:
-                    file.write(text if text.endswith("\n") else text + "\n")
-                    size = file.tell()
-                if size > _LONGEST_LOG:
-                    self._path.replace(self._path.with_suffix(".old.log"))
+        """Write one line or more; nothing once the log is closed."""
+        with self._lock:
+            if self._path is None or self._file is None:
+                return
+            self._length += self._file.write(text if text.endswith("\n") else text + "\n")
+            if self._length > _LONGEST_LOG:
+                self._file.close()
+                self._path.replace(self._path.with_suffix(".old.log"))
+                self._file, self._length = self._path.open("w", encoding="utf-8", buffering=1), 0
+
+    def close(self) -> None:
+        """Write nothing more."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
 
-class _Handler(MotoRequestHandler):
+class _Handler(Connection):
     """Handles one connection, and logs to our file instead of standard error."""
 
-    # headers and body are written apart: without this each small answer may wait for an acknowledgement
-    disable_nagle_algorithm = True
-    protocol_version = "HTTP/1.1"
     server: _Server
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - its signature
@@ -244,7 +263,9 @@ class _Handler(MotoRequestHandler):
         target = self.headers.get("X-Amz-Target", "-")
         # what a client sends may hold line ends and colours
         line = f"{self.log_date_time_string()} {self.requestline} {target} {code}"
-        self.server.log("info", "%s", "".join(part if part.isprintable() else "?" for part in line))
+        if not line.isprintable():
+            line = "".join(part if part.isprintable() else "?" for part in line)
+        self.server.log("info", "%s", line)
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
         """Log anything else, with its time."""
@@ -262,6 +283,10 @@ class _Server(ThreadedWSGIServer):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ARG002 - werkzeug's name
         """Log a line."""
         self._log_file.write(message % args if args else message)
+
+    def close_log(self) -> None:
+        """Log nothing more."""
+        self._log_file.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - werkzeug's signature
         """Log an error of a connection, such as a client that went away."""

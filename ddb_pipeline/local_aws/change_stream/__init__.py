@@ -13,11 +13,21 @@ from ddb_pipeline.local_aws.change_stream import kinesis
 from ddb_pipeline.local_aws.change_stream.api import change_stream_backend
 from ddb_pipeline.local_aws.change_stream.backend import ChangeStreamBackend
 from ddb_pipeline.local_aws.change_stream.destinations import Destination
+from ddb_pipeline.local_aws.change_stream.direct_requests import answer
 from ddb_pipeline.local_aws.change_stream.expiry import Sweeper
 from ddb_pipeline.local_aws.change_stream.faults import StreamFaults
 from ddb_pipeline.local_aws.change_stream.replication import SETTINGS
 
-__all__ = ["StreamFaults", "expire_items", "install", "replication", "set_stream_faults", "stop", "stream_faults"]
+__all__ = [
+    "StreamFaults",
+    "answer",
+    "expire_items",
+    "install",
+    "replication",
+    "set_stream_faults",
+    "stop",
+    "stream_faults",
+]
 
 
 _sweepers: list[Sweeper] = []

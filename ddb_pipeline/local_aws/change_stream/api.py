@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.dynamodb import urls as dynamodb_urls
@@ -14,6 +17,10 @@ from moto.dynamodb.responses import DynamoHandler
 from ddb_pipeline.local_aws.change_stream.backend import ChangeStreamBackend
 from ddb_pipeline.local_aws.change_stream.destinations import InvalidRequestError, TableDestinations
 from ddb_pipeline.local_aws.change_stream.point_in_time import table_id
+
+CONTENT_TYPE = "application/x-amz-json-1.0"
+
+_RANDOM = random.Random()
 
 
 def change_stream_backend(account_id: str, region: str) -> ChangeStreamBackend:
@@ -31,10 +38,24 @@ def change_stream_backend(account_id: str, region: str) -> ChangeStreamBackend:
 class ChangeStreamHandler(DynamoHandler):
     """moto's DynamoDB API with the operations on Kinesis streaming destinations."""
 
-    @property
+    @cached_property
     def dynamodb_backend(self) -> ChangeStreamBackend:
         """The tables of the request's account and region."""
         return change_stream_backend(self.current_account, self.region)
+
+    def serialized(self, action_result: ActionResult) -> Any:
+        """Write an answer; most writes answer nothing, which needs no look at the operation's model."""
+        if action_result.result == {}:
+            return 200, {"Content-Type": CONTENT_TYPE, **self.response_headers}, "{}"
+        return super().serialized(action_result)
+
+    @staticmethod
+    def _enrich_response(headers: dict[str, str], body: Any) -> tuple[dict[str, str], Any]:
+        """Add a request's id, without moto's search for a place in the body."""
+        if "status" in headers:
+            headers["status"] = str(headers["status"])
+        headers["x-amzn-requestid"] = f"{_RANDOM.getrandbits(256):052X}"[:52]
+        return headers, body
 
     def put_item(self) -> ActionResult:
         """PutItem: condition, write and returned values are one step."""
