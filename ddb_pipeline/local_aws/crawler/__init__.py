@@ -1,14 +1,15 @@
-"""The local Glue crawler: crawls of catalog tables that really register partitions.
+"""The local Glue crawler: crawls of catalog tables and of S3 paths.
 
-moto keeps crawlers but crawls nothing. Here its Glue backend gets crawlers that look into the local S3 and add the
-hours that the catalog lacks, with the states, errors and history that a client of AWS sees. Everything that the
-pipeline's crawler does not need is refused by name when the crawler is made.
+moto keeps crawlers but crawls nothing. Here its Glue backend gets crawlers that look into the local S3: they add the
+hours that a catalog table lacks, or make tables and partitions of what lies below a path, with the states, errors and
+history that a client of AWS sees. What they do not do is refused by name when the crawler is made.
 """
 
 from __future__ import annotations
 
 from moto.glue.models import glue_backends
 
+from ddb_pipeline.local_aws.crawler import scheduler
 from ddb_pipeline.local_aws.crawler.backend import LocalGlueBackend
 from ddb_pipeline.local_aws.crawler.model import stop_crawls
 
@@ -27,5 +28,6 @@ def install() -> None:
 
 
 def stop() -> None:
-    """Stop every crawl that is running, and wait until its thread has ended."""
+    """Stop schedules and every crawl that is running, and wait until their threads have ended."""
+    scheduler.stop()
     stop_crawls()

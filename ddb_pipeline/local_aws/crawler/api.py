@@ -29,6 +29,21 @@ class LocalGlueResponse(GlueResponse):
         self.glue_backend.update_crawler(changes.pop("Name"), changes)
         return EmptyResult()
 
+    def start_crawler_schedule(self) -> ActionResult:
+        """StartCrawlerSchedule."""
+        self.glue_backend.local_crawler(self.parameters["CrawlerName"]).start_schedule()
+        return EmptyResult()
+
+    def stop_crawler_schedule(self) -> ActionResult:
+        """StopCrawlerSchedule."""
+        self.glue_backend.local_crawler(self.parameters["CrawlerName"]).stop_schedule()
+        return EmptyResult()
+
+    def update_crawler_schedule(self) -> ActionResult:
+        """UpdateCrawlerSchedule."""
+        self.glue_backend.update_schedule(self.parameters["CrawlerName"], self.parameters.get("Schedule"))
+        return EmptyResult()
+
     def list_crawls(self) -> ActionResult:
         """ListCrawls. MaxResults is 20 when not given, and 100 at most (its documentation)."""
         limit = min(self.parameters.get("MaxResults") or _DEFAULT_CRAWLS, _MOST_CRAWLS)

@@ -17,7 +17,8 @@ from moto.glue.exceptions import CrawlerAlreadyExistsException, InvalidInputExce
 from moto.glue.models import FakePartition, GlueBackend
 from moto.glue.utils import CrawlFilter
 
-from ddb_pipeline.local_aws.crawler.accepted import check_crawler
+from ddb_pipeline.local_aws.crawler import scheduler
+from ddb_pipeline.local_aws.crawler.accepted import check_crawler, check_schedule
 from ddb_pipeline.local_aws.crawler.model import Crawl, LocalCrawler
 
 # members of UpdateCrawler's request, and the attributes of moto's crawler that hold them
@@ -103,6 +104,8 @@ class LocalGlueBackend(GlueBackend):
             if name in self.crawlers:
                 raise CrawlerAlreadyExistsException
             self.crawlers[name] = LocalCrawler(name=name, backend=self, tags=tags, **settings)
+        if schedule:
+            scheduler.watch()
 
     def update_crawler(self, name: str, changes: Mapping[str, Any]) -> None:
         """UpdateCrawler.
@@ -123,11 +126,38 @@ class LocalGlueBackend(GlueBackend):
             if unknown:
                 raise InvalidInputException("UpdateCrawler", f"{unknown[0]}: the local crawler does not do that")
             settings = {member: getattr(crawler, attribute) for member, attribute in _ATTRIBUTES.items()}
-            check_crawler({"Name": name} | settings | dict(changes), "UpdateCrawler")
+            changed = settings | dict(changes)
+            check_crawler({"Name": name} | changed, "UpdateCrawler")
+            recrawl = (changed["RecrawlPolicy"] or {}).get("RecrawlBehavior")
+            if recrawl == "CRAWL_NEW_FOLDERS_ONLY" and changed["Targets"] != settings["Targets"]:
+                raise InvalidInputException(
+                    "UpdateCrawler", "Targets: the targets of a crawler of new folders only can't be changed"
+                )
             for member, value in changes.items():
                 setattr(crawler, _ATTRIBUTES[member], value)
+            if "Schedule" in changes:
+                crawler.is_scheduled = bool(changes["Schedule"])
             crawler.version += 1
             crawler.last_updated = utcnow()
+        if changes.get("Schedule"):
+            scheduler.watch()
+
+    def update_schedule(self, name: str, expression: str | None) -> None:
+        """UpdateCrawlerSchedule; none takes the schedule away."""
+        if expression:
+            check_schedule(expression, "UpdateCrawlerSchedule")
+        with self.lock:
+            crawler = self.local_crawler(name)
+            crawler.schedule, crawler.is_scheduled = expression or "", bool(expression)
+            crawler.last_updated = utcnow()
+        if expression:
+            scheduler.watch()
+
+    def scheduled_crawlers(self) -> list[LocalCrawler]:
+        """The crawlers that start by the clock."""
+        with self.lock:
+            crawlers = [self.local_crawler(name) for name in self.crawlers]
+            return [crawler for crawler in crawlers if crawler.schedule and crawler.is_scheduled]
 
     def delete_crawler(self, name: str) -> None:
         """DeleteCrawler; refused while the crawler runs."""

@@ -20,6 +20,14 @@ from moto.glue.exceptions import CrawlerNotRunningException, CrawlerRunningExcep
 from moto.glue.models import FakeCrawler
 from moto.logs.models import logs_backends
 
+from ddb_pipeline.local_aws.crawler.catalog_writer import Policy, write_catalog
+from ddb_pipeline.local_aws.crawler.configuration import Configuration
+from ddb_pipeline.local_aws.crawler.s3_target import look_around
+from ddb_pipeline.local_aws.crawler.scheduler import (
+    NoScheduleError,
+    SchedulerNotRunningError,
+    SchedulerRunningError,
+)
 from ddb_pipeline.local_aws.crawler.work import CrawlFailedError, Findings, crawl_table
 
 if TYPE_CHECKING:
@@ -73,18 +81,27 @@ class Crawl:
 
         AWS documents the limit (botocore: glue CrawlerHistory.Summary) but not the names of the members.
         """
-        partitions: dict[str, Any] = {}
-        changes = (("ADD", self.findings.added), ("UPDATE", self.findings.updated))
-        for name, folders in changes:
-            if folders or name == "ADD":
-                partitions[name] = {"Count": len(folders)}
-        for name, folders in changes:
-            for end in range(1, min(len(folders), _LONGEST_NAMES) + 1):
-                longer = {**partitions, name: {"Count": len(folders), "Details": {"names": folders[:end]}}}
-                if len(_text({"PARTITION": longer})) > _LONGEST_SUMMARY:
+        found = self.findings
+        changes = (
+            ("TABLE", "ADD", found.tables_added),
+            ("TABLE", "UPDATE", found.tables_updated),
+            ("TABLE", "DELETE", found.tables_deleted),
+            ("PARTITION", "ADD", found.added),
+            ("PARTITION", "UPDATE", found.updated),
+            ("PARTITION", "DELETE", found.deleted),
+        )
+        summary: dict[str, dict[str, Any]] = {"PARTITION": {"ADD": {"Count": 0}}}
+        for kind, change, names in changes:
+            if names:
+                summary.setdefault(kind, {})[change] = {"Count": len(names)}
+        for kind, change, names in changes:
+            for end in range(1, min(len(names), _LONGEST_NAMES) + 1):
+                details = {"Count": len(names), "Details": {"names": names[:end]}}
+                longer = {**summary, kind: {**summary[kind], change: details}}
+                if len(_text(longer)) > _LONGEST_SUMMARY:
                     break
-                partitions = longer
-        return _text({"PARTITION": partitions})
+                summary = longer
+        return _text(summary)
 
     def log_place(self) -> dict[str, str]:
         """The members that say where the crawl's log is."""
@@ -116,13 +133,16 @@ class Crawl:
 
 
 class LocalCrawler(FakeCrawler):
-    """A crawler on catalog tables. Its backend's lock guards it."""
+    """A crawler on catalog tables or S3. Its backend's lock guards it."""
 
     backend: LocalGlueBackend
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.history: list[Crawl] = []
+        self.is_scheduled = bool(self.schedule)
+        # URIs of the folders that earlier crawls of S3 targets saw; None before the first one
+        self.crawled_folders: set[str] | None = None
         self._state = "READY"
         self._last_crawl: Crawl | None = None
 
@@ -137,12 +157,15 @@ class LocalCrawler(FakeCrawler):
             description = super().as_dict()
             busy = self._state != "READY"
             description["CrawlElapsedTime"] = int(self.history[-1].seconds * 1000) if busy else 0
+            if self.schedule:
+                state = "SCHEDULED" if self.is_scheduled else "NOT_SCHEDULED"
+                description["Schedule"] = {"ScheduleExpression": self.schedule, "State": state}
             if self._last_crawl:
                 description["LastCrawl"] = self._last_crawl.as_last_crawl()
         return description
 
     def metrics(self) -> dict[str, Any]:
-        """API shape CrawlerMetrics. Tables are never touched."""
+        """API shape CrawlerMetrics."""
         with self.backend.lock:
             seconds = [crawl.seconds for crawl in self.history if crawl.ended_at]
             busy = self._state != "READY"
@@ -153,15 +176,31 @@ class LocalCrawler(FakeCrawler):
                 "StillEstimating": busy and not seconds,
                 "LastRuntimeSeconds": seconds[-1] if seconds else 0.0,
                 "MedianRuntimeSeconds": median(seconds) if seconds else 0.0,
-                "TablesCreated": 0,
-                "TablesUpdated": 0,
-                "TablesDeleted": 0,
+                "TablesCreated": sum(len(crawl.findings.tables_added) for crawl in self.history),
+                "TablesUpdated": sum(len(crawl.findings.tables_updated) for crawl in self.history),
+                "TablesDeleted": sum(len(crawl.findings.tables_deleted) for crawl in self.history),
             }
 
     def refuse_while_running(self) -> None:
         """Raise CrawlerRunningException unless the crawler is ready."""
         if self._state != "READY":
             raise CrawlerRunningException(f"Crawler with name {self.name} has already started")
+
+    def start_schedule(self) -> None:
+        """StartCrawlerSchedule."""
+        with self.backend.lock:
+            if not self.schedule:
+                raise NoScheduleError(self.name)
+            if self.is_scheduled:
+                raise SchedulerRunningError(self.name)
+            self.is_scheduled = True
+
+    def stop_schedule(self) -> None:
+        """StopCrawlerSchedule. A crawl that runs goes on."""
+        with self.backend.lock:
+            if not self.schedule or not self.is_scheduled:
+                raise SchedulerNotRunningError(self.name)
+            self.is_scheduled = False
 
     def start_crawler(self) -> None:
         """StartCrawler."""
@@ -211,17 +250,56 @@ class LocalCrawler(FakeCrawler):
                 _running.pop(threading.current_thread(), None)
 
     def _crawl_targets(self, crawl: Crawl) -> None:
-        for target in self.targets["CatalogTargets"]:
+        for target in self.targets.get("CatalogTargets") or []:
             for table in target["Tables"]:
                 if not crawl.stopped.is_set():
                     crawl_table(self.backend, target["DatabaseName"], table, crawl.stopped, crawl.findings)
+        if self.targets.get("S3Targets"):
+            self._crawl_s3(crawl)
+
+    def _crawl_s3(self, crawl: Crawl) -> None:
+        new_only = (self.recrawl_policy or {}).get("RecrawlBehavior") == "CRAWL_NEW_FOLDERS_ONLY"
+        crawled = self.crawled_folders if new_only else None
+        configuration = Configuration.parse(self.configuration)
+        seen = look_around(
+            self.backend,
+            self.targets["S3Targets"],
+            configuration,
+            crawled=crawled,
+            findings=crawl.findings,
+            stopped=crawl.stopped,
+        )
+        if crawl.stopped.is_set():
+            return
+        changes = self.schema_change_policy or {}
+        policy = Policy(
+            crawler=self.name,
+            crawl_id=crawl.crawl_id,
+            database=self.database_name,
+            table_prefix=self.table_prefix or "",
+            update=changes.get("UpdateBehavior", "UPDATE_IN_DATABASE"),
+            delete=changes.get("DeleteBehavior", "DEPRECATE_IN_DATABASE"),
+            configuration=configuration,
+            # the first crawl is one of everything
+            new_only=crawled is not None,
+        )
+        write_catalog(self.backend, seen, policy, crawl.findings)
+        self.crawled_folders = (self.crawled_folders or set()) | seen.folders
 
     def _write_log(self, crawl: Crawl) -> None:
         """The crawl's log in CloudWatch Logs; sentences and not AWS' own, which are documented nowhere."""
         lines = [f"Crawl of crawler {self.name} started"]
-        lines += [f"Added partition {folder}" for folder in crawl.findings.added]
-        lines += [f"Updated partition {folder} from its table" for folder in crawl.findings.updated]
-        lines += crawl.findings.lines
+        found = crawl.findings
+        for change, tables in (
+            ("Created", found.tables_added),
+            ("Updated", found.tables_updated),
+            ("Deleted", found.tables_deleted),
+        ):
+            lines += [f"{change} table {name}" for name in tables]
+        lines += [f"Added partition {folder}" for folder in found.added]
+        lines += [f"Updated partition {folder}" for folder in found.updated]
+        lines += [f"Deleted partition {folder}" for folder in found.deleted]
+        lines += found.lines
         lines.append(f"Crawl {crawl.state}" + (f": {crawl.error_message}" if crawl.error_message else ""))
         now = int(time.time() * 1000)
         logs = logs_backends[self.backend.account_id][self.backend.region_name]

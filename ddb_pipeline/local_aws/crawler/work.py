@@ -37,12 +37,20 @@ class Findings:
 
     Attributes:
         added: Folders that became partitions, below the table's location.
-        updated: The same of partitions that follow their table again.
+        updated: The same of partitions that follow their table again, or changed.
+        deleted: The same of partitions that were deleted.
+        tables_added: Names of new tables.
+        tables_updated: Names of tables that changed.
+        tables_deleted: Names of tables that were deleted.
         lines: Sentences for the log.
     """
 
     added: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    tables_added: list[str] = field(default_factory=list)
+    tables_updated: list[str] = field(default_factory=list)
+    tables_deleted: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
 

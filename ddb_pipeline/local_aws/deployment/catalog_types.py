@@ -64,19 +64,27 @@ def _delete_security(place: Place, made: Made, properties: Properties) -> None: 
 _CRAWLER_SETTINGS = (
     "Configuration",
     "CrawlerSecurityConfiguration",
+    "DatabaseName",
     "Description",
     "RecrawlPolicy",
     "Role",
     "SchemaChangePolicy",
+    "TablePrefix",
     "Targets",
 )
+
+
+def _crawler_settings(properties: Properties) -> dict[str, Any]:
+    """The settings as Glue's API takes them: a schedule is its expression."""
+    schedule = (properties.get("Schedule") or {}).get("ScheduleExpression")
+    return {**picked(properties, *_CRAWLER_SETTINGS), **({"Schedule": schedule} if schedule else {})}
 
 
 def _make_crawler(place: Place, properties: Properties) -> Made:
     name = properties.get("Name") or place.generated_name(255)
     place.client("glue").create_crawler(
         Name=name,
-        **picked(properties, *_CRAWLER_SETTINGS),
+        **_crawler_settings(properties),
         **({"Tags": tag_table(properties)} if properties.get("Tags") else {}),
     )
     return Made(name)
@@ -84,17 +92,19 @@ def _make_crawler(place: Place, properties: Properties) -> Made:
 
 def _update_crawler(place: Place, made: Made, old: Properties, new: Properties) -> None:
     glue, name = place.client("glue"), made.physical_id
-    if differ(old, new, *_CRAWLER_SETTINGS):
+    if differ(old, new, *_CRAWLER_SETTINGS, "Schedule"):
         # UpdateCrawler leaves alone what it is not told
         defaults = {
             "Configuration": "",
             "CrawlerSecurityConfiguration": "",
             "Description": "",
+            "Schedule": "",
+            "TablePrefix": "",
             "RecrawlPolicy": {"RecrawlBehavior": "CRAWL_EVERYTHING"},
             "SchemaChangePolicy": {"DeleteBehavior": "DEPRECATE_IN_DATABASE", "UpdateBehavior": "UPDATE_IN_DATABASE"},
         }
         gone = {key: value for key, value in defaults.items() if key in old and key not in new}
-        glue.update_crawler(Name=name, **gone, **picked(new, *_CRAWLER_SETTINGS))
+        glue.update_crawler(Name=name, **gone, **_crawler_settings(new))
     arn = place.arn("glue", f"crawler/{name}")
     retag(
         old,

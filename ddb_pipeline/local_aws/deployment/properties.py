@@ -53,14 +53,20 @@ HONOURED: dict[str, frozenset[str]] = {
     "AWS::Glue::Crawler": frozenset(
         {
             "Configuration",
+            "DatabaseName",
             "Description",
             "Name",
             "RecrawlPolicy.RecrawlBehavior",
+            "Schedule.ScheduleExpression",
             "SchemaChangePolicy.DeleteBehavior",
             "SchemaChangePolicy.UpdateBehavior",
+            "TablePrefix",
             "Tags.*",
             "Targets.CatalogTargets.DatabaseName",
             "Targets.CatalogTargets.Tables",
+            "Targets.S3Targets.Exclusions",
+            "Targets.S3Targets.Path",
+            "Targets.S3Targets.SampleSize",
         }
     ),
     "AWS::Glue::Database": frozenset(
