@@ -94,7 +94,8 @@ def test_parquet_becomes_a_table_with_its_types(target, s3, names, tmp_path):
     file = tmp_path / "a.parquet"
     sql = (
         "SELECT 1::BIGINT AS Big, 2::INTEGER AS i, 1.5::DECIMAL(10,2) AS d, 'x' AS s, true AS b, "
-        "DATE '2026-01-01' AS day, TIMESTAMP '2026-01-01 00:00:00' AS at, [1] AS l, {'a': 1} AS st, MAP {'k': 1.5::DOUBLE} AS m, 'x'::BLOB AS bin"
+        "DATE '2026-01-01' AS day, TIMESTAMP '2026-01-01 00:00:00' AS at, [1] AS l, {'a': 1} AS st, "
+        "MAP {'k': 1.5::DOUBLE} AS m, 'x'::BLOB AS bin"
     )
     duckdb.sql(sql).write_parquet(str(file))
     s3.put_object(Bucket=names, Key="data/2026/01/a.parquet", Body=file.read_bytes())
