@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from ddb_pipeline.local_aws.athena import aggregates, functions, special_forms
+from ddb_pipeline.local_aws.athena import aggregates, functions, moments, special_forms
+from ddb_pipeline.local_aws.athena.arguments import UnsupportedArgumentError
 from ddb_pipeline.local_aws.athena.compiler import Expressions, compiles, function_name
 from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
 from ddb_pipeline.local_aws.athena.lambdas import LAMBDA_FUNCTIONS, lambda_function
@@ -12,6 +13,7 @@ from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.types import ZONED, Type
 
 _SCALAR_NAMES = functions.known(functions.SCALARS)
+_FORMS = special_forms.FORMS | moments.MOMENTS
 _WINDOW_NAMES = functions.known(functions.WINDOWS)
 _AGGREGATE_NAMES = functions.known(functions.AGGREGATES)
 _EXTRACTED = {
@@ -36,8 +38,10 @@ def _function(c: Expressions, node: exp.Anonymous) -> Value:
     if any(isinstance(argument, (exp.Distinct, exp.Order, exp.Lambda, exp.Star)) for argument in node.expressions):
         raise not_supported(c.env.sql, node, f"such an argument of function {name}")
     arguments = c.every(node.expressions)
-    if name in special_forms.FORMS:
+    if name in _FORMS:
         return _form(c, name, node, arguments)
+    if name in moments.FIELDS:
+        arguments = _wall_times(c, node, arguments)
     if name not in _SCALAR_NAMES:
         raise failed_at(
             c.env.sql, node, "FUNCTION_NOT_FOUND", f"Function '{name}' is not supported by local AWS, or not registered"
@@ -45,11 +49,18 @@ def _function(c: Expressions, node: exp.Anonymous) -> Value:
     return c.called(name, functions.overloads(functions.SCALARS, name), arguments, node)
 
 
-def _form(c: Expressions, name: str, node: exp.Anonymous, arguments: list[Value]) -> Value:
-    least, most, form = special_forms.FORMS[name]
+def _wall_times(c: Expressions, node: exp.Expr, arguments: list[Value]) -> list[Value]:
+    try:
+        return [moments.wall_time(argument) for argument in arguments]
+    except UnsupportedArgumentError as error:
+        raise failed_at(c.env.sql, node, "NOT_SUPPORTED", str(error)) from None
+
+
+def _form(c: Expressions, name: str, node: exp.Expr, arguments: list[Value]) -> Value:
+    least, most, form = _FORMS[name]
     try:
         found = form(*arguments) if least <= len(arguments) <= most else None
-    except special_forms.UnsupportedArgumentError as error:
+    except UnsupportedArgumentError as error:
         kind = "NOT_SUPPORTED" if "local AWS" in str(error) else "INVALID_FUNCTION_ARGUMENT"
         raise failed_at(c.env.sql, node, kind, str(error)) from None
     if found is None:
@@ -63,7 +74,8 @@ def _extract(c: Expressions, node: exp.Extract) -> Value:
     name = _EXTRACTED.get(node.name.upper())
     if name is None:
         raise not_supported(c.env.sql, node, f"EXTRACT of {node.name.upper()}")
-    return c.called(name, functions.overloads(functions.SCALARS, name), [c.compile(node.expression)], node)
+    arguments = _wall_times(c, node, [c.compile(node.expression)])
+    return c.called(name, functions.overloads(functions.SCALARS, name), arguments, node)
 
 
 @compiles(exp.StrPosition)
@@ -84,12 +96,10 @@ def _trim(c: Expressions, node: exp.Trim) -> Value:
 def _at_time_zone(c: Expressions, node: exp.AtTimeZone) -> Value:
     c.only(node, "this", "zone")
     zone = c.compile(node.args["zone"])
-    if zone.literal != "UTC":
-        raise not_supported(c.env.sql, node, "a time zone other than 'UTC'")
     inner = c.compile(node.this)
     if inner.type.name not in {"timestamp", ZONED.name}:
         raise c.mismatch(node, f"Type of value must be a timestamp with time zone (actual {inner.type})")
-    return Value(inner.sql, Type(ZONED.name, inner.type.numbers))
+    return _form(c, "at_timezone", node, [inner, zone])
 
 
 @compiles(exp.CurrentDate, exp.CurrentTimestamp, exp.Localtimestamp)

@@ -18,6 +18,7 @@ from ddb_pipeline.local_aws.athena.types import (
     common_type,
     duckdb_type,
 )
+from ddb_pipeline.local_aws.athena.zones import local
 
 _SECONDS = "%Y-%m-%d %H:%M:%S"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -124,6 +125,10 @@ def _between_times(sql: str, source: Type, target: Type) -> str | None:
     times = {"date", "timestamp", ZONED.name}
     if source.name not in times or target.name not in times:
         return None
+    if source.name == ZONED.name and target.name != ZONED.name:
+        # the time that clocks of its zone show
+        wall = local(sql, source)
+        return None if wall is None else _between_times(wall, Type("timestamp", source.numbers), target)
     if target.name == "date":
         return f"CAST({sql} AS DATE)"
     moment = f"CAST({sql} AS TIMESTAMP)" if source.name == "date" else sql
@@ -137,14 +142,17 @@ def _unit(type_: Type) -> int:
 
 
 def _to_varchar(sql: str, source: Type, target: Type) -> str | None:
-    digits = source.numbers[0] if source.name in {"timestamp", ZONED.name} else 0
+    if source.name == ZONED.name:
+        wall = local(sql, source)
+        shown = None if wall is None else _to_varchar(wall, Type("timestamp", source.numbers), target)
+        return None if shown is None or target.numbers else f"({shown} || ' {source.zone}')"
+    digits = source.numbers[0] if source.name == "timestamp" else 0
     moment = f"left(strftime({sql}, '{_SECONDS}.%f'), {20 + digits})" if digits else f"strftime({sql}, '{_SECONDS}')"
     forms = {
         "varchar": sql,
         "double": f"athena_double_text({sql})",
         "date": f"strftime({sql}, '%Y-%m-%d')",
         "timestamp": moment,
-        ZONED.name: f"({moment} || ' UTC')",
     }
     if source.is_integer or source.name in {"boolean", "decimal"}:
         forms[source.name] = f"CAST({sql} AS VARCHAR)"

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlglot import exp
 
 from ddb_pipeline.local_aws.athena import operators, special_forms
@@ -12,7 +14,7 @@ from ddb_pipeline.local_aws.athena.compiler import Expressions, compiles
 from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
 from ddb_pipeline.local_aws.athena.literals import read_type
 from ddb_pipeline.local_aws.athena.signatures import Value
-from ddb_pipeline.local_aws.athena.types import BIGINT, BOOLEAN, UNKNOWN, VARCHAR, array
+from ddb_pipeline.local_aws.athena.types import BIGINT, BOOLEAN, UNKNOWN, VARCHAR, ZONED, array
 
 _ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 _COMPARISONS = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
@@ -174,6 +176,8 @@ def _if(c: Expressions, node: exp.If) -> Value:
 def _cast(c: Expressions, node: exp.Cast) -> Value:
     c.only(node, "this", "to", "safe")
     source, target = c.compile(node.this), read_type(c.env.sql, node.args["to"])
+    if target.name == source.type.name == ZONED.name:
+        target = replace(target, zone=source.type.zone)
     sql = cast(source.sql, source.type, target)
     if sql is None:
         raise not_supported(c.env.sql, node, f"CAST from {source.type} to {target}")

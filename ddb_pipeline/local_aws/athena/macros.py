@@ -23,6 +23,9 @@ _LONG_SEQUENCE = failure(
 _NO_ELEMENT = failure("INVALID_FUNCTION_ARGUMENT", "Array subscript must be less than or equal to array length", BIGINT)
 _ZERO_INDEX = failure("INVALID_FUNCTION_ARGUMENT", "SQL array indices start at 1", BIGINT)
 _NEGATIVE_INDEX = failure("INVALID_FUNCTION_ARGUMENT", "Array subscript is negative", BIGINT)
+_NO_SUCH_TIME = failure(
+    "NOT_SUPPORTED", "a time while clocks are changed is not supported here by local AWS", Type("timestamp", (6,))
+)
 _BAD_BITS = failure("INVALID_FUNCTION_ARGUMENT", "Bits specified in bit_count must be between 2 and 64", BIGINT)
 _TOO_FEW_BITS = failure("INVALID_FUNCTION_ARGUMENT", "Number must be representable with the bits specified", BIGINT)
 _NO_MEMBER = failure("INVALID_FUNCTION_ARGUMENT", "Key not present in map: {}", BIGINT, shown="CAST(k AS VARCHAR)")
@@ -38,6 +41,20 @@ MACROS: tuple[str, ...] = (
     (
         "athena_round_timestamp(x, unit) AS make_timestamp(epoch_us(x) + unit // 2 "
         "- ((epoch_us(x) + unit // 2) % unit + unit) % unit)"
+    ),
+    # whole months, as Joda counts them: the last day of a shorter month completes one
+    (
+        "athena_months_after(a, b) AS date_diff('month', a, b) "
+        "- CASE WHEN a + to_months(CAST(date_diff('month', a, b) AS INTEGER)) > b THEN 1 ELSE 0 END"
+    ),
+    "athena_months_between(a, b) AS CASE WHEN b >= a THEN athena_months_after(a, b) ELSE -athena_months_after(b, a) END",
+    # clocks that are put forward leave times out, and show others twice
+    "athena_wall(x, zone) AS timezone(zone, timezone('UTC', x))",
+    (
+        "athena_instant(x, zone) AS CASE WHEN athena_wall(timezone('UTC', timezone(zone, x)), zone) <> x "
+        "OR athena_wall(timezone('UTC', timezone(zone, x)) - to_hours(1), zone) = x "
+        f"OR athena_wall(timezone('UTC', timezone(zone, x)) + to_hours(1), zone) = x THEN {_NO_SUCH_TIME} "
+        "ELSE timezone('UTC', timezone(zone, x)) END"
     ),
     # a CAST to text is scientific for every double (github.com/trinodb/trino/pull/10657); a double that is
     # itself a result is shown as Java shows it: see `results`

@@ -16,6 +16,7 @@ from ddb_pipeline.local_aws.athena.types import (
     MAX_DECIMAL_DIGITS,
     MONTHS,
     UNKNOWN,
+    UTC,
     VARCHAR,
     ZONED,
     Type,
@@ -79,6 +80,8 @@ def _moments(operator: str, left: Value, right: Value) -> Value | None:
     if operator == "+" and left.type in (DAYS, MONTHS):
         left, right = right, left
     if operator not in "+-" or left.type.name not in _TIMES or right.type not in (DAYS, MONTHS):
+        return None
+    if right.type == MONTHS and left.type.zone != UTC:
         return None
     moved = f"({left.sql} {operator} {right.sql})"
     if left.type.name != "date":

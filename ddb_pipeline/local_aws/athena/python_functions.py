@@ -12,12 +12,16 @@ from typing import Any
 import duckdb
 from duckdb.func import FunctionNullHandling
 
-from ddb_pipeline.local_aws.athena import json_text, regular_expressions
+from ddb_pipeline.local_aws.athena import date_patterns, java_format, json_text, regular_expressions, results
 
 FUNCTIONS: tuple[tuple[str, Callable[..., Any], tuple[str, ...], str], ...] = (
     ("athena_python_json_parse", json_text.parse, ("VARCHAR",), "VARCHAR"),
     ("athena_python_json_extract", json_text.extract, ("VARCHAR", "VARCHAR"), "VARCHAR"),
     ("athena_python_json_parts", json_text.parts, ("VARCHAR",), "VARCHAR[]"),
+    ("athena_python_format", java_format.formatted, ("VARCHAR", "VARCHAR[]"), "VARCHAR"),
+    ("athena_python_from_iso", date_patterns.from_iso, ("VARCHAR", "VARCHAR"), "BIGINT"),
+    ("athena_python_parse_moment", date_patterns.parse, ("VARCHAR", "VARCHAR"), "BIGINT"),
+    ("athena_python_double_text", results.double_text, ("DOUBLE",), "VARCHAR"),
     ("athena_python_json_double", json_text.double, ("DOUBLE",), "VARCHAR"),
     ("athena_python_json_shown", json_text.shown, ("VARCHAR",), "VARCHAR"),
     ("athena_python_regexp_count", regular_expressions.count, ("VARCHAR", "VARCHAR"), "BIGINT"),

@@ -23,7 +23,8 @@ from ddb_pipeline.local_aws.athena.relations import Field, Relation, Scan, Table
 from ddb_pipeline.local_aws.athena.scope import Scope
 from ddb_pipeline.local_aws.athena.select import SelectCompiler
 from ddb_pipeline.local_aws.athena.special_forms import unify
-from ddb_pipeline.local_aws.athena.types import JSON, Type, common_type
+from ddb_pipeline.local_aws.athena.types import JSON, MIXED, UTC, Type, common_type
+from ddb_pipeline.local_aws.athena.zones import local
 
 MAX_VIEW_DEPTH = 32
 
@@ -74,17 +75,18 @@ class QueryCompiler:
         for field in relation.fields:
             if not _can_be_shown(field.type):
                 raise not_supported(self.sql, node, f"a result column of type {field.type}")
-        if any(field.type == JSON for field in relation.fields):
+        if any(field.type == JSON or field.type.zone != UTC for field in relation.fields):
             return self._shown(relation)
         return relation
 
     def _shown(self, relation: Relation) -> Relation:
-        """Hold JSON in the result to the text that Athena is sure to show."""
+        """Hold JSON in the result to the text that Athena is sure to show, and turn instants to their zones' times."""
         alias = self.alias()
-        columns = [
-            f"athena_json_shown({alias}.c{i}) AS c{i}" if field.type == JSON else f"{alias}.c{i}"
-            for i, field in enumerate(relation.fields, 1)
-        ]
+        columns = []
+        for i, field in enumerate(relation.fields, 1):
+            own = f"{alias}.c{i}"
+            shown = f"athena_json_shown({own})" if field.type == JSON else local(own, field.type)
+            columns.append(f"{shown} AS c{i}")
         return Relation(f"SELECT {', '.join(columns)} FROM ({relation.sql}) AS {alias}", relation.fields)
 
     def alias(self) -> str:
@@ -270,7 +272,7 @@ class QueryCompiler:
 
 
 def _can_be_shown(type_: Type) -> bool:
-    if type_.name.startswith("interval"):
+    if type_.name.startswith("interval") or type_.zone == MIXED:
         return False
     # how Athena shows JSON inside of arrays, maps and rows is not known
-    return all(part != JSON and _can_be_shown(part) for part in type_.parts)
+    return all(part != JSON and part.zone == UTC and _can_be_shown(part) for part in type_.parts)

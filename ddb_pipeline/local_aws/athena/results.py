@@ -85,7 +85,7 @@ def _scalar(value: Any, type_: Type) -> str:  # noqa: PLR0911
     if isinstance(value, datetime):
         digits = max(_LEAST_DIGITS, type_.numbers[0])
         text = f"{value.year:04d}-{value:%m-%d %H:%M:%S.%f}"[: 20 + digits]
-        return f"{text} UTC" if type_.name == "timestamp with time zone" else text
+        return f"{text} {type_.zone}" if type_.name == "timestamp with time zone" else text
     if isinstance(value, date):
         return value.isoformat()
     return str(value)

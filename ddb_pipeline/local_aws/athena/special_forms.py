@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from ddb_pipeline.local_aws.athena import java_format
+from ddb_pipeline.local_aws.athena.arguments import UnsupportedArgumentError, text_literal
 from ddb_pipeline.local_aws.athena.casts import cast, coerce, text
 from ddb_pipeline.local_aws.athena.json_path import to_pointer
 from ddb_pipeline.local_aws.athena.regular_expressions import is_plain
@@ -14,7 +16,6 @@ from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.types import (
     BIGINT,
     BOOLEAN,
-    DATE,
     DOUBLE,
     JSON,
     TIMESTAMP,
@@ -29,95 +30,9 @@ from ddb_pipeline.local_aws.athena.types import (
     row,
 )
 
-MILLISECOND_DIGITS = 3
-_UNITS = {
-    "millisecond": "to_milliseconds({})",
-    "second": "to_seconds({})",
-    "minute": "to_minutes({})",
-    "hour": "to_hours({})",
-    "day": "to_days(CAST({} AS INTEGER))",
-    "week": "to_weeks(CAST({} AS INTEGER))",
-    "month": "to_months(CAST({} AS INTEGER))",
-    "quarter": "to_months(CAST(3 * {} AS INTEGER))",
-    "year": "to_years(CAST({} AS INTEGER))",
-}
-_TRUNCATED = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
-# months between two days of different length are counted differently by DuckDB
-_COUNTED = ("millisecond", "second", "minute", "hour", "day", "week")
-_DAY_UNITS = ("day", "week", "month", "quarter", "year")
-# MySQL's patterns, which date_format takes, as those of DuckDB's strftime
-_PATTERNS = {
-    "%Y": "%Y", "%y": "%y", "%m": "%m", "%c": "%-m", "%d": "%d", "%e": "%-d", "%H": "%H", "%k": "%-H", "%h": "%I",
-    "%I": "%I", "%l": "%-I", "%i": "%M", "%s": "%S", "%S": "%S", "%f": "%f", "%p": "%p", "%M": "%B", "%b": "%b",
-    "%W": "%A", "%a": "%a", "%j": "%j", "%T": "%H:%M:%S", "%r": "%I:%M:%S %p", "%%": "%%",
-}  # fmt: skip
-
-
-class UnsupportedArgumentError(Exception):
-    """An argument that local AWS cannot take; the message says which."""
-
-
-def to_date(value: Value) -> Value | None:
-    """`date(x)`: the same as a CAST."""
-    if value.type.name not in {"varchar", "date", "timestamp", ZONED.name}:
-        return None
-    sql = cast(value.sql, value.type, DATE)
-    return None if sql is None else Value(sql, DATE)
-
-
-def date_add(unit: Value, count: Value, moment: Value) -> Value | None:
-    """`date_add('hour', n, timestamp)`."""
-    name = _unit(unit, tuple(_UNITS))
-    number = coerce(count.sql, count.type, BIGINT)
-    if number is None or moment.type.name not in {"date", "timestamp", ZONED.name}:
-        return None
-    moved = f"({moment.sql} + {_UNITS[name].format(f'({number})')})"
-    if moment.type.name == "date":
-        if name not in _DAY_UNITS:
-            raise UnsupportedArgumentError(f"'{name}' is not a valid DATE field")
-        return Value(f"CAST({moved} AS DATE)", moment.type)
-    if name == "millisecond" and moment.type.numbers[0] < MILLISECOND_DIGITS:
-        raise UnsupportedArgumentError(f"adding milliseconds to a {moment.type} is not supported by local AWS")
-    return Value(moved, moment.type)
-
-
-def date_diff(unit: Value, start: Value, end: Value) -> Value | None:
-    """`date_diff('hour', start, end)`: whole units between the two."""
-    name = _unit(unit, _COUNTED)
-    common = common_type(start.type, end.type)
-    if common is None or common.name not in {"date", "timestamp", ZONED.name}:
-        return None
-    if common.name == "date" and name not in _DAY_UNITS:
-        raise UnsupportedArgumentError(f"'{name}' is not a valid DATE field")
-    first, second = coerce(start.sql, start.type, common), coerce(end.sql, end.type, common)
-    return Value(f"date_sub('{name}', {first}, {second})", BIGINT)
-
-
-def date_trunc(unit: Value, moment: Value) -> Value | None:
-    """`date_trunc('hour', timestamp)`."""
-    name = _unit(unit, _TRUNCATED)
-    if moment.type.name not in {"date", "timestamp", ZONED.name}:
-        return None
-    if moment.type.name == "date" and name not in _DAY_UNITS:
-        raise UnsupportedArgumentError(f"'{name}' is not a valid DATE field")
-    return Value(f"CAST(date_trunc('{name}', {moment.sql}) AS {duckdb_type(moment.type)})", moment.type)
-
-
-def date_format(moment: Value, pattern: Value) -> Value | None:
-    """`date_format(timestamp, '%Y-%m-%d')` with MySQL's patterns."""
-    if moment.type.name not in {"timestamp", ZONED.name, "date"}:
-        return None
-    template = _text_literal(pattern, "the format of date_format")
-    pieces = re.findall(r"%.?|[^%]+", template, re.DOTALL)
-    unknown = [piece for piece in pieces if piece.startswith("%") and piece not in _PATTERNS]
-    if unknown:
-        raise UnsupportedArgumentError(f"date_format with {unknown[0]!r} is not supported by local AWS")
-    translated = "".join(_PATTERNS.get(piece, piece) for piece in pieces)
-    return Value(f"strftime({moment.sql}, {text(translated)})", VARCHAR)
-
 
 def _json_path(path: Value, name: str) -> str:
-    literal = _text_literal(path, f"the path of {name}")
+    literal = text_literal(path, f"the path of {name}")
     pointer = to_pointer(literal)
     if pointer is None:
         raise UnsupportedArgumentError(f"Invalid JSON path: '{literal}'")
@@ -173,7 +88,7 @@ def regexp(name: str, result: Type, subject: Value, pattern: Value, *others: Val
 
 
 def _pattern(value: Value) -> str:
-    literal = _text_literal(value, "a regular expression")
+    literal = text_literal(value, "a regular expression")
     if not is_plain(literal):
         raise UnsupportedArgumentError(f"the regular expression '{literal}' is not supported by local AWS")
     return literal
@@ -190,6 +105,19 @@ def array_join(subject: Value, delimiter: Value, replacement: Value | None = Non
         return None
     shown = f"coalesce({element}, {instead})" if instead else element
     return Value(f"array_to_string(list_transform({subject.sql}, lambda e: {shown}), {between})", VARCHAR)
+
+
+def format_text(pattern: Value, *values: Value) -> Value | None:
+    """`format(text, args...)`, with a literal text."""
+    literal = text_literal(pattern, "the text of format")
+    unknown = java_format.unsupported(literal, [value.type for value in values])
+    if unknown is not None:
+        raise UnsupportedArgumentError(f"'{unknown}' in format is not supported with this argument by local AWS")
+    texts = [
+        f"athena_python_double_text({value.sql})" if value.type == DOUBLE else cast(value.sql, value.type, VARCHAR)
+        for value in values
+    ]
+    return Value(f"athena_python_format({text(literal)}, [{', '.join(map(str, texts))}])", VARCHAR)
 
 
 def nullif(left: Value, right: Value) -> Value | None:
@@ -276,27 +204,10 @@ def unify(values: tuple[Value, ...]) -> tuple[list[str], Type | None]:
     return (known, common) if len(known) == len(values) else ([], None)
 
 
-def _unit(unit: Value, allowed: tuple[str, ...]) -> str:
-    name = _text_literal(unit, "a time unit").lower()
-    if name not in allowed:
-        raise UnsupportedArgumentError(f"the time unit '{name}' is not supported here by local AWS")
-    return name
-
-
-def _text_literal(value: Value, what: str) -> str:
-    if not isinstance(value.literal, str):
-        raise UnsupportedArgumentError(f"local AWS needs {what} as a literal")
-    return value.literal
-
-
 FORMS: dict[str, tuple[int, int, Callable[..., Value | None]]] = {
     "array_join": (2, 3, array_join),
     "coalesce": (2, 254, coalesce),
-    "date": (1, 1, to_date),
-    "date_add": (3, 3, date_add),
-    "date_diff": (3, 3, date_diff),
-    "date_format": (2, 2, date_format),
-    "date_trunc": (2, 2, date_trunc),
+    "format": (2, 254, format_text),
     "greatest": (1, 127, lambda *values: extreme("greatest", *values)),
     "json_extract": (2, 2, json_extract),
     "json_extract_scalar": (2, 2, json_extract_scalar),

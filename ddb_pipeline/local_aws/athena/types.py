@@ -15,6 +15,11 @@ UNBOUNDED = 2147483647
 """Length of a varchar without bound, as Athena's ColumnInfo.Precision shows it."""
 
 
+UTC = "UTC"
+MIXED = ""
+"""Zone of values whose zones differ."""
+
+
 @dataclass(frozen=True)
 class Type:
     """A Trino type.
@@ -24,12 +29,14 @@ class Type:
         numbers: Length, precision or precision and scale; empty when the type has none or is unbounded.
         parts: Types inside an array, map or row.
         names: Names of a row's fields, None for a field without name.
+        zone: Of a timestamp with time zone: the zone of all its values, or `MIXED`.
     """
 
     name: str
     numbers: tuple[int, ...] = ()
     parts: tuple[Type, ...] = ()
     names: tuple[str | None, ...] = ()
+    zone: str = UTC
 
     def __str__(self) -> str:
         """Trino's own text of the type, as `typeof` prints it."""
@@ -84,7 +91,7 @@ _DUCKDB = {
     # a JSON value is its text; what can be asked of it goes through functions that read it
     "json": "VARCHAR",
     "timestamp": "TIMESTAMP",
-    # all of them in UTC: other zones are refused
+    # the instant, in UTC; the zone is a part of the type
     "timestamp with time zone": "TIMESTAMP",
     "interval day to second": "INTERVAL",
     "interval year to month": "INTERVAL",
@@ -188,7 +195,9 @@ def common_type(left: Type, right: Type) -> Type | None:
     names = (left.name, right.name)
     for narrow, wide in (("date", "timestamp"), ("date", ZONED.name), ("timestamp", ZONED.name)):
         if set(names) == {narrow, wide}:
-            return left if left.name == wide else right
+            found = left if left.name == wide else right
+            # the other one is in the session's zone, which is UTC
+            return found if found.zone == UTC else Type(found.name, found.numbers, zone=MIXED)
     return None
 
 
@@ -206,7 +215,8 @@ def _common_of_one_name(left: Type, right: Type) -> Type | None:
         names = tuple(a if a == b else None for a, b in zip(left.names, right.names, strict=True))
         found = tuple(part for part in parts if part is not None)
         return Type(left.name, parts=found, names=names) if len(found) == len(parts) else None
-    return Type(left.name, (max(left.numbers[0], right.numbers[0]),))
+    zone = left.zone if left.zone == right.zone else MIXED
+    return Type(left.name, (max(left.numbers[0], right.numbers[0]),), zone=zone)
 
 
 def _common_number(left: Type, right: Type) -> Type | None:
