@@ -1,7 +1,7 @@
 # Thin on purpose: each target is one line of intent. `make` alone lists them.
 # All of it runs in .venv, which is made when it is first needed.
 export PYTHON
-.PHONY: help demo dev test lint synth deploy destroy bench
+.PHONY: help demo dev test prove lint synth deploy destroy bench
 .DEFAULT_GOAL := help
 
 environment = @sh tools/environment.sh
@@ -21,6 +21,11 @@ dev: ## local AWS with live traffic and the Dagster UI at http://localhost:3000,
 test: ## run all tests
 	$(environment) infra,local,test
 	@$(bin)/pytest -n 2 --dist loadgroup -q
+
+prove: ## hold the views against 20,000 random lives of items, delivered badly: about half an hour
+	$(environment) infra,local,test
+	@$(bin)/python -m ddb_pipeline_tests.proof --baseline snapshot
+	@$(bin)/python -m ddb_pipeline_tests.proof --baseline export
 
 lint: ## check style and types
 	$(environment) infra,local,test

@@ -126,7 +126,18 @@ def plain_json(value_sql: str) -> str:
         value_sql: SQL of the value's text, without spaces between its parts.
     """
     typed = f"replace({value_sql}, '{{\"NULL\":true}}', 'null')"
-    return f"regexp_replace({typed}, {quote_literal(_TYPED)}, '{_UNTYPED}')"
+    return f"regexp_replace({_numbers_bare(typed)}, {quote_literal(_TYPED)}, '{_UNTYPED}')"
+
+
+def _numbers_bare(value_sql: str) -> str:
+    """Number sets as lists of bare numbers, `{"L":[1,2]}`: a pattern does not know in which set a member stands.
+
+    `{"NS":[` never lies inside text either, and a number holds no `]`, so the set ends with the first one.
+    """
+    numbers = """replace(split_part(part, ']', 1), '"', '')"""
+    bare = f"""concat('{{"L":[', {numbers}, substr(part, strpos(part, ']')))"""
+    sets = f"transform(slice(parts, 2, cardinality(parts)), part -> {bare})"
+    return _bound(f"""split({value_sql}, '{{"NS":[')""", f"concat(parts[1], array_join({sets}, ''))", "parts")
 
 
 def _path(path: tuple[str, ...], *dynamodb_type: str) -> str:
@@ -139,9 +150,9 @@ def _scalar(image_sql: str, path: tuple[str, ...], dynamodb_type: str) -> str:
     return f"json_extract_scalar({image_sql}, {_path(path, dynamodb_type)})"
 
 
-def _bound(value: str, body: str) -> str:
-    """Compute `value` once and use it as `v` many times: a lambda over one element is SQL's only `let`."""
-    return f"element_at(transform(ARRAY[{value}], v -> {body}), 1)"
+def _bound(value: str, body: str, name: str = "v") -> str:
+    """Compute `value` once and use it by name many times: a lambda over one element is SQL's only `let`."""
+    return f"element_at(transform(ARRAY[{value}], {name} -> {body}), 1)"
 
 
 def _first(values: list[str]) -> str:
@@ -169,7 +180,7 @@ def _exact_decimal(value: str, scale: int) -> str:
 
 
 def _any_text(value: str, types: tuple[str, ...]) -> str:
-    """A value of one of several DynamoDB types as text: what has members as plain JSON, number sets as text sets."""
+    """A value of one of several DynamoDB types as text: what has members as plain JSON."""
     texts = [f"json_extract_scalar({value}, {quote_literal(json_path(name))})" for name in types if name in _SCALARS]
     nested = [f"json_extract({value}, {quote_literal(json_path(name))})" for name in types if name not in _SCALARS]
     if nested:

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from ddb_pipeline.cli.table_scan import key_text
-from ddb_pipeline_tests.proof.lives import Life, Step
+from ddb_pipeline_tests.proof.lives import Image, Life, Step
 
 Ask = Callable[[str], Sequence[Sequence[Any]]]
 """Runs a query and returns its rows."""
@@ -44,6 +44,15 @@ class Delivered:
         There the changes alone, whose order inside an instant is not known, do not tell the state.
         """
         return {key for key, steps in self.lives.items() if steps and not any(moved(i) for i in instants(steps))}
+
+    def until(self, moment_us: int) -> Delivered:
+        """What had happened up to a moment, by the times that change records carry; epoch microseconds."""
+        lives = {key: [timed for timed in steps if timed.at_us <= moment_us] for key, steps in self.lives.items()}
+        return Delivered(lives, self.records, [])
+
+    def ends(self) -> dict[str, Image]:
+        """What each item has come to."""
+        return {key: steps[-1].step.after for key, steps in self.lives.items() if steps}
 
 
 def instants(steps: Iterable[Timed]) -> list[list[Timed]]:

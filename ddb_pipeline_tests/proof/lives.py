@@ -23,6 +23,15 @@ _NAMES = ("a", "A", "b", "a.b", 'q"uote', "x[0]$", "back\\slash", "ü 😀", "ev
 _TEXTS = ("", "A", "é", "e\u0301", '"\\\n\0\u2028', "😀", "7", "true", "null")
 _NUMBERS = ("1", "-1", "0", "7", "1.5", "-0.001", "9" * 38, "0." + "9" * 38, "9" * 19)
 _DEPTH = 3
+_TYPED: dict[str, Callable[[random.Random], dict[str, Any]]] = {
+    "whole": lambda chance: {"N": str(chance.randint(-(10**17), 10**17))},
+    "price": lambda chance: {"N": chance.choice(["0.5", "-12.25", "3", "1000000.125"])},
+    "wide": lambda chance: {"N": chance.choice(["9" * 20, "1", "-" + "9" * 20])},
+    "flag": lambda chance: {"BOOL": chance.random() < 0.5},
+    "raw": lambda chance: {"B": base64.b64encode(chance.randbytes(2)).decode()},
+    "tags": lambda chance: {"SS": sorted(chance.sample(["x", "y, z", '"', "ü"], 2))},
+    "address": lambda chance: {"M": {"city": {"S": chance.choice(["Köln", ""])}, "zip": {"N": "50667"}}},
+}
 _MEMBERS = ("a", "A", "a.b", "$", "city")
 
 
@@ -103,8 +112,11 @@ class World:
         return Life(key, [self._image(key) for _ in range(self._chance.choice([1, 2, 2, 3]))])
 
     def _image(self, key: dict[str, Any]) -> dict[str, Any]:
-        names = self._chance.sample(_NAMES, self._chance.randint(0, 4))
-        return {**key, **{name: self._value() for name in names}}
+        chance = self._chance
+        values = {name: self._value() for name in chance.sample(_NAMES, chance.randint(0, 3))}
+        # attributes of one type each: they become columns of that type
+        typed = {name: make(chance) for name, make in _TYPED.items() if chance.random() < 0.3}
+        return {**key, **values, **typed}
 
     def _value(self, depth: int = 0) -> dict[str, Any]:
         """A value of any type; DynamoDB gives it back as it is here: no number or set has two spellings."""
