@@ -178,7 +178,8 @@ def test_two_who_crawl_at_once_share_one_crawl_or_take_turns(stage: Deployed):
 
     assert {result.state for result in results} == {"COMPLETED"}
     same = results[0].crawl_id == results[1].crawl_id
-    assert [result.joined for result in results].count(True) == (1 if same else 0)
+    # one may start a crawl that begins and ends before the other asks for its own: then both name the first of the two
+    assert [result.joined for result in results].count(True) <= (1 if same else 0)
 
 
 def test_a_query_that_athena_cannot_run_raises_its_reason(stage: Deployed):
