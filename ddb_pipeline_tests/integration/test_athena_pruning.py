@@ -55,6 +55,67 @@ def test_each_side_of_a_union_and_of_a_join_is_pruned_by_its_own_condition(local
     assert read(local, joined) == local.sizes["00"] + local.sizes["01"]
 
 
+@pytest.mark.parametrize(
+    ("sql", "hours"),
+    [
+        ("SELECT * FROM (SELECT event_id, hour AS h FROM changes) WHERE h = '01'", ["01"]),
+        ("SELECT * FROM seen WHERE h = '01' AND event_id <> ''", ["01"]),
+        ("SELECT * FROM on_seen WHERE h = '01'", ["01"]),
+        ("WITH w AS (SELECT * FROM changes) SELECT 1 FROM w WHERE w.hour = '01'", ["01"]),
+        ("SELECT * FROM (SELECT hour FROM changes UNION ALL SELECT 'x') WHERE hour = '01'", ["01"]),
+        (
+            ("SELECT * FROM (SELECT hour FROM changes WHERE hour > '00' UNION SELECT hour FROM changes) "
+            "WHERE hour IN ('00', '10')"),
+            ["10", "00", "10"],
+        ),
+        ("SELECT * FROM (SELECT hour, count(*) AS n FROM changes GROUP BY hour) WHERE hour = '10'", ["10"]),
+        ("SELECT * FROM (SELECT DISTINCT hour FROM changes) WHERE hour = '10'", ["10"]),
+        ("SELECT * FROM (SELECT hour FROM changes ORDER BY 1) WHERE hour = '10'", ["10"]),
+        ("SELECT * FROM changes a JOIN changes b ON a.hour = b.hour AND b.hour = '10' AND a.hour < '02'",
+         ["00", "01", "10"]),
+        ("SELECT * FROM changes a LEFT JOIN changes b ON a.hour = b.hour AND b.hour = '10' WHERE a.hour = '00'",
+         ["00", "10"]),
+        ("SELECT h, e FROM changes CROSS JOIN UNNEST(ARRAY[1]) AS u(e) CROSS JOIN (SELECT '1' AS h) WHERE hour = '00'",
+         ["00"]),
+        # these may not be pruned
+        ("SELECT * FROM (SELECT hour FROM changes ORDER BY 1 LIMIT 2) WHERE hour = '10'", HOURS),
+        ("SELECT * FROM (SELECT hour, row_number() OVER (ORDER BY hour) AS n FROM changes) WHERE hour = '10'", HOURS),
+        ("SELECT * FROM (SELECT upper(hour) AS hour FROM changes) WHERE hour = '10'", HOURS),
+        ("SELECT * FROM (SELECT max(hour) AS hour FROM changes) WHERE hour = '10'", HOURS),
+        ("SELECT * FROM (SELECT hour FROM changes EXCEPT SELECT 'x') WHERE hour = '10'", HOURS),
+        ("SELECT * FROM (SELECT 'a' AS a) LEFT JOIN changes ON true WHERE hour IS NULL", HOURS),
+        ("SELECT * FROM changes a LEFT JOIN (SELECT 'a' AS b) ON a.hour = '00' AND b = 'a'", HOURS),
+    ],
+)  # fmt: skip
+def test_conditions_reach_the_tables_below_views_unions_and_joins(local, sql, hours):
+    local.run("CREATE OR REPLACE VIEW seen AS SELECT event_id, hour AS h FROM changes")
+    local.run("CREATE OR REPLACE VIEW on_seen AS SELECT h FROM seen WHERE h < '03'")
+    assert read(local, sql) == sum(local.sizes[hour] for hour in hours)
+
+
+def test_what_is_left_out_changes_no_answer(local):
+    """Every query over the partitioned table, and over the same rows without partitions."""
+    local.run("CREATE TABLE plain AS SELECT event_id, year, month, day, hour FROM changes")
+    for sql in (
+        "SELECT a.hour, b.hour FROM {t} a LEFT JOIN {t} b ON a.hour = b.hour AND b.hour = '10' WHERE b.hour IS NULL",
+        "SELECT a.hour, b.hour FROM {t} a RIGHT JOIN {t} b ON a.hour = b.hour AND a.hour = '10' WHERE b.hour > '00'",
+        "SELECT a.hour, b.hour FROM {t} a FULL JOIN {t} b ON a.hour = b.hour AND b.hour = '10' WHERE a.hour IS NULL",
+        "SELECT a.hour, b.hour FROM {t} a LEFT JOIN {t} b ON a.hour = '00' AND b.hour = '10'",
+        "SELECT hour FROM (SELECT hour FROM {t} ORDER BY hour DESC LIMIT 2) WHERE hour < '10'",
+        "SELECT hour, n FROM (SELECT hour, count(*) OVER () AS n FROM {t}) WHERE hour = '01'",
+        "SELECT hour FROM (SELECT hour FROM {t} EXCEPT SELECT hour FROM {t} WHERE hour = '01') WHERE hour < '02'",
+        (
+            "SELECT h FROM (SELECT coalesce(b.hour, 'none') AS h FROM {t} a LEFT JOIN {t} b ON b.hour = '10' "
+            "AND a.hour = b.hour) WHERE h = 'none'"
+        ),
+        "SELECT hour FROM {t} a LEFT JOIN {t} b USING (hour) WHERE hour = '01'",
+        "SELECT a.hour FROM {t} a WHERE EXISTS (SELECT 1 FROM {t} b WHERE b.hour = a.hour AND a.hour = '01')",
+        "SELECT hour FROM (SELECT hour FROM {t} WHERE hour = '01' UNION ALL SELECT 'z') WHERE hour > '00'",
+    ):
+        plain, pruned = (sorted(local.rows(sql.format(t=table)), key=str) for table in ("plain", "changes"))
+        assert plain == pruned, sql
+
+
 # projection
 
 

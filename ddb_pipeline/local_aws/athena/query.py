@@ -19,7 +19,8 @@ from ddb_pipeline.local_aws.athena.dialect import parse_statement
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError, failed_at, not_supported
 from ddb_pipeline.local_aws.athena.expressions import Environment, Expressions, direction
 from ddb_pipeline.local_aws.athena.ordering import limit, output_place
-from ddb_pipeline.local_aws.athena.relations import Field, Relation, Scan, Table, View
+from ddb_pipeline.local_aws.athena.pushdown import united
+from ddb_pipeline.local_aws.athena.relations import Field, Origins, Relation, Scan, Table, View
 from ddb_pipeline.local_aws.athena.scope import Scope
 from ddb_pipeline.local_aws.athena.select import SelectCompiler
 from ddb_pipeline.local_aws.athena.special_forms import unify
@@ -179,7 +180,9 @@ class QueryCompiler:
             return self._view(found, node), None
         scan = Scan(f"scan_{len(self.scans) + 1}", found)
         self.scans.append(scan)
-        return Relation(f"SELECT * FROM {scan.name}", (*found.columns, *found.partition_columns)), scan
+        own: Origins = tuple(((scan, place),) for place in range(1, len(found.partition_columns) + 1))
+        origins = (*(() for _ in found.columns), *own)
+        return Relation(f"SELECT * FROM {scan.name}", (*found.columns, *found.partition_columns), origins), scan
 
     def _common_table(self, node: exp.Expr, entry: CommonTable) -> Relation:
         relation = self.query(entry.query, None, entry.visible)
@@ -191,7 +194,7 @@ class QueryCompiler:
             )
             raise failed_at(self.sql, node, "MISMATCHED_COLUMN_ALIASES", message)
         named = zip(entry.names, relation.fields, strict=True)
-        return Relation(relation.sql, tuple(Field(name, field.type) for name, field in named))
+        return Relation(relation.sql, tuple(Field(name, field.type) for name, field in named), relation.origins)
 
     def _view(self, view: View, node: exp.Expr) -> Relation:
         if self._depth >= MAX_VIEW_DEPTH:
@@ -222,7 +225,9 @@ class QueryCompiler:
         if len(converted) != len(relation.fields):
             message = f"View '{full}' is stale or in invalid state: its columns have changed; it must be re-created"
             raise failed_at(self.sql, node, "VIEW_IS_STALE", message)
-        return Relation(f"SELECT {', '.join(converted)} FROM ({relation.sql}) AS {alias}", view.columns)
+        return Relation(
+            f"SELECT {', '.join(converted)} FROM ({relation.sql}) AS {alias}", view.columns, relation.origins
+        )
 
     def _set_operation(self, node: exp.SetOperation, parent: Scope | None, tables: CommonTables) -> Relation:
         allowed = {"this", "expression", "distinct", "with_", "order", "limit", "offset"}
@@ -245,7 +250,8 @@ class QueryCompiler:
             fields.append(Field(a.name, common))
         sides = [self._converted(side, fields) for side in (left, right)]
         all_ = "" if node.args.get("distinct") else " ALL"
-        return self._ordered(node, Relation(f"({sides[0]}) {name}{all_} ({sides[1]})", tuple(fields)))
+        origins = united(left, right) if isinstance(node, exp.Union) else ()
+        return self._ordered(node, Relation(f"({sides[0]}) {name}{all_} ({sides[1]})", tuple(fields), origins))
 
     def _converted(self, relation: Relation, fields: Sequence[Field]) -> str:
         alias = self.alias()
@@ -268,7 +274,9 @@ class QueryCompiler:
                 raise not_supported(self.sql, item, "ORDER BY of an expression over a set operation")
             items.append(f"{place} {direction(item)}")
         ordering = f" ORDER BY {', '.join(items)}" if items else ""
-        return Relation(f"SELECT * FROM ({relation.sql}) AS {alias}{ordering}{limit(self.sql, node)}", relation.fields)
+        sql = f"SELECT * FROM ({relation.sql}) AS {alias}{ordering}{limit(self.sql, node)}"
+        is_cut = node.args.get("limit") or node.args.get("offset")
+        return Relation(sql, relation.fields, () if is_cut else relation.origins)
 
 
 def _can_be_shown(type_: Type) -> bool:

@@ -102,12 +102,27 @@ class Scan:
         return frozenset(map(int, re.findall(rf"\b{self.alias}\.c(\d+)\b", sql)))
 
 
+Origins = tuple[tuple[tuple[Scan, int], ...], ...]
+"""For each column, the partition columns that it is: reading and place, from 1. Several: a UNION."""
+
+
 @dataclass(frozen=True)
 class Relation:
-    """A compiled query: its columns are `c1`, `c2`, ... in DuckDB."""
+    """A compiled query: its columns are `c1`, `c2`, ... in DuckDB.
+
+    Attributes:
+        sql: DuckDB SQL.
+        fields: Its columns.
+        origins: Which of its columns are partition columns of tables; empty: none.
+    """
 
     sql: str
     fields: tuple[Field, ...]
+    origins: Origins = ()
+
+    def origin(self, place: int) -> tuple[tuple[Scan, int], ...]:
+        """The partition columns that the column of a place, from 1, is."""
+        return self.origins[place - 1] if self.origins else ()
 
 
 CommonTables = Mapping[str, Relation]

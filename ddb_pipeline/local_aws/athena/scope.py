@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ddb_pipeline.local_aws.athena.relations import Scan
 from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.types import Type
 
@@ -21,6 +22,7 @@ class Column:
         database: Its table's database, when the table was not given an alias.
         hidden: The second column of a `USING` pair: not part of `*`.
         in_star: Whether it is part of `*`; `$path` is not.
+        origins: The partition columns that it is, whose tables may leave out what a condition on it rejects.
     """
 
     name: str | None
@@ -30,6 +32,7 @@ class Column:
     database: str | None = None
     hidden: bool = False
     in_star: bool = True
+    origins: tuple[tuple[Scan, int], ...] = field(default=(), compare=False)
 
 
 @dataclass

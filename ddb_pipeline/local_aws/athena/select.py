@@ -10,8 +10,9 @@ from sqlglot import exp
 from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
 from ddb_pipeline.local_aws.athena.expressions import Environment, Expressions, ResolvedColumn, direction, is_aggregate
 from ddb_pipeline.local_aws.athena.ordering import limit, output_place
-from ddb_pipeline.local_aws.athena.relations import Field, Relation, Scan
-from ddb_pipeline.local_aws.athena.scope import Column, Scope, find
+from ddb_pipeline.local_aws.athena.pushdown import origins_of, push_down
+from ddb_pipeline.local_aws.athena.relations import Field, Relation
+from ddb_pipeline.local_aws.athena.scope import Column, Scope
 from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.sources import Source, SourceCompiler
 from ddb_pipeline.local_aws.athena.types import JSON, Type
@@ -59,7 +60,8 @@ class SelectCompiler:
         clauses += [where, self._group(), self._having()]
         clauses.append(self._order(fields, values, distinct=bool(distinct)))
 
-        return Relation(" ".join(filter(None, clauses)) + limit(sql, node), tuple(fields))
+        origins = origins_of(node, source.columns, [value.sql for value in values])
+        return Relation(" ".join(filter(None, clauses)) + limit(sql, node), tuple(fields), origins)
 
     def _expressions(self, clause: str, *, scope: Scope | None = None) -> Expressions:
         def subquery(node: exp.Expr, own: Scope) -> tuple[str, list[Type]]:
@@ -81,32 +83,11 @@ class SelectCompiler:
         where = self._node.args.get("where")
         if where is None:
             return ""
-        for scan in source.prunable:
-            for condition in _conjuncts(where.this):
-                self._prune(scan, source, condition)
+        push_down(where.this, source.columns, self._condition_in)
         return f"WHERE {self._expressions('WHERE').condition(where.this)}"
 
-    def _prune(self, scan: tuple[Scan, str], source: Source, condition: exp.Expr) -> None:
-        """Keep a condition that only the table's partition columns decide: it is asked of the catalog first."""
-        table, alias = scan[0].table, scan[1]
-        if any(isinstance(part, (exp.Query, exp.Window, exp.Lambda)) for part in condition.walk()):
-            return
-        named = list(condition.find_all(exp.Column))
-        first = len(table.columns) + 1
-        places = {f"{alias}.c{first + i}": i for i in range(len(table.partition_columns))}
-        for column in named:
-            parts = [part.name.lower() for part in column.parts]
-            found = find(Scope(source.columns), parts)
-            if found is None or len(found.candidates) != 1 or found.candidates[0].sql not in places:
-                return
-        if not named:
-            return
-        columns = [
-            Column(column.name, column.type, f"p.v{places[column.sql] + 1}", column.qualifier, column.database)
-            for column in source.columns
-            if column.sql in places
-        ]
-        scan[0].predicates.append(self._expressions("WHERE", scope=Scope(columns)).condition(condition))
+    def _condition_in(self, node: exp.Expr, scope: Scope) -> str:
+        return self._expressions("WHERE", scope=scope).condition(node)
 
     # SELECT list
 
@@ -216,13 +197,6 @@ class SelectCompiler:
                 raise not_supported(self._query.sql, item, f"ORDER BY of {value.type}")
             items.append(f"{place or value.sql} {direction(item)}")
         return f"ORDER BY {', '.join(items)}" if items else ""
-
-
-def _conjuncts(condition: exp.Expr) -> list[exp.Expr]:
-    inner = condition.this if isinstance(condition, exp.Paren) else condition
-    if isinstance(inner, exp.And):
-        return [*_conjuncts(inner.this), *_conjuncts(inner.expression)]
-    return [inner]
 
 
 def _aggregates(node: exp.Expr) -> bool:

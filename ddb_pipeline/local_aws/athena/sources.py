@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
 from ddb_pipeline.local_aws.athena.operators import compare
+from ddb_pipeline.local_aws.athena.pushdown import push_down
 from ddb_pipeline.local_aws.athena.relations import Relation, Scan
 from ddb_pipeline.local_aws.athena.scope import Column, Scope, find
 from ddb_pipeline.local_aws.athena.signatures import Value
@@ -29,12 +30,10 @@ class Source:
     Attributes:
         sql: What stands after FROM; empty for a SELECT without one.
         columns: Columns that can be named.
-        prunable: Readings of tables, with their aliases, whose partitions WHERE may leave out.
     """
 
     sql: str
     columns: tuple[Column, ...]
-    prunable: tuple[tuple[Scan, str], ...] = ()
 
 
 class SourceCompiler:
@@ -108,15 +107,14 @@ class SourceCompiler:
                 raise failed_at(self._query.sql, node, "MISMATCHED_COLUMN_ALIASES", message)
             names = [column.name.lower() for column in own.columns]
         columns = tuple(
-            Column(name, field.type, f"{alias}.c{i}", qualifier, database)
+            Column(name, field.type, f"{alias}.c{i}", qualifier, database, origins=relation.origin(i))
             for i, (name, field) in enumerate(zip(names, relation.fields, strict=True), 1)
         )
         if scan is not None:
             scan.alias, place = alias, scan.table.path_place
             columns += (Column("$path", VARCHAR, f"{alias}.c{place}", qualifier, database, in_star=False),)
-        prunable = ((scan, alias),) if scan is not None else ()
         sql = scan.name if scan is not None else f"({relation.sql})"
-        return Source(f"{sql} AS {alias}", columns, prunable)
+        return Source(f"{sql} AS {alias}", columns)
 
     def _join(self, left: Source, join: exp.Join) -> Source:
         self._refuse_others(join, {"this", "kind", "side", "on", "using"})
@@ -127,21 +125,28 @@ class SourceCompiler:
         if isinstance(join.this, exp.Unnest):
             return self._join_unnest(left, join, side, on)
         right = self._with_joins(join.this)
-        columns = (*left.columns, *right.columns)
-        # WHERE may leave partitions out only where no row is completed with NULLs
-        prunable = () if side else (*left.prunable, *right.prunable)
+        # columns of a side that is completed with NULLs: a condition on them may hold for rows that were none
+        own = [left.columns if side in {"", "LEFT"} else _without_origins(left.columns)]
+        own.append(right.columns if side in {"", "RIGHT"} else _without_origins(right.columns))
+        columns = (*own[0], *own[1])
         if using:
-            return self._join_using(left, right, using, f"{side or 'INNER'} JOIN", prunable)
+            sides = (replace(left, columns=own[0]), replace(right, columns=own[1]))
+            return self._join_using(*sides, using, f"{side or 'INNER'} JOIN")
         if on is None:
             if side or kind in {"INNER", "OUTER"}:
                 raise failed_at(self._query.sql, join, "SYNTAX_ERROR", "a JOIN needs ON or USING")
-            return Source(f"{left.sql} CROSS JOIN {right.sql}", columns, prunable)
+            return Source(f"{left.sql} CROSS JOIN {right.sql}", columns)
         condition = self._query.expressions(Scope(columns, self._parent), "JOIN", self._tables).condition(on)
-        return Source(f"{left.sql} {side or 'INNER'} JOIN ({right.sql}) ON {condition}", columns, prunable)
+        if side != "FULL":
+            # of an outer join, ON chooses rows of the side that may be completed with NULLs
+            kept = {"": columns, "LEFT": right.columns, "RIGHT": left.columns}[side]
+            push_down(on, kept, self._condition_in)
+        return Source(f"{left.sql} {side or 'INNER'} JOIN ({right.sql}) ON {condition}", columns)
 
-    def _join_using(
-        self, left: Source, right: Source, names: list[exp.Expr], kind: str, prunable: tuple[tuple[Scan, str], ...]
-    ) -> Source:
+    def _condition_in(self, node: exp.Expr, scope: Scope) -> str:
+        return self._query.expressions(scope, "JOIN", self._tables).condition(node)
+
+    def _join_using(self, left: Source, right: Source, names: list[exp.Expr], kind: str) -> Source:
         tests, merged, used = [], [], []
         for identifier in names:
             name = identifier.name.lower()
@@ -164,7 +169,7 @@ class SourceCompiler:
         ]
         # Trino: a column of USING cannot be read through one of its tables any more
         kept = [column for column in rest if not column.hidden]
-        return Source(f"{left.sql} {kind} ({right.sql}) ON {' AND '.join(tests)}", (*merged, *kept), prunable)
+        return Source(f"{left.sql} {kind} ({right.sql}) ON {' AND '.join(tests)}", (*merged, *kept))
 
     # UNNEST
 
@@ -199,7 +204,7 @@ class SourceCompiler:
         columns = [replace(column, sql=f"{alias}.c{i}") for i, column in enumerate(left.columns, 1)]
         columns += self._unnested(node, given, alias)
         origin = f" FROM {left.sql}" if left.sql else ""
-        return Source(f"(SELECT {', '.join(items)}{origin}) AS {alias}", tuple(columns), _renumbered(left, alias))
+        return Source(f"(SELECT {', '.join(items)}{origin}) AS {alias}", tuple(columns))
 
     def _unnested(self, node: exp.Unnest, given: list[Value], alias: str) -> list[Column]:
         found: list[tuple[str | None, Type, str]] = []
@@ -238,10 +243,5 @@ def _as_arrays(value: Value) -> list[Value]:
     return [Value(f"map_keys({value.sql})", array(key)), Value(f"map_values({value.sql})", array(own))]
 
 
-def _renumbered(left: Source, alias: str) -> tuple[tuple[Scan, str], ...]:
-    """Partition pruning past an UNNEST: the table's columns must still be the first ones."""
-    if len(left.prunable) != 1:
-        return ()
-    scan, own = left.prunable[0]
-    untouched = all(column.sql == f"{own}.c{i}" for i, column in enumerate(left.columns, 1))
-    return ((scan, alias),) if untouched else ()
+def _without_origins(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    return tuple(replace(column, origins=()) for column in columns)
