@@ -101,14 +101,13 @@ class Making:
             # before it costs something
             require_settled(capture, now_us, self._margin_us)
             lacking = tuple(found.baseline_id for found in store.manifests() if not self._lacks_nothing(found))
-            return Pending(
-                baseline_id(now_us, "export"), "export", now_us, now_us, now_us, None, capture.number, lacking
-            )
+            name = baseline_id(now_us, self._margin_us, "export")
+            return Pending(name, "export", now_us, now_us, now_us, None, capture.number, lacking)
         parent, lacking = self._parent(now_us)
         # a snapshot heals no gap: it rests on what its parent rests on, and without one on the first capture
         number = parent.capture if parent else 1
         return Pending(
-            baseline_id(now_us, "snapshot"),
+            baseline_id(now_us, self._margin_us, "snapshot"),
             "snapshot",
             now_us,
             now_us,

@@ -211,9 +211,15 @@ def next_capture(known: Capture | None, sight: Sight) -> Capture:
     return Capture(known.number + 1, sight.table_id, sight.stream, sight.active, since, gap)
 
 
-def baseline_id(moment_us: int, source: BaselineSource) -> str:
-    """Return the id of a baseline: sorts by moment, and is a value that a path in S3 takes as it is."""
-    return f"{moment_of(moment_us):%Y%m%dT%H%M%S%f}Z-{source}"
+def baseline_id(moment_us: int, margin_us: int, source: BaselineSource) -> str:
+    """Return the id of a baseline: sorts by moment, is fit for a path in S3, and tells SQL where the cut is.
+
+    Args:
+        moment_us: When it was begun, epoch microseconds.
+        margin_us: Its margin, whole seconds in microseconds.
+        source: Where it comes from.
+    """
+    return f"{moment_of(moment_us):%Y%m%dT%H%M%S%f}Z-{margin_us // 1_000_000}s-{source}"
 
 
 def moment_of(epoch_us: int) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from rich import box
 from rich.markup import escape
@@ -10,6 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from ddb_pipeline.cli import local_stack
+from ddb_pipeline.cli.as_of import EVERYTHING, moment, statement_at
 from ddb_pipeline.cli.console import UserError, console
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.names import PublishedNames
@@ -21,20 +22,32 @@ _UNBOUNDED = 100_000
 _LONGEST_VALUE = 2_000
 
 
-def run_query(sql: str, *, pipeline_name: str | None, rows: int) -> None:
+def run_query(sql: str | None, *, pipeline_name: str | None, rows: int, as_of: str | None = None) -> None:
     """Run the query on the configured stage and print at most `rows` rows.
+
+    Args:
+        sql: The query; None, with `as_of`: every item.
+        pipeline_name: Name of the pipeline; None: the only one.
+        rows: Rows to print at most.
+        as_of: A moment: the views stand as they stood then. None: as they stand now.
 
     Raises:
         UserError: There are several pipelines and none was named.
         PipelineError: No stage, no way to AWS, or a query that failed.
     """
+    if sql is None and as_of is None:
+        raise UserError("say what to ask: ddb-pipeline query 'SELECT ...' (only with --as-of it may be left out)")
+    now = datetime.now(UTC)
+    at = moment(as_of, now) if as_of is not None else None
     declaration = load_declaration()
     names = sorted(declaration.pipelines)
     if pipeline_name is None and len(names) > 1:
         raise UserError(f"say which pipeline: --pipeline {' or '.join(names)}")
     aws = PipelineAwsResource(declaration_file=str(declaration.path))
     with aws.deployment(pipeline_name or names[0]) as deployment:
-        answer = deployment.athena.execute(sql)
+        asked = sql or EVERYTHING
+        answer = deployment.athena.execute(statement_at(deployment, asked, at) if at else asked)
+        under_way = timedelta(seconds=2 * deployment.stage.buffer_seconds + 60)
         # a question of the catalog, which costs nothing: an empty answer must not pass for an empty table
         empty = not deployment.catalog.has_hours()
     if answer.columns:
@@ -46,6 +59,8 @@ def run_query(sql: str, *, pipeline_name: str | None, rows: int) -> None:
         + f"; {answer.data_scanned_in_bytes / _BYTES_A_MEBIBYTE:.2f} MiB scanned; "
         + f"{answer.engine_milliseconds / 1000:.1f} s; query {answer.query_id}[/]"
     )
+    if at and now - at < under_way:
+        console.print(f"[dim]changes of the last {under_way.total_seconds():.0f} s may still be under way[/]")
     if empty:
         console.print(
             "[yellow]No hour of changes is in the catalog yet, so every view is empty:[/] write to the table, then let "

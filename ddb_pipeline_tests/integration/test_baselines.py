@@ -1,0 +1,459 @@
+"""Baselines through the real path: DynamoDB, Firehose, crawl, Athena, exports, the job as Dagster runs it.
+
+The oracle is a scan of the table. The pipeline `shots` takes snapshots, `exports` exports its table; both have a margin
+of four seconds. Each test leaves both pipelines sound, so that their order does not matter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance, ExecuteInProcessResult
+
+from ddb_pipeline.arrivals import hour_of, hour_prefix, hour_values
+from ddb_pipeline.baseline_checks import CAPTURE_CHECK, DATA_CHECK, EXPIRY_CHECK, LATE_CHECK
+from ddb_pipeline.baseline_making.making import Made, Making
+from ddb_pipeline.baselines.records import Manifest
+from ddb_pipeline.cli import local_stack
+from ddb_pipeline.cli.table_scan import key_text, scan_items
+from ddb_pipeline.declaration import load_declaration
+from ddb_pipeline.definitions import build_definitions
+from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.local_aws import delivery
+from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.baseline_store import BaselineStore
+from ddb_pipeline.resources.statement_runs import StatementRuns
+from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
+from ddb_pipeline_tests.change_records import Change, put_on_stream
+from ddb_pipeline_tests.deployed import Deployed, local_stage
+
+PIPELINES = Path(__file__).parents[1] / "baselines.toml"
+MARGIN_SECONDS = 4
+BOTH = pytest.mark.parametrize("pipeline", ["shots", "exports"])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    directory = tmp_path_factory.mktemp("baselines")
+    command = [sys.executable, "-m", "infra_cdk.app", "--stage", "local", "--output", str(directory / "assembly")]
+    environment = {**os.environ, "DDB_PIPELINE_FILE": str(PIPELINES)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with local_stage(load_declaration(PIPELINES), directory / "assembly", directory / "aws") as stage:
+        older_than_the_stream(stage)
+        yield stage
+
+
+OLD_ITEM = {"Customer.Id": {"S": "older"}, "item": {"N": "1"}, "said": {"S": "before the stream"}}
+
+
+def older_than_the_stream(stage: Deployed) -> None:
+    """Write an item of `exports` while its table does not stream."""
+    dynamodb, names = stage.client("dynamodb"), stage.names["exports"]
+    streams = dynamodb.describe_kinesis_streaming_destination(TableName=names.table)["KinesisDataStreamDestinations"]
+    arn = streams[0]["StreamArn"]
+    switch(stage, "exports", arn, on=False)
+    dynamodb.put_item(TableName=names.table, Item=OLD_ITEM)
+    switch(stage, "exports", arn, on=True)
+
+
+def switch(stage: Deployed, pipeline: str, arn: str, *, on: bool) -> None:
+    dynamodb, table = stage.client("dynamodb"), stage.names[pipeline].table
+    call = dynamodb.enable_kinesis_streaming_destination if on else dynamodb.disable_kinesis_streaming_destination
+    call(TableName=table, StreamArn=arn)
+    wanted, deadline = ("ACTIVE" if on else "DISABLED"), time.monotonic() + 30
+    while True:
+        found = dynamodb.describe_kinesis_streaming_destination(TableName=table)["KinesisDataStreamDestinations"]
+        if {entry["StreamArn"]: entry["DestinationStatus"] for entry in found}.get(arn) == wanted:
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def stage(place: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    for name, value in local_stack.environment(place.endpoint).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DDB_PIPELINE_FILE", str(PIPELINES))
+    return place
+
+
+@contextmanager
+def deployment(pipeline: str) -> Iterator[Deployment]:
+    with PipelineAwsResource(declaration_file=str(PIPELINES)).deployment(pipeline) as found:
+        yield found
+
+
+def make(stage: Deployed, pipeline: str) -> Made:
+    """Make a baseline, without Dagster; waits until an export is allowed."""
+    deliver(stage, pipeline)
+    with deployment(pipeline) as found:
+        making = Making(found, note=lambda _line: None)
+        try:
+            return making.run()
+        except PipelineError as error:
+            if "is safe from" not in str(error):
+                raise
+        time.sleep(MARGIN_SECONDS + 1)
+        return making.run()
+
+
+def run(stage: Deployed, job: str) -> ExecuteInProcessResult:
+    loaded = build_definitions(stage.declaration).get_repository_def()
+    with DagsterInstance.ephemeral() as instance:
+        return loaded.get_job(job).execute_in_process(instance=instance, raise_on_error=False)
+
+
+def checks(result: ExecuteInProcessResult) -> dict[str, Any]:
+    return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
+
+def key(pipeline: str, number: int, mark: str) -> dict[str, Any]:
+    if pipeline == "shots":
+        return {"pk": {"S": f"{mark}-{number}"}}
+    return {"Customer.Id": {"S": mark}, "item": {"N": str(number)}}
+
+
+def write(stage: Deployed, pipeline: str, mark: str, numbers: range, text: str) -> None:
+    dynamodb, table = stage.client("dynamodb"), stage.names[pipeline].table
+    for number in numbers:
+        dynamodb.put_item(TableName=table, Item={**key(pipeline, number, mark), "said": {"S": text}})
+
+
+def remove(stage: Deployed, pipeline: str, mark: str, numbers: range) -> None:
+    for number in numbers:
+        stage.client("dynamodb").delete_item(TableName=stage.names[pipeline].table, Key=key(pipeline, number, mark))
+
+
+def deliver(stage: Deployed, pipeline: str) -> None:
+    assert delivery.wait_until_delivered(60)
+    stage.crawl(pipeline)
+
+
+def state(stage: Deployed, pipeline: str) -> dict[str, Any]:
+    """What the view holds; every row is certain and stands for one item."""
+    rows = stage.ask(pipeline, "SELECT item_key, image, state_certain FROM latest_item_state")
+    assert all(certain for *_, certain in rows)
+    assert len({found for found, *_ in rows}) == len(rows)
+    return {key_text(json.loads(found)): json.loads(image) for found, image, _ in rows}
+
+
+def table(stage: Deployed, pipeline: str) -> dict[str, Any]:
+    return scan_items(stage.client("dynamodb"), stage.names[pipeline].table)
+
+
+def manifests(pipeline: str) -> list[Manifest]:
+    with deployment(pipeline) as found:
+        return found.baselines.manifests()
+
+
+def seen(stage: Deployed, pipeline: str) -> set[str]:
+    """Ids that a query finds in the table `baselines`."""
+    return {found for (found,) in stage.ask(pipeline, "SELECT DISTINCT baseline_id FROM baselines")}
+
+
+@BOTH
+def test_views_agree_with_the_table_before_and_after_the_switch(stage: Deployed, pipeline: str):
+    mark = uuid.uuid4().hex
+    write(stage, pipeline, mark, range(12), "first")
+    remove(stage, pipeline, mark, range(3))
+    make(stage, pipeline)  # also: an export may be made from now on
+    deliver(stage, pipeline)
+
+    result = run(stage, f"{pipeline}_baseline")
+    newest = manifests(pipeline)[-1]
+
+    assert result.success
+    assert state(stage, pipeline) == table(stage, pipeline)
+    sql = stage.ask(pipeline, f"SELECT count(*) FROM baselines WHERE baseline_id = '{newest.baseline_id}'")
+    assert sql == [(len(table(stage, pipeline)),)]
+    (event,) = result.asset_materializations_for_node(f"{pipeline}__latest_item_state")
+    assert newest.baseline_id in str(event.metadata["sql"].value)
+
+    # what changes afterwards is seen through the baseline
+    time.sleep(1)
+    write(stage, pipeline, mark, range(2, 6), "second")
+    remove(stage, pipeline, mark, range(8, 10))
+    deliver(stage, pipeline)
+    refreshed = run(stage, f"{pipeline}_refresh")
+    assert refreshed.success
+    assert state(stage, pipeline) == table(stage, pipeline)
+    assert len(manifests(pipeline)) == len(seen(stage, pipeline))
+    assert manifests(pipeline)[-1] == newest, "a refresh makes no baseline"
+    assert all(check.passed for check in refreshed.get_asset_check_evaluations())
+
+
+def test_an_export_holds_items_that_are_older_than_the_stream(stage: Deployed):
+    make(stage, "exports")
+    assert run(stage, "exports_refresh").success
+    assert state(stage, "exports")[key_text(key("exports", 1, "older"))] == OLD_ITEM
+    rows = stage.ask("exports", "SELECT event_id, changed_at_us FROM latest_item_state WHERE item_key LIKE '%older%'")
+    assert rows == [(None, manifests("exports")[-1].as_of_us)]
+
+
+@BOTH
+def test_a_baseline_has_the_hashes_that_the_converter_made(stage: Deployed, pipeline: str):
+    mark = uuid.uuid4().hex
+    stage.client("dynamodb").put_item(
+        TableName=stage.names[pipeline].table,
+        Item={
+            **key(pipeline, 1, mark),
+            "é": {"SS": ["z", "ä", "a"]},
+            "n": {"N": "1E+30"},
+            "m": {"M": {"b": {"S": ""}, "a": {"L": []}}},
+        },
+    )
+    made = make(stage, pipeline)
+    rows = stage.ask(
+        pipeline,
+        "SELECT b.new_hash = c.new_hash, b.new_image = c.new_image, b.new_item = c.new_item, b.item_key = c.item_key "
+        "FROM baselines AS b JOIN changes AS c ON b.item_key = c.item_key "
+        f"WHERE b.baseline_id = '{made.manifest.baseline_id}' AND c.item_key LIKE '%{mark}%'",
+    )
+    assert rows == [(True, True, True, True)]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "where", "method"),
+    [
+        ("shots", StatementRuns, "wait"),
+        ("shots", BaselineStore, "publish"),
+        ("exports", TableExport, "wait"),
+        ("exports", BaselineConverter, "convert"),
+        ("exports", StatementRuns, "wait"),
+        ("exports", BaselineStore, "publish"),
+    ],
+)
+def test_a_run_that_is_killed_is_finished_by_the_next(
+    stage: Deployed, monkeypatch: pytest.MonkeyPatch, pipeline: str, where: type, method: str
+):
+    mark = uuid.uuid4().hex
+    write(stage, pipeline, mark, range(3), "there")
+    make(stage, pipeline)
+    before, rows = seen(stage, pipeline), stage.ask(pipeline, "SELECT count(*) FROM baselines")
+    started = started_work(stage, pipeline)
+
+    def killed(*_arguments: Any, **_named: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, method, killed)
+        with pytest.raises(KeyboardInterrupt):
+            make(stage, pipeline)
+    assert seen(stage, pipeline) == before
+    assert stage.ask(pipeline, "SELECT count(*) FROM baselines") == rows
+
+    made = make(stage, pipeline)
+
+    assert made.resumed
+    assert started_work(stage, pipeline) == {name: count + 1 for name, count in started.items()}
+    assert seen(stage, pipeline) - before == {made.manifest.baseline_id}
+    assert not make(stage, pipeline).resumed
+
+
+def started_work(stage: Deployed, pipeline: str) -> dict[str, int]:
+    """How many exports and writing queries were ever started."""
+    athena, names = stage.client("athena"), stage.names[pipeline]
+    pages = athena.get_paginator("list_query_executions").paginate(WorkGroup=names.workgroup)
+    ids = [found for page in pages for found in page["QueryExecutionIds"]]
+    texts = [athena.get_query_execution(QueryExecutionId=found)["QueryExecution"]["Query"] for found in ids]
+    work = {"queries": sum(text.startswith("INSERT INTO") for text in texts)}
+    if pipeline == "exports":
+        dynamodb = stage.client("dynamodb")
+        arn = dynamodb.describe_table(TableName=names.table)["Table"]["TableArn"]
+        pages = dynamodb.get_paginator("list_exports").paginate(TableArn=arn)
+        work["exports"] = sum(len(page["ExportSummaries"]) for page in pages)
+    return work
+
+
+def test_between_manifest_and_catalog_the_next_look_heals(stage: Deployed, monkeypatch: pytest.MonkeyPatch):
+    make(stage, "shots")
+    with monkeypatch.context() as patch:
+        patch.setattr(BaselineStore, "register_manifests", lambda _store: ())
+        made = make(stage, "shots")
+    assert made.manifest.baseline_id not in seen(stage, "shots")
+
+    assert run(stage, "shots_refresh").success
+
+    assert made.manifest.baseline_id in seen(stage, "shots")
+    assert state(stage, "shots") == table(stage, "shots")
+
+
+def test_a_change_behind_the_margin_is_reported_and_healed_by_the_next_baseline(stage: Deployed):
+    write(stage, "shots", uuid.uuid4().hex, range(2), "there")
+    whole = make(stage, "shots").manifest
+    time.sleep(MARGIN_SECONDS + 2)
+    lacking = make(stage, "shots").manifest
+    late = key("shots", 1, f"late-{uuid.uuid4().hex}")
+    # made between the cuts of the two: the older baseline's view still reads it
+    at_us = (whole.as_of_us + lacking.cut_us) // 2
+    change = Change(late, None, {"said": {"S": "late"}}, at_us)
+    names = stage.names["shots"]
+    put_on_stream(stage.client("kinesis"), names.change_stream, [change.record(names.table, names.region)])
+    deliver(stage, "shots")
+
+    check = checks(run(stage, "shots_refresh"))[LATE_CHECK]
+
+    assert not check.passed
+    assert lacking.baseline_id in check.description
+    assert "1 changes" in check.description
+    assert late["pk"]["S"] in str(check.metadata["items"].value)
+    text = key_text(late)
+    assert text not in state(stage, "shots"), "the view lacks it, and the check says so"
+
+    result = run(stage, "shots_baseline")
+    healed = manifests("shots")[-1]
+
+    assert result.success
+    assert checks(result)[LATE_CHECK].passed
+    assert healed.parent == whole.baseline_id
+    assert state(stage, "shots")[text] == {**late, "said": {"S": "late"}}
+    assert lacking.baseline_id not in seen(stage, "shots"), "a past state must not start from it"
+
+
+def test_point_in_time_recovery_off_is_said_in_one_sentence(stage: Deployed):
+    make(stage, "exports")
+    dynamodb, name = stage.client("dynamodb"), stage.names["exports"].table
+
+    def recovery(*, on: bool) -> None:
+        dynamodb.update_continuous_backups(
+            TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": on}
+        )
+
+    recovery(on=False)
+    try:
+        with pytest.raises(PipelineError, match=f"point-in-time recovery of table {name} is off"):
+            make(stage, "exports")
+    finally:
+        recovery(on=True)
+    make(stage, "exports")
+
+
+def test_an_export_that_failed_is_said_and_the_next_run_begins_anew(stage: Deployed, monkeypatch: pytest.MonkeyPatch):
+    make(stage, "exports")
+    before = seen(stage, "exports")
+    start = TableExport.start
+
+    def elsewhere(export: TableExport, token: str) -> Any:
+        names = dataclasses.replace(export.names, raw_bucket="no-such-bucket")
+        return start(dataclasses.replace(export, names=names), token)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TableExport, "start", elsewhere)
+        with pytest.raises(PipelineError, match="of the table failed: S3NoSuchBucket"):
+            make(stage, "exports")
+    with deployment("exports") as found:
+        assert found.baselines.pending() == []
+    assert seen(stage, "exports") == before
+    assert not make(stage, "exports").resumed
+
+
+def test_a_damaged_file_of_an_export_is_refused(stage: Deployed, monkeypatch: pytest.MonkeyPatch):
+    write(stage, "exports", uuid.uuid4().hex, range(2), "there")
+    make(stage, "exports")
+    before = seen(stage, "exports")
+    convert = BaselineConverter.convert
+
+    def damaged(converter: BaselineConverter, event: dict[str, Any]) -> Any:
+        place = {"Bucket": stage.names["exports"].raw_bucket, "Key": event["source_key"]}
+        s3 = stage.client("s3")
+        body = gzip.decompress(s3.get_object(**place)["Body"].read())
+        s3.put_object(**place, Body=gzip.compress(body.replace(b"there", b"thEre") + b"\n"))
+        return convert(converter, event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaselineConverter, "convert", damaged)
+        with pytest.raises(PipelineError, match=r"MD5 is .*, and the manifest says"):
+            make(stage, "exports")
+    assert seen(stage, "exports") == before
+    with deployment("exports") as found:
+        for pending in found.baselines.pending():
+            found.baselines.abandon(pending.baseline_id)
+
+
+def test_an_hour_that_expired_counts_if_it_is_still_read(stage: Deployed):
+    make(stage, "shots")
+    s3, names = stage.client("s3"), stage.names["shots"]
+    old, new = datetime(2026, 2, 3, 4, tzinfo=UTC), hour_of(datetime.now(UTC)) + timedelta(hours=1)
+    for hour in (old, new):
+        s3.put_object(
+            Bucket=names.raw_bucket,
+            Key=f"{names.changes_prefix}{hour_prefix(hour)}x.json.gz",
+            Body=gzip.compress(b'{"table_name":"another"}\n'),
+        )
+    stage.crawl("shots")
+
+    def expire(hour: datetime) -> Any:
+        s3.delete_object(Bucket=names.raw_bucket, Key=f"{names.changes_prefix}{hour_prefix(hour)}x.json.gz")
+        return checks(run(stage, "shots_refresh"))[EXPIRY_CHECK]
+
+    assert expire(old).passed, "the baseline bridges it"
+    found = expire(new)
+    stage.client("glue").delete_partition(
+        DatabaseName=names.database, TableName=names.change_table, PartitionValues=list(hour_values(new))
+    )
+    assert not found.passed
+    assert f"{new:%Y-%m-%d-%H}" in found.description
+
+
+def test_a_file_of_a_baseline_that_is_gone_is_noticed_and_the_next_one_starts_elsewhere(stage: Deployed):
+    whole = make(stage, "shots").manifest
+    broken = make(stage, "shots").manifest
+    stage.client("s3").delete_object(Bucket=stage.names["shots"].raw_bucket, Key=broken.files[0].key)
+    assert not checks(run(stage, "shots_refresh"))[DATA_CHECK].passed
+
+    healed = make(stage, "shots").manifest
+
+    assert healed.parent == whole.baseline_id
+    assert run(stage, "shots_refresh").success
+    assert state(stage, "shots") == table(stage, "shots")
+    assert broken.baseline_id not in seen(stage, "shots")
+
+
+def test_only_so_many_baselines_are_kept(stage: Deployed):
+    for _ in range(5):
+        newest = make(stage, "shots").manifest
+    kept = stage.declaration.pipelines["shots"].baselines_kept
+    assert len(seen(stage, "shots")) == len(manifests("shots")) == kept
+    assert manifests("shots")[-1] == newest
+    listed = stage.client("s3").list_objects_v2(Bucket=stage.names["shots"].raw_bucket, Prefix="baselines/data/")
+    folders = {found["Key"].split("/")[2] for found in listed["Contents"]}
+    assert folders == {f"baseline_id={found.baseline_id}" for found in manifests("shots")}
+
+
+def test_a_destination_that_was_off_asks_for_a_new_baseline(stage: Deployed):
+    make(stage, "exports")
+    dynamodb, names = stage.client("dynamodb"), stage.names["exports"]
+    streams = dynamodb.describe_kinesis_streaming_destination(TableName=names.table)["KinesisDataStreamDestinations"]
+    arn = next(found["StreamArn"] for found in streams if found["DestinationStatus"] == "ACTIVE")
+    switch(stage, "exports", arn, on=False)
+    lost = {**key("exports", 7, uuid.uuid4().hex), "said": {"S": "while nobody listened"}}
+    dynamodb.put_item(TableName=names.table, Item=lost)
+
+    off = checks(run(stage, "exports_refresh"))[CAPTURE_CHECK]
+    with deployment("exports") as found, pytest.raises(PipelineError, match=r"streaming destination .* is not active"):
+        Making(found, note=lambda _line: None).run()
+    switch(stage, "exports", arn, on=True)
+    on_again = checks(run(stage, "exports_refresh"))[CAPTURE_CHECK]
+
+    assert not off.passed
+    assert "changes are being lost" in off.description
+    assert not on_again.passed
+    assert "was not active for a while" in on_again.description
+    make(stage, "exports")
+    result = run(stage, "exports_refresh")
+    assert checks(result)[CAPTURE_CHECK].passed
+    assert state(stage, "exports") == table(stage, "exports")
