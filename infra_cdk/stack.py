@@ -89,7 +89,15 @@ class PipelineStack(Stack):
             else None
         )
         Crawler(self, "Crawler", names=names, catalog=catalog, key=key, raw_bucket=storage.raw)
-        Analytics(self, "Analytics", names=names, stage=stage, key=key, results_bucket=storage.results)
+        Analytics(
+            self,
+            "Analytics",
+            names=names,
+            stage=stage,
+            key=key,
+            results_bucket=storage.results,
+            table_name=table.table_name,
+        )
         access = PipelineAccess(
             self,
             "Access",

@@ -1,168 +1,53 @@
 """Baselines through the real path: DynamoDB, Firehose, crawl, Athena, exports, the job as Dagster runs it.
 
-The oracle is a scan of the table. The pipeline `shots` takes snapshots, `exports` exports its table; both have a margin
-of four seconds. Each test leaves both pipelines sound, so that their order does not matter.
+The oracle is a scan of the table. Each test leaves both pipelines sound, so that their order does not matter.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import gzip
-import json
-import os
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, ExecuteInProcessResult
 
 from ddb_pipeline.arrivals import hour_of, hour_prefix, hour_values
 from ddb_pipeline.baseline_checks import CAPTURE_CHECK, DATA_CHECK, EXPIRY_CHECK, LATE_CHECK
-from ddb_pipeline.baseline_making.making import Made, Making
-from ddb_pipeline.baselines.records import Manifest
-from ddb_pipeline.cli import local_stack
-from ddb_pipeline.cli.table_scan import key_text, scan_items
-from ddb_pipeline.declaration import load_declaration
-from ddb_pipeline.definitions import build_definitions
+from ddb_pipeline.baseline_making.making import Making
+from ddb_pipeline.cli.table_scan import key_text
 from ddb_pipeline.errors import PipelineError
-from ddb_pipeline.local_aws import delivery
-from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.baseline_store import BaselineStore
 from ddb_pipeline.resources.statement_runs import StatementRuns
 from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
 from ddb_pipeline_tests.change_records import Change, put_on_stream
-from ddb_pipeline_tests.deployed import Deployed, local_stage
+from ddb_pipeline_tests.deployed import Deployed
+from ddb_pipeline_tests.integration.baseline_stage import (
+    MARGIN_SECONDS,
+    OLD_ITEM,
+    checks,
+    deliver,
+    deployment,
+    key,
+    make,
+    manifests,
+    place,
+    remove,
+    run,
+    seen,
+    stage,
+    state,
+    switch,
+    table,
+    write,
+)
 
-PIPELINES = Path(__file__).parents[1] / "baselines.toml"
-MARGIN_SECONDS = 4
+__all__ = ["place", "stage"]
+
 BOTH = pytest.mark.parametrize("pipeline", ["shots", "exports"])
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    directory = tmp_path_factory.mktemp("baselines")
-    command = [sys.executable, "-m", "infra_cdk.app", "--stage", "local", "--output", str(directory / "assembly")]
-    environment = {**os.environ, "DDB_PIPELINE_FILE": str(PIPELINES)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    with local_stage(load_declaration(PIPELINES), directory / "assembly", directory / "aws") as stage:
-        older_than_the_stream(stage)
-        yield stage
-
-
-OLD_ITEM = {"Customer.Id": {"S": "older"}, "item": {"N": "1"}, "said": {"S": "before the stream"}}
-
-
-def older_than_the_stream(stage: Deployed) -> None:
-    """Write an item of `exports` while its table does not stream."""
-    dynamodb, names = stage.client("dynamodb"), stage.names["exports"]
-    streams = dynamodb.describe_kinesis_streaming_destination(TableName=names.table)["KinesisDataStreamDestinations"]
-    arn = streams[0]["StreamArn"]
-    switch(stage, "exports", arn, on=False)
-    dynamodb.put_item(TableName=names.table, Item=OLD_ITEM)
-    switch(stage, "exports", arn, on=True)
-
-
-def switch(stage: Deployed, pipeline: str, arn: str, *, on: bool) -> None:
-    dynamodb, table = stage.client("dynamodb"), stage.names[pipeline].table
-    call = dynamodb.enable_kinesis_streaming_destination if on else dynamodb.disable_kinesis_streaming_destination
-    call(TableName=table, StreamArn=arn)
-    wanted, deadline = ("ACTIVE" if on else "DISABLED"), time.monotonic() + 30
-    while True:
-        found = dynamodb.describe_kinesis_streaming_destination(TableName=table)["KinesisDataStreamDestinations"]
-        if {entry["StreamArn"]: entry["DestinationStatus"] for entry in found}.get(arn) == wanted:
-            return
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def stage(place: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deployed:
-    for name, value in local_stack.environment(place.endpoint).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("DDB_PIPELINE_FILE", str(PIPELINES))
-    return place
-
-
-@contextmanager
-def deployment(pipeline: str) -> Iterator[Deployment]:
-    with PipelineAwsResource(declaration_file=str(PIPELINES)).deployment(pipeline) as found:
-        yield found
-
-
-def make(stage: Deployed, pipeline: str) -> Made:
-    """Make a baseline, without Dagster; waits until an export is allowed."""
-    deliver(stage, pipeline)
-    with deployment(pipeline) as found:
-        making = Making(found, note=lambda _line: None)
-        try:
-            return making.run()
-        except PipelineError as error:
-            if "is safe from" not in str(error):
-                raise
-        time.sleep(MARGIN_SECONDS + 1)
-        return making.run()
-
-
-def run(stage: Deployed, job: str) -> ExecuteInProcessResult:
-    loaded = build_definitions(stage.declaration).get_repository_def()
-    with DagsterInstance.ephemeral() as instance:
-        return loaded.get_job(job).execute_in_process(instance=instance, raise_on_error=False)
-
-
-def checks(result: ExecuteInProcessResult) -> dict[str, Any]:
-    return {check.check_name: check for check in result.get_asset_check_evaluations()}
-
-
-def key(pipeline: str, number: int, mark: str) -> dict[str, Any]:
-    if pipeline == "shots":
-        return {"pk": {"S": f"{mark}-{number}"}}
-    return {"Customer.Id": {"S": mark}, "item": {"N": str(number)}}
-
-
-def write(stage: Deployed, pipeline: str, mark: str, numbers: range, text: str) -> None:
-    dynamodb, table = stage.client("dynamodb"), stage.names[pipeline].table
-    for number in numbers:
-        dynamodb.put_item(TableName=table, Item={**key(pipeline, number, mark), "said": {"S": text}})
-
-
-def remove(stage: Deployed, pipeline: str, mark: str, numbers: range) -> None:
-    for number in numbers:
-        stage.client("dynamodb").delete_item(TableName=stage.names[pipeline].table, Key=key(pipeline, number, mark))
-
-
-def deliver(stage: Deployed, pipeline: str) -> None:
-    assert delivery.wait_until_delivered(60)
-    stage.crawl(pipeline)
-
-
-def state(stage: Deployed, pipeline: str) -> dict[str, Any]:
-    """What the view holds; every row is certain and stands for one item."""
-    rows = stage.ask(pipeline, "SELECT item_key, image, state_certain FROM latest_item_state")
-    assert all(certain for *_, certain in rows)
-    assert len({found for found, *_ in rows}) == len(rows)
-    return {key_text(json.loads(found)): json.loads(image) for found, image, _ in rows}
-
-
-def table(stage: Deployed, pipeline: str) -> dict[str, Any]:
-    return scan_items(stage.client("dynamodb"), stage.names[pipeline].table)
-
-
-def manifests(pipeline: str) -> list[Manifest]:
-    with deployment(pipeline) as found:
-        return found.baselines.manifests()
-
-
-def seen(stage: Deployed, pipeline: str) -> set[str]:
-    """Ids that a query finds in the table `baselines`."""
-    return {found for (found,) in stage.ask(pipeline, "SELECT DISTINCT baseline_id FROM baselines")}
 
 
 @BOTH
@@ -264,6 +149,17 @@ def test_a_run_that_is_killed_is_finished_by_the_next(
     assert not make(stage, pipeline).resumed
 
 
+def exports_of(dynamodb: Any, table_arn: str) -> Iterator[str]:
+    """ARNs of all exports of a table; boto3 has no paginator for them."""
+    more: dict[str, str] = {}
+    while True:
+        page = dynamodb.list_exports(TableArn=table_arn, **more)
+        yield from (found["ExportArn"] for found in page["ExportSummaries"])
+        if "NextToken" not in page:
+            return
+        more = {"NextToken": page["NextToken"]}
+
+
 def started_work(stage: Deployed, pipeline: str) -> dict[str, int]:
     """How many exports and writing queries were ever started."""
     athena, names = stage.client("athena"), stage.names[pipeline]
@@ -274,8 +170,7 @@ def started_work(stage: Deployed, pipeline: str) -> dict[str, int]:
     if pipeline == "exports":
         dynamodb = stage.client("dynamodb")
         arn = dynamodb.describe_table(TableName=names.table)["Table"]["TableArn"]
-        pages = dynamodb.get_paginator("list_exports").paginate(TableArn=arn)
-        work["exports"] = sum(len(page["ExportSummaries"]) for page in pages)
+        work["exports"] = len(list(exports_of(dynamodb, arn)))
     return work
 
 

@@ -15,6 +15,8 @@ from ddb_pipeline.names import ComputedNames
 ENGINE_VERSION = "Athena engine version 3"
 RESULTS_PREFIX = "queries/"
 SAVED_QUERIES = Path(__file__).parent.parent / "saved_queries"
+TABLE_NAME_MARK = "${table_name}"
+"""Stands in a saved query for the name that CloudFormation gives to the table."""
 MEBIBYTE = 1024 * 1024
 
 
@@ -31,6 +33,7 @@ class Analytics(Construct):
         stage: Scan cutoff, and whether saved queries and history keep the workgroup from being deleted (`keep_data`).
         key: Encrypts the results.
         results_bucket: Where the results go.
+        table_name: Name of the DynamoDB table, for queries that read changes and not the views.
 
     Attributes:
         workgroup: The workgroup.
@@ -45,6 +48,7 @@ class Analytics(Construct):
         stage: Stage,
         key: kms.IKey,
         results_bucket: s3.IBucket,
+        table_name: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self.workgroup = athena.CfnWorkGroup(
@@ -68,16 +72,16 @@ class Analytics(Construct):
             ),
         )
         for file in sorted(SAVED_QUERIES.glob("*.sql")):
-            self._save_query(file, names)
+            self._save_query(file, names, table_name)
 
-    def _save_query(self, file: Path, names: ComputedNames) -> None:
-        sql = file.read_text(encoding="utf-8")
+    def _save_query(self, file: Path, names: ComputedNames, table_name: str) -> None:
+        sql = file.read_text(encoding="utf-8").replace(TABLE_NAME_MARK, table_name)
         query = athena.CfnNamedQuery(
             self,
             f"Query-{file.stem}",
             name=file.stem,
             # the first line says in a comment what the query answers
-            description=sql.splitlines()[0].removeprefix("--").strip(),
+            description=file.read_text(encoding="utf-8").splitlines()[0].removeprefix("--").strip(),
             database=names.database,
             work_group=names.resource,
             query_string=sql,

@@ -1,0 +1,161 @@
+"""Which baseline serves what, held against the words of the rule on any set of baselines."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddb_pipeline.baselines.choice import expired_too_early, for_moment, newest, parent_for, to_retire
+from ddb_pipeline.baselines.records import (
+    Capture,
+    Manifest,
+    Pending,
+    RecordError,
+    Sight,
+    StoredFile,
+    baseline_id,
+    microseconds,
+    moment_of,
+    next_capture,
+)
+
+SECOND = 1_000_000
+START = 1_790_000_000 * SECOND
+
+
+def manifest(as_of_s: int, source="snapshot", margin_s: int = 3600) -> Manifest:
+    as_of_us = START + as_of_s * SECOND
+    return Manifest(
+        baseline_id=baseline_id(as_of_us, margin_s * SECOND, source),
+        source=source,
+        as_of_us=as_of_us,
+        margin_us=margin_s * SECOND,
+        read_at_us=as_of_us,
+        made_at_us=as_of_us + SECOND,
+        rows=2,
+        uncertain=0,
+        parent=None,
+        table="persons",
+        table_id="1-2-3",
+        capture=1,
+        export_arn=None,
+        queries={"wrote": "q"},
+        bytes_scanned=10,
+        seconds=1.5,
+        files=(StoredFile("k", 1, "e"),),
+    )
+
+
+MOMENTS = st.integers(0, 10**7)
+SETS = st.lists(
+    st.builds(manifest, MOMENTS, st.sampled_from(["snapshot", "export"])), max_size=8, unique_by=lambda m: m.as_of_us
+)
+
+
+@given(SETS)
+def test_the_newest_is_the_one_that_no_other_is_newer_than(baselines):
+    found = newest(baselines)
+    assert (found is None) == (not baselines)
+    assert all(other.as_of_us <= found.as_of_us for other in baselines if found)
+
+
+@given(SETS, MOMENTS)
+def test_a_moment_gets_the_newest_baseline_that_does_not_know_its_future(baselines, at):
+    at_us = START + at * SECOND
+    found = for_moment(baselines, at_us)
+    fit = [one for one in baselines if one.as_of_us + (60 * SECOND if one.source == "export" else 0) <= at_us]
+    assert found == max(fit, key=lambda one: one.as_of_us, default=None)
+
+
+@given(SETS, MOMENTS, st.data())
+def test_a_parent_is_the_newest_that_lacks_nothing_and_older_ones_are_not_asked(baselines, at, data):
+    lacking = set(data.draw(st.sets(st.sampled_from([one.baseline_id for one in baselines])))) if baselines else set()
+    asked = []
+
+    def is_whole(one):
+        asked.append(one)
+        return one.baseline_id not in lacking
+
+    at_us = START + at * SECOND
+    found = parent_for(baselines, at_us, is_whole)
+    fit = [one for one in baselines if one.settled_us <= at_us and one.baseline_id not in lacking]
+    assert found == max(fit, key=lambda one: one.as_of_us, default=None)
+    assert all(one.as_of_us >= found.as_of_us for one in asked if found)
+
+
+@given(SETS, st.integers(2, 5), st.data())
+def test_what_is_retired_is_old_or_lacking_and_never_the_newest(baselines, kept, data):
+    lacking = set(data.draw(st.sets(st.sampled_from([one.baseline_id for one in baselines])))) if baselines else set()
+    gone = to_retire(baselines, kept, lacking)
+    staying = [one for one in baselines if one not in gone]
+    assert newest(baselines) == newest(staying)
+    assert len(staying) <= kept
+    assert not lacking & {one.baseline_id for one in staying} - {newest(baselines).baseline_id if baselines else ""}
+    whole = sum(one.baseline_id not in lacking for one in baselines if one != newest(baselines))
+    assert len(staying) == min(kept, whole + bool(baselines)), "no more go than must"
+
+
+def test_hours_from_before_the_cut_may_expire():
+    cut = datetime(2026, 11, 26, 10, 20, tzinfo=UTC)
+    baseline = replace(manifest(0), as_of_us=microseconds(cut) + 3600 * SECOND)
+    hours = [cut.replace(minute=0) + timedelta(hours=step) for step in (-3, -2, -1, 0, 1)]
+    # the hour before may hold what arrived just after the cut, in an object that began to fill earlier
+    assert expired_too_early(baseline, hours, hours[4:]) == hours[2:4]
+    assert expired_too_early(baseline, hours, hours[2:]) == []
+    assert expired_too_early(None, hours, hours[1:]) == hours[:1]
+
+
+def test_ids_sort_by_moment_and_tell_the_cut():
+    found = [baseline_id(START + step, 3600 * SECOND, "snapshot") for step in (0, 1, SECOND, 10**10)]
+    assert found == sorted(found)
+    assert found[0] == "20260921T141320000000Z-3600s-snapshot"
+
+
+@pytest.mark.parametrize("source", ["snapshot", "export"])
+def test_what_is_written_down_is_read_back(source):
+    for record in (
+        manifest(5, source),
+        Pending("id", source, 1, 2, 3, "parent", 4, ("lacking",), "arn", "query"),
+        Capture(1, "id", "stream", active=True, active_since_us=5, gap=""),
+    ):
+        assert type(record).from_json(record.to_json()) == record
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "number": 1}'])
+def test_what_this_version_did_not_write_is_refused(text):
+    with pytest.raises(RecordError):
+        Capture.from_json(text)
+
+
+def look(*, table="t", stream="s", active=True, at=1):
+    return Sight(table, stream, active=active, seen_at_us=at)
+
+
+def test_the_first_sight_of_an_active_destination_begins_the_capture():
+    waiting = next_capture(None, look(active=False, at=1))
+    assert (waiting.number, waiting.active, waiting.active_since_us) == (1, False, 0)
+    begun = next_capture(waiting, look(at=2))
+    assert (begun.number, begun.active, begun.active_since_us) == (1, True, 2)
+    assert next_capture(begun, look(at=3)) == begun
+
+
+@pytest.mark.parametrize(
+    ("sights", "gap"),
+    [
+        ([look(active=False, at=5), look(at=6)], "the streaming destination was not active for a while"),
+        ([look(table="u", at=6)], "the table was deleted and made again"),
+        ([look(stream="z", at=6)], "the table streams into another stream"),
+    ],
+)
+def test_a_gap_that_was_seen_begins_another_capture(sights, gap):
+    capture = next_capture(None, look())
+    for sight in sights:
+        capture = next_capture(capture, sight)
+    assert (capture.number, capture.gap, capture.active_since_us) == (2, gap, 6)
+
+
+@given(st.integers(0, 4 * 10**15))
+def test_moments_lose_no_microsecond(us):
+    assert microseconds(moment_of(us)) == us
