@@ -17,6 +17,7 @@ from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.resources.statement_runs import Finished, StatementFailedError
 from ddb_pipeline.resources.table_export import ExportFailedError
 from ddb_pipeline.resources.waiting import Waiting
+from ddb_pipeline.view_sql import views
 
 QUERY_SECONDS = 3600.0
 EXPORT_SECONDS = 6 * 3600.0
@@ -77,7 +78,7 @@ class Making:
         self.note(f"baseline {pending.baseline_id}" + (", begun by another run" if resumed else ""))
         manifest = self._finish(pending, capture, began)
         store.publish(manifest)
-        return Made(manifest, resumed, self._retire(pending), self.healed)
+        return Made(manifest, resumed, self._retire(), self.healed)
 
     def _broken_off(self, capture: Capture) -> Pending | None:
         """The baseline that another run did not finish, if it is worth finishing; others are cleared away."""
@@ -85,7 +86,10 @@ class Making:
         known = {manifest.baseline_id for manifest in store.manifests()}
         for pending in store.pending():
             is_fresh = pending.source == "export" or (moment_of(pending.started_at_us) > self.clock() - _FRESH)
-            wanted = pending.source == self.deployment.pipeline.baseline and pending.capture == capture.number
+            # a snapshot rests on what its parent rests on, an export on the capture of its time
+            wanted = pending.source == self.deployment.pipeline.baseline and (
+                pending.source == "snapshot" or pending.capture == capture.number
+            )
             if pending.baseline_id in known:
                 store.forget(pending.baseline_id)
             elif is_fresh and wanted and found is None:
@@ -253,11 +257,15 @@ class Making:
             bytes_scanned=written.bytes_scanned + counted.data_scanned_in_bytes,
             seconds=round((now - began).total_seconds(), 3),
             files=store.files(pending.baseline_id),
+            heals=pending.lacking,
         )
 
-    def _retire(self, pending: Pending) -> tuple[str, ...]:
+    def _retire(self) -> tuple[str, ...]:
         store = self.deployment.baselines
-        gone = to_retire(store.manifests(), self.deployment.pipeline.baselines_kept, pending.lacking)
+        known = store.manifests()
+        texts = [self.deployment.catalog.view_text(view.name) for view in views(self.deployment.pipeline)]
+        in_use = {found.baseline_id for found in known if any(found.baseline_id in text for text in texts)}
+        gone = to_retire(known, self.deployment.pipeline.baselines_kept, in_use)
         for manifest in gone:
             store.retire(manifest.baseline_id)
         return tuple(manifest.baseline_id for manifest in gone)

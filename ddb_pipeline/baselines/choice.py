@@ -13,6 +13,13 @@ def newest(baselines: Iterable[Manifest]) -> Manifest | None:
     return max(baselines, key=lambda found: (found.as_of_us, found.baseline_id), default=None)
 
 
+def without_healed(baselines: Iterable[Manifest]) -> list[Manifest]:
+    """Return the baselines that no other one was made to heal: a state may start from these."""
+    known = list(baselines)
+    healed = {lacking for found in known for lacking in found.heals}
+    return [found for found in known if found.baseline_id not in healed]
+
+
 def for_moment(baselines: Iterable[Manifest], moment_us: int) -> Manifest | None:
     """Return the newest baseline that a moment's state can start from; None if there is none.
 
@@ -20,7 +27,7 @@ def for_moment(baselines: Iterable[Manifest], moment_us: int) -> Manifest | None
         baselines: All that there are.
         moment_us: The moment, epoch microseconds.
     """
-    return newest(found for found in baselines if found.settled_us <= moment_us)
+    return newest(found for found in without_healed(baselines) if found.settled_us <= moment_us)
 
 
 def expired_too_early(
@@ -46,24 +53,25 @@ def parent_for(baselines: Iterable[Manifest], moment_us: int, is_whole: Callable
         is_whole: Whether a baseline lacks no change from before its cut, and all that came after its cut can be read.
             Asked from the newest on, and no more once the answer is yes: it may cost a query.
     """
-    for found in sorted(baselines, key=lambda found: (found.as_of_us, found.baseline_id), reverse=True):
+    for found in _newest_first(without_healed(baselines)):
         if found.settled_us <= moment_us and is_whole(found):
             return found
     return None
 
 
-def to_retire(baselines: Iterable[Manifest], kept: int, incomplete: Collection[str]) -> list[Manifest]:
-    """Return the baselines that may go, oldest first.
-
-    The newest stays whatever is known of it: the views read it.
+def to_retire(baselines: Iterable[Manifest], kept: int, in_use: Collection[str]) -> list[Manifest]:
+    """Return the baselines that may go, oldest first: what is too old, and what another one healed.
 
     Args:
         baselines: All that there are.
-        kept: How many stay at most.
-        incomplete: Ids of baselines that lack a change from before their cut: a newer one has healed that, and a state
-            of the past must not start from them.
+        kept: How many stay, 2 or more: until the views are made anew, they read the one before the newest.
+        in_use: Ids that a view reads: they stay whatever is known of them.
     """
-    ordered = sorted(baselines, key=lambda found: (found.as_of_us, found.baseline_id))
-    whole = [found for found in ordered[:-1] if found.baseline_id not in incomplete]
-    staying = {found.baseline_id for found in [*whole[max(0, len(whole) - kept + 1) :], *ordered[-1:]]}
-    return [found for found in ordered if found.baseline_id not in staying]
+    ordered = _newest_first(baselines)
+    fit = {found.baseline_id for found in _newest_first(without_healed(ordered))[:kept]}
+    staying = {found.baseline_id for found in ordered[:2]} | fit | set(in_use)
+    return [found for found in reversed(ordered) if found.baseline_id not in staying]
+
+
+def _newest_first(baselines: Iterable[Manifest]) -> list[Manifest]:
+    return sorted(baselines, key=lambda found: (found.as_of_us, found.baseline_id), reverse=True)

@@ -49,6 +49,7 @@ class Manifest:
         bytes_scanned: What the queries scanned.
         seconds: How long the making took.
         files: The data.
+        heals: Ids of baselines that lack changes or data which this one has: no state starts from them any more.
     """
 
     baseline_id: str
@@ -68,6 +69,7 @@ class Manifest:
     bytes_scanned: int
     seconds: float
     files: tuple[StoredFile, ...] = ()
+    heals: tuple[str, ...] = ()
 
     @property
     def baseline(self) -> Baseline:
@@ -96,7 +98,8 @@ class Manifest:
             RecordError: It is of another format.
         """
         values = _values(cls, text)
-        return cls(**{**values, "files": tuple(StoredFile(**found) for found in values["files"])})
+        files = tuple(StoredFile(**found) for found in values["files"])
+        return cls(**{**values, "files": files, "heals": tuple(values["heals"])})
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Pending:
         read_at_us: Raw objects stored before then are read by a snapshot.
         parent: Id of the baseline that a snapshot starts from.
         capture: Number of the capture of changes that it rests on.
-        lacking: Ids of baselines that were found to lack changes or data: they go when this one is there.
+        lacking: Ids of baselines that were found to lack changes or data, which this one will have.
         export_arn: The export, once DynamoDB has accepted it.
         query_id: The query that writes the data, once Athena has accepted it.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +37,19 @@ class ChangeCatalog:
         except self.client.exceptions.EntityNotFoundException:
             return None
         return dict(found)
+
+    def view_text(self, name: str) -> str:
+        """Return what a view says, as far as it can be read; empty where there is no view of that name.
+
+        Athena keeps a view as base64 between comment marks, which AWS does not document: what cannot be decoded is
+        returned as it stands.
+        """
+        stored = str((self.table(name) or {}).get("ViewOriginalText") or "")
+        encoded = stored.removeprefix("/* Presto View:").removesuffix("*/").strip()
+        try:
+            return base64.b64decode(encoded, validate=True).decode("utf-8")
+        except ValueError:
+            return stored
 
     def require_change_table(self) -> Mapping[str, Any]:
         """Return Glue's description of the change table.

@@ -86,15 +86,29 @@ def test_a_parent_is_the_newest_that_lacks_nothing_and_older_ones_are_not_asked(
 
 
 @given(SETS, st.integers(2, 5), st.data())
-def test_what_is_retired_is_old_or_lacking_and_never_the_newest(baselines, kept, data):
-    lacking = set(data.draw(st.sets(st.sampled_from([one.baseline_id for one in baselines])))) if baselines else set()
-    gone = to_retire(baselines, kept, lacking)
-    staying = [one for one in baselines if one not in gone]
-    assert newest(baselines) == newest(staying)
-    assert len(staying) <= kept
-    assert not lacking & {one.baseline_id for one in staying} - {newest(baselines).baseline_id if baselines else ""}
-    whole = sum(one.baseline_id not in lacking for one in baselines if one != newest(baselines))
-    assert len(staying) == min(kept, whole + bool(baselines)), "no more go than must"
+def test_what_is_retired_is_old_or_healed_and_read_by_no_view(baselines, kept, data):
+    ids = [one.baseline_id for one in baselines]
+    healed, in_use = (set(data.draw(st.sets(st.sampled_from(ids)))) if ids else set() for _ in range(2))
+    top = newest(baselines)
+    healed -= {top.baseline_id} if top else set()
+    known = [replace(one, heals=tuple(healed)) if one == top else one for one in baselines]
+    gone = {one.baseline_id for one in to_retire(known, kept, in_use)}
+    order = sorted((one.baseline_id for one in known), reverse=True)
+    fit = [name for name in order if name not in healed]
+    assert not gone & {*order[:2], *in_use, *fit[:kept]}
+    assert gone == set(order) - {*order[:2], *in_use, *fit[:kept]}
+
+
+@given(SETS, MOMENTS)
+def test_no_state_starts_from_what_another_baseline_healed(baselines, at):
+    top = newest(baselines)
+    known = [
+        replace(one, heals=tuple(o.baseline_id for o in baselines if o != top)) if one == top else one
+        for one in baselines
+    ]
+    found = for_moment(known, START + at * SECOND)
+    assert found is None or found.baseline_id == top.baseline_id
+    assert parent_for(known, START + at * SECOND, lambda _one: True) == found
 
 
 def test_hours_from_before_the_cut_may_expire():
