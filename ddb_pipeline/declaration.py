@@ -7,16 +7,16 @@ that names the file, the key, what was found and what is allowed.
 from __future__ import annotations
 
 import os
-import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Literal, NoReturn, cast
+from typing import Literal, cast
 
-from ddb_pipeline.cron import is_cron, longest_gap
+from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declared_columns import DeclaredColumn, declared_columns
+from ddb_pipeline.toml_table import DeclarationError, Table, listed
 
 FILE_NAME = "pipeline.toml"
 FILE_VARIABLE = "DDB_PIPELINE_FILE"
@@ -25,10 +25,6 @@ KeyType = Literal["S", "N", "B"]
 Automation = Literal["running", "stopped"]
 Measure = Literal["each", "daily", "never"]
 BaselineKind = Literal["none", "snapshot", "export"]
-
-
-class DeclarationError(Exception):
-    """`pipeline.toml` is missing or wrong. The message is meant for the person who edits the file."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,7 @@ class Declaration:
         """
         if name not in self.stages:
             raise DeclarationError(
-                f"{self.path}: stages: no stage is named '{name}'; declared are {_listed(self.stages)}"
+                f"{self.path}: stages: no stage is named '{name}'; declared are {listed(self.stages)}"
             )
         return self.stages[name]
 
@@ -180,7 +176,7 @@ def load_declaration(path: Path | None = None) -> Declaration:
         raise DeclarationError(f"{path}: is not UTF-8 text (byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
         raise DeclarationError(f"{path}: is not valid TOML: {error}") from None
-    root = _Table(path, "", document)
+    root = Table(path, "", document)
     pipelines = {name: _pipeline(name, table) for name, table in root.tables("pipelines")}
     stage_tables = dict(root.tables("stages"))
     stages = {name: _stage(name, table) for name, table in stage_tables.items()}
@@ -190,7 +186,7 @@ def load_declaration(path: Path | None = None) -> Declaration:
     return Declaration(path=path, pipelines=pipelines, stages=stages)
 
 
-def _pipeline(name: str, table: _Table) -> Pipeline:
+def _pipeline(name: str, table: Table) -> Pipeline:
     table.check_name(name, pattern=r"[a-z][a-z0-9_]{0,31}", rule="a lower-case letter, then up to 31 of a-z 0-9 _")
     pipeline = Pipeline(
         name=name,
@@ -216,7 +212,7 @@ def _pipeline(name: str, table: _Table) -> Pipeline:
     return pipeline
 
 
-def _check_columns(pipeline: Pipeline, table: _Table) -> None:
+def _check_columns(pipeline: Pipeline, table: Table) -> None:
     keys = {(attribute.name,) for attribute in pipeline.key_attributes}
     for column in pipeline.columns:
         if column.path in keys:
@@ -225,7 +221,7 @@ def _check_columns(pipeline: Pipeline, table: _Table) -> None:
         table.fail("columns", len(pipeline.columns), f"max_item_columns = {pipeline.max_item_columns} columns at most")
 
 
-def _key_attribute(table: _Table) -> KeyAttribute:
+def _key_attribute(table: Table) -> KeyAttribute:
     name = table.text("name")
     # "Naming rules": key attribute names are 1 to 255 bytes of UTF-8
     if name is None or not 1 <= len(name.encode()) <= 255:  # noqa: PLR2004
@@ -235,7 +231,7 @@ def _key_attribute(table: _Table) -> KeyAttribute:
     return attribute
 
 
-def _stage(name: str, table: _Table) -> Stage:
+def _stage(name: str, table: Table) -> Stage:
     table.check_name(name, pattern=r"[a-z][a-z0-9]{0,15}", rule="a lower-case letter, then up to 15 of a-z 0-9")
     stage = Stage(
         name=name,
@@ -263,7 +259,7 @@ def _stage(name: str, table: _Table) -> Stage:
     return stage
 
 
-def _check_retention(stage: Stage, table: _Table, pipelines: Mapping[str, Pipeline]) -> None:
+def _check_retention(stage: Stage, table: Table, pipelines: Mapping[str, Pipeline]) -> None:
     """Refuse to delete raw objects before two baselines in a row have had their chance to hold what they say."""
     days = stage.raw_retention_days
     if days is None:
@@ -286,97 +282,3 @@ def _check_retention(stage: Stage, table: _Table, pipelines: Mapping[str, Pipeli
                 f'{least} with {place}.baseline_schedule = "{pipeline.baseline_schedule}": two baselines and the '
                 "margin must fit, so that one may fail",
             )
-
-
-_MISSING = object()
-
-
-class _Table:
-    """One TOML table being read: knows its place in the file, and which keys were asked for."""
-
-    def __init__(self, path: Path, place: str, content: Mapping[str, Any]) -> None:
-        self._path = path
-        self._place = place
-        self._content = content
-        self._asked: list[str] = []
-
-    def has(self, key: str) -> bool:
-        self._asked.append(key)
-        return key in self._content
-
-    def table(self, key: str) -> _Table:
-        value = self._value(key, lambda found: isinstance(found, dict), "a table", _MISSING)
-        return _Table(self._path, self._name(key), value)
-
-    def mapping(self, key: str) -> Mapping[str, Any]:
-        """A table whose keys are not ours to know; empty where there is none."""
-        found = self._value(key, lambda found: isinstance(found, dict), "a table", {})
-        return cast("Mapping[str, Any]", found)
-
-    def tables(self, key: str) -> list[tuple[str, _Table]]:
-        """The named tables below `key`, of which there must be one at least."""
-        content = self._value(key, lambda found: isinstance(found, dict), "a table", _MISSING)
-        if not content:
-            self.fail(key, content, f"one table [{key}.<name>] at least")
-        named = _Table(self._path, self._name(key), content)
-        return [(name, named.table(name)) for name in content]
-
-    def text(self, key: str, default: Any = _MISSING) -> str | None:
-        rule = "text that is not empty"
-        return cast("str | None", self._value(key, lambda v: isinstance(v, str) and v != "", rule, default))
-
-    def boolean(self, key: str, default: Any = _MISSING) -> bool:
-        return bool(self._value(key, lambda v: isinstance(v, bool), "true or false", default))
-
-    def integer(self, key: str, low: int, high: int, default: Any = _MISSING) -> int:
-        def allowed(found: Any) -> bool:
-            return isinstance(found, int) and not isinstance(found, bool) and low <= found <= high
-
-        return int(self._value(key, allowed, f"a whole number from {low} to {high}", default))
-
-    def choice(self, key: str, choices: tuple[str, ...], default: Any = _MISSING) -> str:
-        rule = " or ".join(f'"{choice}"' for choice in choices)
-        return str(self._value(key, lambda v: isinstance(v, str) and v in choices, rule, default))
-
-    def day(self, key: str) -> date:
-        # a TOML date-time is a datetime, which is a date too
-        value = self._value(key, lambda v: type(v) is date, "a date such as 2026-01-31, without quotes", _MISSING)
-        return cast("date", value)
-
-    def cron(self, key: str, default: str) -> str:
-        rule = 'a cron expression of five fields in UTC, such as "5 * * * *"'
-        return str(self._value(key, is_cron, rule, default))
-
-    def check_name(self, name: str, *, pattern: str, rule: str) -> None:
-        if not re.fullmatch(pattern, name):
-            self.fail("", name, f"a name of {rule}")
-
-    def refuse_unknown_keys(self) -> None:
-        for key in self._content:
-            if key not in self._asked:
-                self.fail(key, self._content[key], f"no such key; the keys here are {_listed(self._asked)}")
-
-    def fail(self, key: str, found: Any, allowed: str) -> NoReturn:
-        shown = "nothing" if found is _MISSING else _shown(found)
-        raise DeclarationError(f"{self._path}: {self._name(key)}: found {shown}; allowed is {allowed}")
-
-    def _value(self, key: str, allowed: Callable[[Any], bool], rule: str, default: Any) -> Any:
-        self._asked.append(key)
-        found = self._content.get(key, _MISSING)
-        if found is _MISSING and default is not _MISSING:
-            return default
-        if found is _MISSING or not allowed(found):
-            self.fail(key, found, rule)
-        return found
-
-    def _name(self, key: str) -> str:
-        return ".".join(part for part in (self._place, key) if part)
-
-
-def _shown(found: Any) -> str:
-    text = f'"{found}"' if isinstance(found, str) else str(found)
-    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(sorted(names))

@@ -26,7 +26,18 @@ PACKAGES = ("ddb_pipeline", "infra_cdk")
 
 # From the ground up: a module imports from its own floor or from those below.
 FLOORS = (
-    {"declaration", "declared_columns", "change_row", "names", "errors", "arrivals", "sql_text", "baselines", "cron"},
+    {
+        "declaration",
+        "declared_columns",
+        "change_row",
+        "names",
+        "errors",
+        "arrivals",
+        "sql_text",
+        "baselines",
+        "cron",
+        "toml_table",
+    },
     {"item_columns", "view_sql", "refreshes", "resources", "baseline_making"},
     {"assets"},
     {"checks", "baseline_checks", "column_checks", "sensors", "schedules"},

@@ -1,0 +1,129 @@
+"""One table of a TOML file, read key by key: whatever is wrong is said with its place in the file.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from ddb_pipeline.cron import is_cron
+
+
+class DeclarationError(Exception):
+    """`pipeline.toml` is missing or wrong. The message is meant for the person who edits the file."""
+
+
+_MISSING = object()
+
+
+class Table:
+    """One TOML table being read: knows its place in the file, and which keys were asked for."""
+
+    def __init__(self, path: Path, place: str, content: Mapping[str, Any]) -> None:
+        self._path = path
+        self._place = place
+        self._content = content
+        self._asked: list[str] = []
+
+    def has(self, key: str) -> bool:
+        """Whether the key is there."""
+        self._asked.append(key)
+        return key in self._content
+
+    def table(self, key: str) -> Table:
+        """The table of that key."""
+        value = self._value(key, lambda found: isinstance(found, dict), "a table", _MISSING)
+        return Table(self._path, self._name(key), value)
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        """A table whose keys are not ours to know; empty where there is none."""
+        found = self._value(key, lambda found: isinstance(found, dict), "a table", {})
+        return cast("Mapping[str, Any]", found)
+
+    def tables(self, key: str) -> list[tuple[str, Table]]:
+        """The named tables below `key`, of which there must be one at least."""
+        content = self._value(key, lambda found: isinstance(found, dict), "a table", _MISSING)
+        if not content:
+            self.fail(key, content, f"one table [{key}.<name>] at least")
+        named = Table(self._path, self._name(key), content)
+        return [(name, named.table(name)) for name in content]
+
+    def text(self, key: str, default: Any = _MISSING) -> str | None:
+        """Text that is not empty."""
+        rule = "text that is not empty"
+        return cast("str | None", self._value(key, lambda v: isinstance(v, str) and v != "", rule, default))
+
+    def boolean(self, key: str, default: Any = _MISSING) -> bool:
+        """True or false."""
+        return bool(self._value(key, lambda v: isinstance(v, bool), "true or false", default))
+
+    def integer(self, key: str, low: int, high: int, default: Any = _MISSING) -> int:
+        """A whole number in a range."""
+
+        def allowed(found: Any) -> bool:
+            return isinstance(found, int) and not isinstance(found, bool) and low <= found <= high
+
+        return int(self._value(key, allowed, f"a whole number from {low} to {high}", default))
+
+    def choice(self, key: str, choices: tuple[str, ...], default: Any = _MISSING) -> str:
+        """One of some texts."""
+        rule = " or ".join(f'"{choice}"' for choice in choices)
+        return str(self._value(key, lambda v: isinstance(v, str) and v in choices, rule, default))
+
+    def day(self, key: str) -> date:
+        """A date."""
+        # a TOML date-time is a datetime, which is a date too
+        value = self._value(key, lambda v: type(v) is date, "a date such as 2026-01-31, without quotes", _MISSING)
+        return cast("date", value)
+
+    def cron(self, key: str, default: str) -> str:
+        """A cron expression."""
+        rule = 'a cron expression of five fields in UTC, such as "5 * * * *"'
+        return str(self._value(key, is_cron, rule, default))
+
+    def check_name(self, name: str, *, pattern: str, rule: str) -> None:
+        """Refuse a name that the pattern does not allow."""
+        if not re.fullmatch(pattern, name):
+            self.fail("", name, f"a name of {rule}")
+
+    def refuse_unknown_keys(self) -> None:
+        """Refuse keys that nobody has asked for."""
+        for key in self._content:
+            if key not in self._asked:
+                self.fail(key, self._content[key], f"no such key; the keys here are {listed(self._asked)}")
+
+    def fail(self, key: str, found: Any, allowed: str) -> NoReturn:
+        """Say what was found in a place, and what is allowed there.
+
+        Raises:
+            DeclarationError: Always.
+        """
+        shown = "nothing" if found is _MISSING else _shown(found)
+        raise DeclarationError(f"{self._path}: {self._name(key)}: found {shown}; allowed is {allowed}")
+
+    def _value(self, key: str, allowed: Callable[[Any], bool], rule: str, default: Any) -> Any:
+        self._asked.append(key)
+        found = self._content.get(key, _MISSING)
+        if found is _MISSING and default is not _MISSING:
+            return default
+        if found is _MISSING or not allowed(found):
+            self.fail(key, found, rule)
+        return found
+
+    def _name(self, key: str) -> str:
+        return ".".join(part for part in (self._place, key) if part)
+
+
+def _shown(found: Any) -> str:
+    text = f'"{found}"' if isinstance(found, str) else str(found)
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004
+
+
+def listed(names: Any) -> str:
+    """Return names in order, as a message lists them."""
+    return ", ".join(sorted(names))
