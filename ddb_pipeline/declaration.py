@@ -18,6 +18,22 @@ from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declared_columns import DeclaredColumn, declared_columns
 from ddb_pipeline.toml_table import DeclarationError, Table, listed
 
+__all__ = [
+    "FILE_NAME",
+    "FILE_VARIABLE",
+    "Automation",
+    "BaselineKind",
+    "Declaration",
+    "DeclarationError",
+    "KeyAttribute",
+    "KeyType",
+    "Measure",
+    "Pipeline",
+    "Stage",
+    "find_declaration_file",
+    "load_declaration",
+]
+
 FILE_NAME = "pipeline.toml"
 FILE_VARIABLE = "DDB_PIPELINE_FILE"
 
