@@ -47,9 +47,10 @@ def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
     """
     if manifest.source == "export":
         return LateChanges()
-    # Objects of the last moments before are looked at again. Half the margin at most: what they hold from before the
-    # cut was late by that much, at least.
-    allowance = min(_CLOCKS, timedelta(microseconds=manifest.margin_us) / 2)
+    # Objects of the last moments before are looked at again. Half of what has passed since the cut at most: what they
+    # hold from before the cut was late by that much, at least.
+    passed = timedelta(microseconds=max(0, manifest.read_at_us - manifest.cut_us))
+    allowance = min(_CLOCKS, passed / 2)
     since = moment_of(manifest.read_at_us) - allowance
     stored = deployment.raw_bucket.stored_since(_hour(since - _LONGEST_DELIVERY), since)
     if not stored:

@@ -10,7 +10,7 @@ from ddb_pipeline.baseline_making.capture import observe, require_active, requir
 from ddb_pipeline.baseline_making.export import convert_export
 from ddb_pipeline.baseline_making.late import LateChanges, late_changes
 from ddb_pipeline.baseline_making.sql import export_statement, snapshot_statement, verification_statement
-from ddb_pipeline.baselines.choice import expired_too_early, parent_for, to_retire
+from ddb_pipeline.baselines.choice import expired_too_early, newest, parent_for, to_retire
 from ddb_pipeline.baselines.records import Capture, Manifest, Pending, baseline_id, microseconds, moment_of
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.aws import Deployment
@@ -106,14 +106,25 @@ class Making:
             require_settled(capture, now_us, self._margin_us)
             lacking = tuple(found.baseline_id for found in store.manifests() if not self._lacks_nothing(found))
             name = baseline_id(now_us, self._margin_us, "export")
-            return Pending(name, "export", now_us, now_us, now_us, None, capture.number, lacking)
-        parent, lacking = self._parent(now_us)
+            return Pending(name, "export", now_us, self._margin_us, now_us, now_us, None, capture.number, lacking)
+        # What happened since then may still be under way. So the views read all of it, and the baseline is what was
+        # before: none of it may be in there, for half of an instant would be worse than nothing.
+        as_of_us = now_us - self._margin_us
+        before = newest(store.manifests())
+        if before is not None and before.as_of_us >= as_of_us:
+            raise PipelineError(
+                f"baseline {before.baseline_id} is of {moment_of(before.as_of_us):%Y-%m-%d %H:%M:%S} UTC, and a snapshot "
+                f"is of {self.deployment.stage.baseline_margin_seconds} s ago (baseline_margin_seconds): run the job "
+                f"after {moment_of(before.as_of_us + self._margin_us):%H:%M:%S}"
+            )
+        parent, lacking = self._parent(as_of_us)
         # a snapshot heals no gap: it rests on what its parent rests on, and without one on the first capture
         number = parent.capture if parent else 1
         return Pending(
-            baseline_id(now_us, self._margin_us, "snapshot"),
+            baseline_id(as_of_us, 0, "snapshot"),
             "snapshot",
-            now_us,
+            as_of_us,
+            0,
             now_us,
             self._read_at_us(now_us),
             parent.baseline_id if parent else None,
@@ -243,7 +254,7 @@ class Making:
             baseline_id=pending.baseline_id,
             source=pending.source,
             as_of_us=pending.as_of_us,
-            margin_us=self._margin_us,
+            margin_us=pending.margin_us,
             read_at_us=pending.read_at_us,
             made_at_us=microseconds(now),
             rows=rows,

@@ -25,7 +25,7 @@ _TRINO_TYPES = {"string": "varchar", "int": "integer"}
 def snapshot_statement(
     pipeline: Pipeline, names: PublishedNames, *, baseline_id: str, as_of_us: int, parent: Baseline | None
 ) -> str:
-    """Return the statement that writes the state at a moment as rows of a baseline.
+    """Return the statement that writes the state just before a moment as rows of a baseline.
 
     The state is that of the view `latest_item_state`. The hash is made of the image's own text, which the converter
     hashed: the same bytes have the same hash.
@@ -38,7 +38,7 @@ def snapshot_statement(
         parent: The baseline to start from; None: from the first change.
     """
     (view,) = (view for view in views(pipeline) if view.name == STATE_VIEW)
-    state = select_statement(view, pipeline, names, ViewInputs(baseline=parent, as_of_us=as_of_us))
+    state = select_statement(view, pipeline, names, ViewInputs(baseline=parent, as_of_us=as_of_us - 1))
     values = {
         "row_version": str(ROW_VERSION),
         "event_id": "event_id",

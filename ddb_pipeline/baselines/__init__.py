@@ -57,7 +57,7 @@ class Baseline:
 
     Attributes:
         baseline_id: Value of the partition column `baseline_id`; ids sort by moment.
-        source: A DynamoDB export, or a snapshot of our own state.
+        source: A DynamoDB export, or a snapshot of our own state just before the moment.
         as_of_us: The moment T, epoch microseconds.
         margin_us: Changes of an item at or after T minus this margin decide its state; else the baseline does.
     """

@@ -54,7 +54,8 @@ def parent_for(baselines: Iterable[Manifest], moment_us: int, is_whole: Callable
             Asked from the newest on, and no more once the answer is yes: it may cost a query.
     """
     for found in _newest_first(without_healed(baselines)):
-        if found.settled_us <= moment_us and is_whole(found):
+        # a snapshot is of what was before its moment: a baseline of that very moment knows more
+        if found.settled_us < moment_us and is_whole(found):
             return found
     return None
 

@@ -35,7 +35,7 @@ class Manifest:
         baseline_id: Its id, the value of the partition column.
         source: A DynamoDB export, or a snapshot of our own state.
         as_of_us: The moment T, epoch microseconds.
-        margin_us: What lies between the cut and T, microseconds.
+        margin_us: What lies between the cut and T, microseconds; nothing for a snapshot, which was taken this late.
         read_at_us: Raw objects stored since then may not have been read (snapshot); epoch microseconds.
         made_at_us: When it was verified.
         rows: Items.
@@ -110,6 +110,7 @@ class Pending:
         baseline_id: Its id; also the client token of the export.
         source: A DynamoDB export, or a snapshot of our own state.
         as_of_us: The moment T; for an export not known until DynamoDB has named it.
+        margin_us: What lies between the cut and T, microseconds.
         started_at_us: When the making began.
         read_at_us: Raw objects stored before then are read by a snapshot.
         parent: Id of the baseline that a snapshot starts from.
@@ -122,6 +123,7 @@ class Pending:
     baseline_id: str
     source: BaselineSource
     as_of_us: int
+    margin_us: int
     started_at_us: int
     read_at_us: int
     parent: str | None

@@ -1,4 +1,4 @@
--- Items as they stood at a past moment; execution parameter: '2026-11-01T12:00:00Z' (with the quotes). Reads all changes
+-- Items as they stood at a past moment, which is given twice, with quotes: '2026-11-01T12:00:00Z'; reads all changes
 WITH known AS (
     -- ids of baselines tell moment and margin; an export may hold what changed up to a minute after it was begun
     SELECT DISTINCT
@@ -9,17 +9,13 @@ WITH known AS (
         CAST(regexp_extract(baseline_id, '-([0-9]+)s-', 1) AS bigint) * 1000000 AS margin_us
     FROM baselines
 ),
-moment AS (
-    SELECT CAST(round(to_unixtime(from_iso8601_timestamp(?)) * 1000000) AS bigint) AS at_us
-),
 bounds AS (
+    -- Athena takes parameters in a WHERE clause only, so the moment is asked for here and below
     SELECT
-        moment.at_us,
-        max_by(known.baseline_id, known.begun_us) AS start_id,
-        coalesce(max_by(known.begun_us - known.margin_us, known.begun_us), 0) AS cut_us
-    FROM moment
-    LEFT JOIN known ON known.begun_us + known.blur_us <= moment.at_us
-    GROUP BY moment.at_us
+        max_by(baseline_id, begun_us) AS start_id,
+        coalesce(max_by(begun_us - margin_us, begun_us), 0) AS cut_us
+    FROM known
+    WHERE begun_us + blur_us <= CAST(round(to_unixtime(from_iso8601_timestamp(?)) * 1000000) AS bigint)
 ),
 records AS (
     SELECT
@@ -27,7 +23,10 @@ records AS (
         sequence_number, false AS from_baseline, true AS certain, start_id
     FROM changes
     CROSS JOIN bounds
-    WHERE table_name = '${table_name}' AND changed_at_us <= at_us AND changed_at_us >= cut_us
+    WHERE
+        table_name = '${table_name}'
+        AND changed_at_us >= cut_us
+        AND changed_at_us <= CAST(round(to_unixtime(from_iso8601_timestamp(?)) * 1000000) AS bigint)
     UNION ALL
     SELECT
         item_key, event_id, changed_at_us, new_hash, old_hash, new_image, new_item, arrived_at_ms, shard_id,
