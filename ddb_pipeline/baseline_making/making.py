@@ -113,8 +113,8 @@ class Making:
         before = newest(store.manifests())
         if before is not None and before.as_of_us >= as_of_us:
             raise PipelineError(
-                f"baseline {before.baseline_id} is of {moment_of(before.as_of_us):%Y-%m-%d %H:%M:%S} UTC, and a snapshot "
-                f"is of {self.deployment.stage.baseline_margin_seconds} s ago (baseline_margin_seconds): run the job "
+                f"baseline {before.baseline_id} is of {moment_of(before.as_of_us):%Y-%m-%d %H:%M:%S} UTC, and a "
+                f"snapshot is of {self.deployment.stage.baseline_margin_seconds} s ago (baseline_margin_seconds): run the job "
                 f"after {moment_of(before.as_of_us + self._margin_us):%H:%M:%S}"
             )
         parent, lacking = self._parent(as_of_us)
