@@ -114,8 +114,8 @@ class Making:
         if before is not None and before.as_of_us >= as_of_us:
             raise PipelineError(
                 f"baseline {before.baseline_id} is of {moment_of(before.as_of_us):%Y-%m-%d %H:%M:%S} UTC, and a "
-                f"snapshot is of {self.deployment.stage.baseline_margin_seconds} s ago (baseline_margin_seconds): run the job "
-                f"after {moment_of(before.as_of_us + self._margin_us):%H:%M:%S}"
+                f"snapshot is of {self.deployment.stage.baseline_margin_seconds} s ago (baseline_margin_seconds): run "
+                f"the job after {moment_of(before.as_of_us + self._margin_us):%H:%M:%S}"
             )
         parent, lacking = self._parent(as_of_us)
         # a snapshot heals no gap: it rests on what its parent rests on, and without one on the first capture
