@@ -3,8 +3,10 @@ WITH known AS (
     -- ids of baselines tell moment and margin; an export may hold what changed up to a minute after it was begun
     SELECT DISTINCT
         baseline_id,
-        CAST(to_unixtime(date_parse(substr(baseline_id, 1, 15), '%Y%m%dT%H%i%s')) AS bigint) * 1000000
-            + CAST(substr(baseline_id, 16, 6) AS bigint) AS begun_us,
+        CAST(to_unixtime(from_iso8601_timestamp(concat(
+            substr(baseline_id, 1, 4), '-', substr(baseline_id, 5, 2), '-', substr(baseline_id, 7, 5), ':',
+            substr(baseline_id, 12, 2), ':', substr(baseline_id, 14, 2), 'Z'
+        ))) AS bigint) * 1000000 + CAST(substr(baseline_id, 16, 6) AS bigint) AS begun_us,
         CASE WHEN baseline_id LIKE '%-export' THEN 120000000 ELSE 0 END AS blur_us,
         CAST(regexp_extract(baseline_id, '-([0-9]+)s-', 1) AS bigint) * 1000000 AS margin_us
     FROM baselines
