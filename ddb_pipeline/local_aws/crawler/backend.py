@@ -37,6 +37,8 @@ _ATTRIBUTES = {
     "CrawlerSecurityConfiguration": "crawler_security_configuration",
 }
 
+_SCHEMA_CHANGE_DEFAULTS = {"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": "DEPRECATE_IN_DATABASE"}
+
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "GT": lambda found, wanted: found > wanted,
     "GE": lambda found, wanted: found >= wanted,
@@ -84,7 +86,7 @@ class LocalGlueBackend(GlueBackend):
             InvalidInputException: The crawler would have to do what the local one does not.
             CrawlerAlreadyExistsException: There is one of that name.
         """
-        settings = {
+        settings: dict[str, Any] = {
             "role": role,
             "database_name": database_name,
             "description": description,
@@ -100,6 +102,8 @@ class LocalGlueBackend(GlueBackend):
         }
         request = {member: settings[attribute] for member, attribute in _ATTRIBUTES.items()}
         check_crawler({"Name": name} | request, "CreateCrawler")
+        settings["schema_change_policy"] = {**_SCHEMA_CHANGE_DEFAULTS, **(schema_change_policy or {})}
+        settings["recrawl_policy"] = recrawl_policy or {"RecrawlBehavior": "CRAWL_EVERYTHING"}
         with self.lock:
             if name in self.crawlers:
                 raise CrawlerAlreadyExistsException

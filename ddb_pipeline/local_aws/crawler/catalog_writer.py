@@ -82,9 +82,19 @@ def write_catalog(backend: LocalGlueBackend, seen: Seen, policy: Policy, finding
     """
     with backend.lock:
         try:
+            backend.get_database(policy.database)
             _Writer(backend, policy, findings).write(seen)
         except DatabaseNotFoundException:
             raise CrawlFailedError(f"Database {policy.database} does not exist: create it first.") from None
+
+
+def tables_by_location(backend: LocalGlueBackend, database: str) -> dict[str, dict[str, Any]]:
+    """The tables of a database that have a location, which views have not; none if there is no such database."""
+    try:
+        tables = [table.as_dict() for table in backend.get_tables(database, None)]
+    except DatabaseNotFoundException:
+        return {}
+    return {_location(table): table for table in tables if _location(table)}
 
 
 class _Writer:
@@ -97,26 +107,19 @@ class _Writer:
         known = self._tables()
         found: set[str] = set()
         for one in seen.tables:
-            table = self._covering(known, one) if self._policy.new_only else known.get(_key(one.uri))
+            found.add(_key(one.uri))
+            table = known.get(_key(one.uri))
             if table is None:
-                table = self._create(one)
-                known[_key(one.uri)] = table
+                table = known[_key(one.uri)] = self._create(one)
             elif not self._update(table, one):
                 continue
-            found.add(_key(_location(table)))
             self._partitions(self._backend.get_table(self._policy.database, table["Name"]).as_dict(), one)
         if not self._policy.new_only:
             self._delete_tables([table for key, table in known.items() if key not in found], seen.targets)
 
     def _tables(self) -> dict[str, dict[str, Any]]:
-        tables = self._backend.get_tables(self._policy.database, None)
-        # views have no location
-        return {_key(_location(one)): one for one in (table.as_dict() for table in tables) if _location(one)}
-
-    def _covering(self, known: Mapping[str, dict[str, Any]], one: FoundTable) -> dict[str, Any] | None:
-        """The table that new folders belong to: the innermost one above them."""
-        above = [key for key in known if _key(one.uri).startswith(key) and known[key].get("PartitionKeys")]
-        return known[max(above, key=len)] if above else known.get(_key(one.uri))
+        tables = tables_by_location(self._backend, self._policy.database)
+        return {_key(location): table for location, table in tables.items()}
 
     def _create(self, one: FoundTable) -> dict[str, Any]:
         taken = [table.name for table in self._backend.get_tables(self._policy.database, None)]

@@ -20,7 +20,7 @@ from moto.glue.exceptions import CrawlerNotRunningException, CrawlerRunningExcep
 from moto.glue.models import FakeCrawler
 from moto.logs.models import logs_backends
 
-from ddb_pipeline.local_aws.crawler.catalog_writer import Policy, write_catalog
+from ddb_pipeline.local_aws.crawler.catalog_writer import Policy, tables_by_location, write_catalog
 from ddb_pipeline.local_aws.crawler.configuration import Configuration
 from ddb_pipeline.local_aws.crawler.s3_target import look_around
 from ddb_pipeline.local_aws.crawler.scheduler import (
@@ -266,6 +266,7 @@ class LocalCrawler(FakeCrawler):
             self.targets["S3Targets"],
             configuration,
             crawled=crawled,
+            known=tables_by_location(self.backend, self.database_name),
             findings=crawl.findings,
             stopped=crawl.stopped,
         )

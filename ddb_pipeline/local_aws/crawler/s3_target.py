@@ -66,6 +66,7 @@ def look_around(
     configuration: Configuration,
     *,
     crawled: set[str] | None,
+    known: Iterable[str],
     findings: Findings,
     stopped: Event,
 ) -> Seen:
@@ -76,6 +77,7 @@ def look_around(
         targets: The crawler's S3 targets.
         configuration: Its configuration.
         crawled: URIs of folders to leave out, having been crawled before; None: none.
+        known: URIs of tables that new folders may belong to, where folders are left out.
         findings: Gets a line for each folder with objects of no known format.
         stopped: Set when the crawl shall end early.
 
@@ -101,7 +103,11 @@ def look_around(
             stopped=stopped,
         )
         seen.folders |= {_folder(location, name) for name in names}
-        for group in groups(schemas, location.prefix, configuration.grouping):
+        below_tables = _below_tables(schemas, location, known if crawled is not None else ())
+        others = {
+            name: schema for name, schema in schemas.items() if not any(name in one.objects for one in below_tables)
+        }
+        for group in (*below_tables, *groups(others, location.prefix, configuration.grouping)):
             seen.tables.append(FoundTable(location, group, {name: sizes[name] for name in group.objects}))
     most = configuration.table_threshold
     if most is not None and len(seen.tables) > most:
@@ -110,6 +116,18 @@ def look_around(
             f"provided: {most}. Failing crawler without writing to Data Catalog."
         )
     return seen
+
+
+def _below_tables(schemas: Mapping[str, ObjectSchema], location: Location, known: Iterable[str]) -> list[Group]:
+    """Objects in the folders of tables that are there already, by table, the innermost one, and format."""
+    bucket = f"s3://{location.bucket}/"
+    roots = [uri.removeprefix(bucket) for uri in known if uri.startswith(bucket) and uri.endswith("/")]
+    found: dict[tuple[str, tuple[str, str]], dict[str, ObjectSchema]] = {}
+    for name, schema in schemas.items():
+        above = [root for root in roots if name.startswith(root)]
+        if above:
+            found.setdefault((max(above, key=len), schema.format), {})[name] = schema
+    return [Group(root, objects, ()) for (root, _), objects in found.items()]
 
 
 def _bucket(backend: LocalGlueBackend, location: Location) -> FakeBucket:

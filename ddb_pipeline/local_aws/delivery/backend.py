@@ -251,7 +251,7 @@ def _workers() -> list[DeliveryWorker]:
 def _settled(worker: DeliveryWorker, newest: dict[str, int], deadline: float) -> Callable[[], bool]:
     if not _is_true_before(deadline, lambda: worker.has_read_up_to(newest)):
         return lambda: False
-    read = worker.counts.read
+    read = worker.read_records
     return lambda: worker.has_settled_up_to(read)
 
 

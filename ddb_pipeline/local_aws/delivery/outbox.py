@@ -108,8 +108,11 @@ class Outbox:
             self._cut(self._rows)
             self._parquet.follow_table()
         while self._outcomes:
-            self._buffer(*self._outcomes[0])
+            chosen = self._buffer(*self._outcomes[0])
             self._outcomes.popleft()
+            # not before: an object that can't be made now must not get its last record twice
+            if chosen is not None and chosen.size >= self._settings.buffer_bytes:
+                self._cut(chosen)
 
     def update(self, settings: DeliverySettings) -> None:
         """Go on with other settings; what is buffered already goes where the old ones say."""
@@ -173,7 +176,8 @@ class Outbox:
         conversion = self._settings.conversion
         return ParquetWriter(conversion, self._place.account_id, self._place.region) if conversion else None
 
-    def _buffer(self, outcome: Outcome, converted: Converted | None) -> None:
+    def _buffer(self, outcome: Outcome, converted: Converted | None) -> Buffer | None:
+        """Put a record into its buffer, and return that; None if it was dropped."""
         record = outcome.record
         if outcome.failure is not None:
             line = transformation.failure_line(
@@ -187,10 +191,9 @@ class Outbox:
             chosen, line = self._in_format(outcome, outcome.data)
         else:
             self._counts.dropped += 1
-            return
+            return None
         chosen.add(line, record.number, record.arrived_at_ms, time.monotonic())
-        if chosen.size >= self._settings.buffer_bytes:
-            self._cut(chosen)
+        return chosen
 
     def _in_format(self, outcome: Outcome, data: bytes) -> tuple[Buffer, bytes]:
         """The buffer for a record, and its piece there."""

@@ -60,8 +60,9 @@ class Source:
                     behind = max(behind, newest.created_at - records[-1].created_at)
                     found += [(name, record) for record in records]
             self.seconds_behind = behind
-        first = self.read_records + 1
-        self.read_records += len(found)
+            # with the positions: whoever sees that a record was read finds it counted
+            first = self.read_records + 1
+            self.read_records += len(found)
         return [
             SourceRecord(
                 number,

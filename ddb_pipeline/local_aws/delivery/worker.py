@@ -103,6 +103,11 @@ class DeliveryWorker:
         """Say whether every record up to these positions has been read."""
         return self._source.has_read_up_to(newest)
 
+    @property
+    def read_records(self) -> int:
+        """How many records have been read; not behind what `has_read_up_to` says."""
+        return self._source.read_records
+
     def has_settled_up_to(self, number: int) -> bool:
         """Say whether every record up to that one, counted as read, is in S3 or dropped."""
         return self._settled >= number

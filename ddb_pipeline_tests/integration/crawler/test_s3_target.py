@@ -315,3 +315,31 @@ def test_a_missing_database_or_bucket_fails_the_crawl(target, glue, s3, names):
     assert "nowhere" in last["ErrorMessage"]
     glue.update_crawler(Name=target.name, Targets={"S3Targets": [{"Path": f"s3://{names}-gone/"}]})
     assert f"{names}-gone" in target.crawl()["ErrorMessage"]
+
+
+def test_new_folders_go_to_the_table_that_they_lie_in_and_others_make_new_ones(target):
+    target.put("a/day=1/x.json", {"id": 1, "price": 1})
+    target.put("b/day=1/x.json", {"name": "a"})
+    target.create(
+        SchemaChangePolicy={"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"},
+        RecrawlPolicy={"RecrawlBehavior": "CRAWL_NEW_FOLDERS_ONLY"},
+        Configuration=json.dumps({"Grouping": {"TableLevelConfiguration": 3}}),
+    )
+    target.crawl()
+    for table in "abc":
+        target.put(f"{table}/day=2/x.json", {"id": 1, "price": 1})
+    target.crawl()
+    assert sorted(target.tables()) == ["a", "b", "c"]
+    assert [sorted(target.partitions(table)) for table in "abc"] == [[("1",), ("2",)], [("1",), ("2",)], [("2",)]]
+
+
+def test_what_is_not_said_has_its_default(target, glue):
+    target.create()
+    glue.delete_crawler(Name=target.name)
+    settings = crawler_settings(target.name, Targets={"S3Targets": [{"Path": "s3://b/"}]}, DatabaseName="d")
+    for name in ("SchemaChangePolicy", "RecrawlPolicy", "Configuration"):
+        del settings[name]
+    glue.create_crawler(**settings)
+    found = glue.get_crawler(Name=target.name)["Crawler"]
+    assert found["SchemaChangePolicy"] == UPDATE
+    assert found["RecrawlPolicy"] == {"RecrawlBehavior": "CRAWL_EVERYTHING"}
