@@ -37,20 +37,32 @@ def aggregate(c: Expressions, node: exp.Anonymous, suffix: str, *, window: bool 
     finally:
         c.inside_aggregate = outer
     _check_aggregate(c, name, found, node)
+    is_average = name == "avg" and found.type.name == "decimal"
     finish = functions.FINISHED.get((name, len(nodes)))
-    if finish is not None and window:
-        raise not_supported(c.env.sql, node, f"{name} as a window function")
+    if window and (is_average or finish is not None):
+        raise not_supported(c.env.sql, node, f"{name} of {found.type} as a window function")
+    if is_average:
+        return _average_of_decimals(found, suffix, distinct=distinct)
     if distinct or order or suffix:
         found = Value(_inside(found.sql, distinct=distinct, order=order) + suffix, found.type)
-    if finish is not None:
-        return Value(finish.format(found.sql), found.type)
-    if name == "sum" and found.type.name in {"bigint", "decimal"} and not window:
-        # DuckDB sums in 128 bits; Trino fails beyond its type
-        found = Value(
-            f"CAST({found.sql} AS {'BIGINT' if found.type == BIGINT else f'DECIMAL(38,{found.type.numbers[1]})'})",
-            found.type,
-        )
-    return found
+    return Value(finish.format(found.sql), found.type) if finish else _narrowed(name, found, window=window)
+
+
+def _narrowed(name: str, found: Value, *, window: bool) -> Value:
+    """DuckDB sums in 128 bits; Trino fails beyond its type. A window's sum is narrowed where its OVER is known."""
+    if name != "sum" or window or found.type.name not in {"bigint", "decimal"}:
+        return found
+    return Value(f"CAST({found.sql} AS {_sql_type(found.type)})", found.type)
+
+
+def _average_of_decimals(found: Value, suffix: str, *, distinct: bool) -> Value:
+    """`avg` of decimals is one of the same type, rounded half up (DecimalAverageAggregation); DuckDB's is a double."""
+    argument = found.sql.removeprefix("avg")
+    total, count = (_inside(name + argument, distinct=distinct, order="") + suffix for name in ("sum", "count"))
+    precision, scale = found.type.numbers
+    unscaled = f"athena_unscaled(CAST({total} AS DECIMAL(38,{scale})))"
+    shown = f"athena_decimal_text(athena_half_up({unscaled}, {count}), {scale})"
+    return Value(f"CASE WHEN {count} > 0 THEN CAST({shown} AS DECIMAL({precision},{scale})) END", found.type)
 
 
 def _check_aggregate(c: Expressions, name: str, found: Value, node: exp.Expr) -> None:

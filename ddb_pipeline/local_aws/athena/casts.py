@@ -113,8 +113,8 @@ def cast(sql: str, source: Type, target: Type) -> str | None:  # noqa: C901, PLR
 
 def _between_numbers(sql: str, source: Type, target: Type) -> str | None:
     if source.name == "double" and target.name == "decimal":
-        # how Trino rounds the binary fraction is not documented
-        return None
+        # the shortest digits that mean the double, rounded half up (DecimalConversions of trino-spi)
+        return f"CAST(athena_python_double_text({sql}) AS {duckdb_type(target)})"
     if source.name == "double" and target.is_integer:
         # DuckDB rounds halves to even, Trino away from zero
         return f"CAST(round({sql}) AS {duckdb_type(target)})"

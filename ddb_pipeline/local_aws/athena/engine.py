@@ -34,7 +34,8 @@ from ddb_pipeline.local_aws.athena.writer import Writer
 
 _LOG = logging.getLogger(__name__)
 _WORKERS = 4
-_MEMORY_LIMIT = "2GB"
+# of a process that shall stay below 1 GB with all it holds; what does not fit is spilled
+_MEMORY_LIMIT = "600MB"
 _BATCH = 5000
 _BY_USER = "Query cancelled by user"
 # Athena cancels a query that reads too much (ug/workgroups-setting-control-limits-cloudwatch.html)
@@ -231,6 +232,11 @@ def translate(error: duckdb.Error) -> QueryFailedError:  # noqa: PLR0911
         return QueryFailedError(
             "EXCEEDED_LOCAL_MEMORY_LIMIT", f"the query needs more than {_MEMORY_LIMIT} in local AWS"
         )
+    too_large = re.search(
+        r"(?:Could not convert|Casting value|Could not cast value) .*? to (?:type )?(DECIMAL\(\d+,\d+\))", message
+    )
+    if too_large:
+        return QueryFailedError("INVALID_CAST_ARGUMENT", f"Cannot cast the value to {too_large[1]}")
     unread = re.search(r"Could not convert string '(.*?)' to (\w+)", message, re.DOTALL)
     if unread:
         return QueryFailedError("INVALID_CAST_ARGUMENT", f"Cannot cast '{unread[1]}' to {unread[2]}")

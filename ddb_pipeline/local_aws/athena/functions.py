@@ -130,6 +130,7 @@ SCALARS = _functions(r"""
     map_values(map(K,V)) -> array(V): map_values({0})
     md5(varbinary) -> varbinary: unhex(md5({0}))
     minute(timestamp) -> bigint: CAST(minute({0}) AS BIGINT)
+    mod(integer; integer) -> integer: ({0} % {1})
     mod(bigint; bigint) -> bigint: ({0} % {1})
     mod(double; double) -> double: ({0} % {1})
     month(date) -> bigint: CAST(month({0}) AS BIGINT)
@@ -183,6 +184,7 @@ AGGREGATES = _functions("""
     array_agg(T) -> array(T): list({0})
     avg(bigint) -> double: avg({0})
     avg(double) -> double: avg({0})
+    avg(decimal) -> =1: avg({0})
     bool_and(boolean) -> boolean: bool_and({0})
     bool_or(boolean) -> boolean: bool_or({0})
     count(T) -> bigint: count({0})
@@ -237,7 +239,7 @@ WINDOWS = _functions("""
     lead(T; bigint; T) -> T: lead({0}, {1}, {2})
 """)
 
-NOT_OF_DECIMALS = ("avg", "truncate")
+NOT_OF_DECIMALS = ("avg", "mod", "truncate")
 """Functions of doubles that Trino has for decimals too, with other results: a decimal must not become a double."""
 
 

@@ -80,6 +80,9 @@ def typed_literal(sql: str, node: exp.Expr) -> Value:
     kind, written = str(node.args["kind"]), node.this.name
     if kind == "JSON":
         return Value(f"athena_json_parse({text(written)})", JSON)
+    if kind == "DECIMAL" and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", written, re.ASCII):
+        unsigned = literal_value(sql, exp.Literal.number(f"{written.lstrip('+-')}{'' if '.' in written else '.'}"))
+        return Value(f"(- {unsigned.sql})" if written.startswith("-") else unsigned.sql, unsigned.type)
     if kind == "DATE" and re.fullmatch(r"\d{4}-\d{2}-\d{2}", written, re.ASCII):
         try:
             return Value(f"DATE '{date.fromisoformat(written)}'", DATE, written)
