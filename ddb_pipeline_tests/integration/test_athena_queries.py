@@ -17,6 +17,7 @@ from pyathena.error import OperationalError
 
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.local_aws import athena
+from ddb_pipeline.local_aws.athena import kept
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.view_sql import create_view_statement, views
 from ddb_pipeline_tests.local_athena import change, running
@@ -123,6 +124,34 @@ def test_an_object_that_arrives_later_is_read_by_the_next_query(local):
     assert local.rows("SELECT count(*) FROM growing") == [["1"]]
     local.put([change(), change()], table="growing")
     assert local.rows("SELECT count(*) FROM growing") == [["3"]]
+
+
+def test_a_query_asked_again_parses_the_objects_that_are_new_and_no_other(local, monkeypatch):
+    local.make_table("asked_again")
+    local.put([change(size_bytes=1)], table="asked_again")
+    local.put([change(size_bytes=2)], table="asked_again")
+    parsed = []
+
+    def counted(table, paths, spelled, file_column):
+        parsed.extend(paths)
+        return json_sql(table, paths, spelled, file_column)
+
+    json_sql = kept.json_sql
+    monkeypatch.setattr(kept, "json_sql", counted)
+    query = 'SELECT sum(size_bytes), count(DISTINCT "$path"), max(hour) FROM asked_again'
+    assert local.rows(query) == [["3", "2", "00"]]
+    assert len(parsed) == 2
+    assert local.rows(query) == [["3", "2", "00"]]
+    local.put([change(size_bytes=4)], table="asked_again")
+    assert local.rows(query) == [["7", "3", "00"]]
+    assert len(parsed) == 3
+
+
+def test_an_object_that_cannot_be_kept_fails_the_queries_that_read_its_value(local):
+    local.make_table("out_of_range")
+    local.put([json.dumps({"event_id": "e", "row_version": 2**40})], table="out_of_range")
+    assert local.rows("SELECT event_id FROM out_of_range") == [["e"]]
+    assert "1099511627776" in local.reason("SELECT row_version FROM out_of_range")
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ class Expressions:
     def __init__(self, environment: Environment) -> None:
         self.env = environment
         self.inside_aggregate = False
+        # lambdas around the node that is being compiled: their variables are numbered by it
+        self.lambda_depth = 0
         # columns met that are neither grouped nor inside an aggregate
         self.loose: list[exp.Expr] = []
 

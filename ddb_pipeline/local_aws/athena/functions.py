@@ -141,7 +141,7 @@ SCALARS = _functions(r"""
     power(double; double) -> double: pow({0}, {1})
     quarter(date) -> bigint: CAST(quarter({0}) AS BIGINT)
     quarter(timestamp) -> bigint: CAST(quarter({0}) AS BIGINT)
-    repeat(T; bigint) -> array(T): list_transform(range({1}), lambda e: {0})
+    repeat(T; bigint) -> array(T): list_transform(range(athena_times({1})), lambda e: {0})
     replace(varchar; varchar) -> varchar: athena_replace({0}, {1}, '')
     replace(varchar; varchar; varchar) -> varchar: athena_replace({0}, {1}, {2})
     reverse(varchar) -> =1: athena_reverse({0})

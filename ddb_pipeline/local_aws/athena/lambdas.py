@@ -33,16 +33,18 @@ def _body(c: Expressions, arrow: exp.Expr, parameters: Sequence[Value]) -> Value
     c.env.scope.lambdas.update(
         {own.name.lower(): value for own, value in zip(arrow.expressions, parameters, strict=True)}
     )
+    c.lambda_depth += 1
     try:
         return c.compile(arrow.this)
     finally:
+        c.lambda_depth -= 1
         c.env.scope.lambdas.clear()
         c.env.scope.lambdas.update(before)
 
 
-def _variable(c: Expressions) -> str:
-    """A name that no lambda around has."""
-    return f"x{len(c.env.scope.lambdas) + 1}"
+def _variable(c: Expressions, letter: str = "x") -> str:
+    """A name that no lambda around has; the same for the same expression, so that GROUP BY finds it again."""
+    return f"{letter}{c.lambda_depth + 1}"
 
 
 def _subject(c: Expressions, name: str, node: exp.Anonymous, kind: str, place: int = 0) -> Value:
@@ -78,15 +80,14 @@ def _reduce(c: Expressions, name: str, node: exp.Anonymous) -> Value:
     subject, start = _subject(c, name, node, "array"), c.compile(node.expressions[1])
     if start.type == UNKNOWN:
         raise not_supported(c.env.sql, node, "reduce from NULL without a type")
-    s, x = f"s{len(c.env.scope.lambdas) + 1}", _variable(c)
+    s, x, r = (_variable(c, letter) for letter in "sxr")
     step = _body(c, node.expressions[2], [Value(s, start.type), Value(x, subject.type.parts[0])])
     converted = coerce(step.sql, step.type, start.type)
     if converted is None:
         raise c.mismatch(node, f"the lambda of reduce gives {step.type}, the state is {start.type}")
-    # DuckDB's own would leave out the lambda for a state of NULL
     reduced = f"list_reduce({subject.sql}, lambda {s}, {x}: {converted}, {start.sql})"
-    end = _body(c, node.expressions[3], [Value("r", start.type)])
-    return Value(f"list_extract(list_transform([{reduced}], lambda r: {end.sql}), 1)", end.type)
+    end = _body(c, node.expressions[3], [Value(r, start.type)])
+    return Value(f"list_extract(list_transform([{reduced}], lambda {r}: {end.sql}), 1)", end.type)
 
 
 def _of_map(c: Expressions, name: str, node: exp.Anonymous) -> Value:

@@ -26,6 +26,9 @@ _NEGATIVE_INDEX = failure("INVALID_FUNCTION_ARGUMENT", "Array subscript is negat
 _NO_SUCH_TIME = failure(
     "NOT_SUPPORTED", "a time while clocks are changed is not supported here by local AWS", Type("timestamp", (6,))
 )
+_BAD_COUNT = failure(
+    "INVALID_FUNCTION_ARGUMENT", f"count argument of repeat function must be between 0 and {MAX_SEQUENCE}", BIGINT
+)
 _BAD_BITS = failure("INVALID_FUNCTION_ARGUMENT", "Bits specified in bit_count must be between 2 and 64", BIGINT)
 _TOO_FEW_BITS = failure("INVALID_FUNCTION_ARGUMENT", "Number must be representable with the bits specified", BIGINT)
 _NO_MEMBER = failure("INVALID_FUNCTION_ARGUMENT", "Key not present in map: {}", BIGINT, shown="CAST(k AS VARCHAR)")
@@ -92,6 +95,7 @@ MACROS: tuple[str, ...] = (
     # whole numbers of 32 or 64 bits, as Java shifts them
     "athena_power_of_two(n) AS (CAST(1 AS HUGEINT) << CAST(n AS INTEGER))",
     "athena_unsigned(x, w) AS (CAST(x AS HUGEINT) & (athena_power_of_two(w) - 1))",
+    f"athena_times(n) AS CASE WHEN n < 0 OR n > {MAX_SEQUENCE} THEN {_BAD_COUNT} ELSE n END",
     (
         "athena_wrapped(x, w) AS CASE WHEN athena_unsigned(x, w) >= athena_power_of_two(w - 1) "
         "THEN athena_unsigned(x, w) - athena_power_of_two(w) ELSE athena_unsigned(x, w) END"

@@ -149,6 +149,8 @@ def parse_datetime(value: Value, pattern: Value) -> Value | None:
 def _parsed(value: Value, fields: list[str] | None, name: str, result: Type) -> Value | None:
     if value.type.name != "varchar":
         return None
+    if fields and "half" in fields and "hour12" not in fields:
+        raise UnsupportedArgumentError(f"AM or PM beside an hour of 24 in {name} is not supported by local AWS")
     named = [field for field in fields or [] if field.replace(" ", "").isalnum() and not field.isdecimal()]
     if fields is None or any("\n" in field for field in fields) or len(set(named)) != len(named):
         raise UnsupportedArgumentError(f"this format of {name} is not supported by local AWS")
