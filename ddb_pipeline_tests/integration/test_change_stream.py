@@ -313,18 +313,6 @@ def test_a_failed_transaction_changes_and_sends_nothing(table):
     assert [change["eventName"] for change in table.new_changes()] == ["MODIFY"]
 
 
-def test_a_partiql_statement_sends_its_change(table):
-    for statement in (
-        "INSERT INTO \"{table}\" VALUE {{'pk': 'a', 'n': 1}}",
-        "UPDATE \"{table}\" SET n = 'two' WHERE pk = 'a'",
-        'SELECT * FROM "{table}"',
-        "DELETE FROM \"{table}\" WHERE pk = 'a'",
-    ):
-        table.dynamodb.execute_statement(Statement=statement.format(table=table.name))
-
-    assert [change["eventName"] for change in table.new_changes()] == ["INSERT", "MODIFY", "REMOVE"]
-
-
 def test_records_of_an_item_follow_the_order_of_concurrent_writes(table, deployed):
     table.put(pk={"S": "a"}, n={"N": "0"})
     clients = [boto3.client("dynamodb", **connection(deployed)) for _ in range(6)]

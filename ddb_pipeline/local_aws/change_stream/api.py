@@ -81,6 +81,30 @@ class ChangeStreamHandler(DynamoHandler):
             self.dynamodb_backend.check_batch(table_name, requests)
         return super().batch_write_item()
 
+    def execute_statement(self) -> ActionResult:
+        """ExecuteStatement."""
+        self._refuse("ConsistentRead", "Limit", "NextToken", "ReturnConsumedCapacity")
+        return super().execute_statement()
+
+    def batch_execute_statement(self) -> ActionResult:
+        """BatchExecuteStatement."""
+        self._refuse("ReturnConsumedCapacity")
+        return super().batch_execute_statement()
+
+    def execute_transaction(self) -> ActionResult:
+        """ExecuteTransaction."""
+        self._refuse("ReturnConsumedCapacity")
+        return super().execute_transaction()
+
+    def _refuse(self, *parameters: str) -> None:
+        for name in parameters:
+            # every read is consistent here
+            if name in self.body and (name, self.body[name]) not in {
+                ("ConsistentRead", True),
+                ("ConsistentRead", False),
+            }:
+                raise NotImplementedError(name)
+
     def enable_kinesis_streaming_destination(self) -> ActionResult:
         """EnableKinesisStreamingDestination."""
         with self._destinations() as (name, destinations):

@@ -13,7 +13,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import RLock
 from typing import Any
 
@@ -25,7 +24,7 @@ from moto.dynamodb.exceptions import (
     TransactWriteSingleOpException,
 )
 from moto.dynamodb.models import DynamoDBBackend
-from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table
 
 from ddb_pipeline.local_aws.change_stream import kinesis
@@ -33,9 +32,7 @@ from ddb_pipeline.local_aws.change_stream.attribute_values import (
     InvalidValueError,
     image_of,
     normalised_attributes,
-    same_image,
 )
-from ddb_pipeline.local_aws.change_stream.change_record import Change
 from ddb_pipeline.local_aws.change_stream.destinations import TableDestinations
 from ddb_pipeline.local_aws.change_stream.items import (
     Attributes,
@@ -51,39 +48,13 @@ from ddb_pipeline.local_aws.change_stream.items import (
 from ddb_pipeline.local_aws.change_stream.legacy_updates import as_update_expression
 from ddb_pipeline.local_aws.change_stream.point_in_time import PointInTimeRecovery, table_id
 from ddb_pipeline.local_aws.change_stream.replication import Replication
+from ddb_pipeline.local_aws.change_stream.statements import StatementRunner
+from ddb_pipeline.local_aws.change_stream.write import Write
 
 OLDEST_EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
 """Items that expired longer ago are left alone (developerguide/howitworks-ttl.html: five years)."""
 
 _NUMBER_ARITHMETIC = decimal.Context(prec=38, Emin=-999_999, Emax=999_999, traps=[decimal.Inexact])
-
-
-@dataclass(frozen=True)
-class Write:
-    """One write of one item, whether it changes anything or not.
-
-    Attributes:
-        table: The table.
-        before: The item before, None if there was none.
-        after: The item after, None if there is none.
-        written_at_us: When, epoch microseconds.
-        expired: Whether DynamoDB's time to live deleted the item.
-    """
-
-    table: Table
-    before: Item | None
-    after: Item | None
-    written_at_us: int
-    expired: bool
-
-    def change(self, region: str) -> Change | None:
-        """Return the change that this is, None if nothing differs afterwards."""
-        old, new = (None if one is None else image_of(wire_values(one)) for one in (self.before, self.after))
-        image = old if new is None else new
-        if image is None or same_image(old, new):
-            return None
-        keys = {name: image[name] for name in self.table.table_key_attrs}
-        return Change(region, self.table.name, keys, old, new, self.written_at_us, expired=self.expired)
 
 
 class ChangeStreamBackend(DynamoDBBackend):
@@ -95,6 +66,7 @@ class ChangeStreamBackend(DynamoDBBackend):
         self.destinations: dict[str, TableDestinations] = {}
         self.recovery = PointInTimeRecovery(self)
         self.replication = Replication(account_id, region_name)
+        self._statements = StatementRunner(self)
         self._held: list[Write] | None = None
         self._latest_us = 0
 
@@ -272,29 +244,33 @@ class ChangeStreamBackend(DynamoDBBackend):
         return {kind: changed}
 
     def execute_statement(self, statement: str, parameters: list[dict[str, Any]]) -> Any:
-        """Run a PartiQL statement; moto writes by itself here, so the changes are found by comparing."""
+        """Run a PartiQL statement."""
         with self.lock, _dynamodb_errors():
-            if statement.lstrip()[:6].upper() == "SELECT":
-                return super().execute_statement(statement, parameters)
-            before = self._items_by_key()
-            result = super().execute_statement(statement, parameters)
-            after = self._items_by_key()
-            for place in [*before, *(place for place in after if place not in before)]:
-                old, new = before.get(place), after.get(place)
-                if old is not new:
-                    table = self.tables[place[0]]
-                    if new is not None:
-                        new = rebuilt_item(new, normalised_attributes(wire_values(new)))
-                        store_item(table, new)
-                    self._changed(table, old, new)
-            return result
+            return self._statements.one(statement, parameters)
 
-    def _items_by_key(self) -> dict[tuple[str, DynamoType, DynamoType | None], Item]:
-        return {
-            (table.name, item.hash_key, item.range_key): item
-            for table in self.tables.values()
-            for item in table.all_items()
-        }
+    def batch_execute_statement(self, statements: list[dict[str, Any]]) -> Any:
+        """Run PartiQL statements, each by itself."""
+        with self.lock, _dynamodb_errors():
+            return self._statements.batch(statements)
+
+    def execute_transaction(self, statements: list[dict[str, Any]]) -> Any:
+        """Run PartiQL statements, all or none."""
+        with self.lock, _dynamodb_errors():
+            return self._statements.transaction(statements)
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Undo the writes made inside the block if it fails; the caller holds the lock."""
+        with self._hold_changes():
+            held = self._held
+            try:
+                yield
+            except BaseException:
+                for write in reversed(held or ()):
+                    item = write.after if write.before is None else write.before
+                    if item is not None:
+                        restore_item(write.table, wire_values(item), write.before)
+                raise
 
     def expire_items(self, now: float) -> dict[str, int]:
         """Delete the items whose time to live has passed; see the module's `expire_items`."""
