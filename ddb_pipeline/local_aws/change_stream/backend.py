@@ -58,7 +58,11 @@ _NUMBER_ARITHMETIC = decimal.Context(prec=38, Emin=-999_999, Emax=999_999, traps
 
 
 class ChangeStreamBackend(DynamoDBBackend):
-    """moto's DynamoDB with Kinesis streaming destinations."""
+    """moto's DynamoDB with Kinesis streaming destinations.
+
+    Attributes:
+        touched: Table and key of each item written since somebody last looked; None while nobody wants to know.
+    """
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -67,6 +71,7 @@ class ChangeStreamBackend(DynamoDBBackend):
         self.recovery = PointInTimeRecovery(self)
         self.replication = Replication(account_id, region_name)
         self._statements = StatementRunner(self)
+        self.touched: set[tuple[str, DynamoType, DynamoType | None]] | None = None
         self._held: list[Write] | None = None
         self._latest_us = 0
 
@@ -310,6 +315,9 @@ class ChangeStreamBackend(DynamoDBBackend):
 
     def _changed(self, table: Table, before: Item | None, after: Item | None, *, expired: bool = False) -> None:
         write = Write(table, before, after, self.now_us(), expired=expired)
+        item = before if after is None else after
+        if self.touched is not None and item is not None:
+            self.touched.add((table.name, item.hash_key, item.range_key))
         if self._held is None:
             self._commit(write)
         else:

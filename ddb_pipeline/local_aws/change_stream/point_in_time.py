@@ -54,6 +54,15 @@ class PointInTimeRecovery:
         self._exports: dict[str, Export] = {}
         self._threads: list[threading.Thread] = []
 
+    def resume(self) -> None:
+        """Go on after the process has been another one: recovery reaches back to now, and exports that ran have failed."""
+        self._threads = []
+        for history in self._histories.values():
+            history.started_us = self._backend.now_us()
+        for export in self._exports.values():
+            if export.status == "IN_PROGRESS":
+                export.end(("InternalServerError", "Local AWS ended while the export ran"))
+
     def record(self, table_name: str, changed_at_us: int, before: Item | None, after: Item | None) -> None:
         """Remember a change of a table that has recovery; the caller holds the lock."""
         history = self._histories.get(table_name)

@@ -10,6 +10,7 @@ import base64
 import bisect
 import hashlib
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,6 +74,16 @@ class IndexedShard(Shard):
         self.created_at = time.time()
         self._kept: dict[int, StreamRecord] = {}
         self._oldest = 1
+
+    def restore(self, records: Iterable[StreamRecord]) -> None:
+        """Hold these records again, oldest first and without gaps, and no others."""
+        self._kept = {record.position: record for record in records}
+        self._oldest = min(self._kept, default=1)
+
+    @property
+    def oldest(self) -> int:
+        """Position of the oldest record that is kept."""
+        return self._oldest
 
     @property
     def newest(self) -> int:

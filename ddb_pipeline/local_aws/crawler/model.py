@@ -181,6 +181,13 @@ class LocalCrawler(FakeCrawler):
                 "TablesDeleted": sum(len(crawl.findings.tables_deleted) for crawl in self.history),
             }
 
+    def resume(self) -> None:
+        """Go on after the process has been another one: a crawl that ran has failed."""
+        if self._state != "READY":
+            self._state, self._last_crawl = "READY", self.history[-1]
+            self._last_crawl.state, self._last_crawl.error_message = "FAILED", "Local AWS ended while it ran"
+            self._last_crawl.ended_at = datetime.now(UTC)
+
     def refuse_while_running(self) -> None:
         """Raise CrawlerRunningException unless the crawler is ready."""
         if self._state != "READY":

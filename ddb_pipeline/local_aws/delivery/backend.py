@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -22,6 +22,7 @@ from moto.firehose.responses import FirehoseResponse
 from moto.kinesis.exceptions import StreamNotFoundError
 
 from ddb_pipeline.local_aws.change_stream.kinesis import streams_of
+from ddb_pipeline.local_aws.change_stream.shards import IndexedStream
 from ddb_pipeline.local_aws.delivery.checks import InvalidSettingError, refuse_others
 from ddb_pipeline.local_aws.delivery.invocations import Place
 from ddb_pipeline.local_aws.delivery.outbox import DeliveryCounts
@@ -66,18 +67,33 @@ class DeliveryBackend(FirehoseBackend):
                 f"The Kinesis stream {settings.source_arn} does not exist in this account and region"
             ) from None
         arn = self._describe_as(settings, copy.deepcopy(request))
+        self.delivery_streams[settings.name].delivery_stream_status = "CREATING"
+        self._start(settings, Place(arn, settings.source_arn, self.account_id, self.region_name), stream, None)
+        return arn
+
+    def resume(self, settings: DeliverySettings, place: Place, positions: Mapping[str, int] | None) -> None:
+        """Let a delivery stream go on in another process.
+
+        Args:
+            settings: Its settings.
+            place: Where everything involved is.
+            positions: Up to where on each shard everything is in S3; None if it was not active yet.
+        """
+        stream = streams_of(self.account_id, self.region_name).describe_stream(place.source_arn, None)
+        self._start(settings, place, stream, positions)
+
+    def _start(
+        self, settings: DeliverySettings, place: Place, stream: IndexedStream, positions: Mapping[str, int] | None
+    ) -> None:
         described = self.delivery_streams[settings.name]
-        described.delivery_stream_status = "CREATING"
 
         def activate() -> None:
-            described.source["DeliveryStartTimestamp"] = datetime.now(UTC).replace(tzinfo=None)
-            described.delivery_stream_status = "ACTIVE"
+            if described.delivery_stream_status == "CREATING":
+                described.source["DeliveryStartTimestamp"] = datetime.now(UTC).replace(tzinfo=None)
+                described.delivery_stream_status = "ACTIVE"
 
-        place = Place(arn, settings.source_arn, self.account_id, self.region_name)
-        worker = DeliveryWorker(settings, place, stream, activate)
-        self.workers[settings.name] = worker
-        worker.start()
-        return arn
+        self.workers[settings.name] = DeliveryWorker(settings, place, stream, activate, positions)
+        self.workers[settings.name].start()
 
     def update_from_request(self, request: dict[str, Any]) -> None:
         """Change the destination of a delivery stream: what the request does not name stays as it is.

@@ -7,6 +7,8 @@ On AWS too, a delivery stream reads from the newest record on, and not from the 
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Mapping
 
 from ddb_pipeline.local_aws.change_stream.shards import IndexedStream, StreamRecord
 from ddb_pipeline.local_aws.delivery.transformation import SourceRecord
@@ -21,12 +23,18 @@ class Source:
     Args:
         stream: The stream, as moto holds it. It is followed even when it is deleted or made anew.
         arrival: Guards the stream.
+        positions: Where to begin, by shard; None for the newest records.
     """
 
-    def __init__(self, stream: IndexedStream, arrival: threading.Condition) -> None:
+    def __init__(
+        self, stream: IndexedStream, arrival: threading.Condition, positions: Mapping[str, int] | None = None
+    ) -> None:
         self._stream = stream
         self._arrival = arrival
-        self._positions = self.newest()
+        self._positions = self.newest() if positions is None else dict(positions)
+        self._settled = dict(self._positions)
+        # the positions after each read, until everything read by then is settled
+        self._reads: deque[tuple[int, dict[str, int]]] = deque()
         self.read_records = 0
         """Records read so far."""
         self.seconds_behind = 0.0
@@ -41,11 +49,23 @@ class Source:
         """Go on behind the newest record of each shard."""
         with self._arrival:
             self._positions = self.newest()
+            self._settled = dict(self._positions)
 
     def has_read_up_to(self, newest: dict[str, int]) -> bool:
         """Say whether every record up to these positions has been read."""
         with self._arrival:
             return all(self._positions.get(name, 0) >= number for name, number in newest.items())
+
+    def settled(self, number: int) -> dict[str, int]:
+        """Where another reader would have to begin, if the records up to that one are dealt with.
+
+        Args:
+            number: Of the records read, counted from 1.
+        """
+        with self._arrival:
+            while self._reads and self._reads[0][0] <= number:
+                self._settled = self._reads.popleft()[1]
+            return self._settled
 
     def read(self) -> list[SourceRecord]:
         """Take new records from all shards; none if there are none."""
@@ -63,6 +83,8 @@ class Source:
             # with the positions: whoever sees that a record was read finds it counted
             first = self.read_records + 1
             self.read_records += len(found)
+            if found:
+                self._reads.append((self.read_records, dict(self._positions)))
         return [
             SourceRecord(
                 number,

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ddb_pipeline.local_aws.change_stream.kinesis import streams_of
 from ddb_pipeline.local_aws.change_stream.shards import IndexedStream
@@ -45,19 +45,27 @@ class DeliveryWorker:
         place: Where everything involved is.
         stream: The Kinesis stream, as moto holds it.
         activate: Called when the delivery stream is active.
+        positions: Where on the stream to go on, by shard; None for a delivery stream that is new.
     """
 
     def __init__(
-        self, settings: DeliverySettings, place: Place, stream: IndexedStream, activate: Callable[[], None]
+        self,
+        settings: DeliverySettings,
+        place: Place,
+        stream: IndexedStream,
+        activate: Callable[[], None],
+        positions: Mapping[str, int] | None = None,
     ) -> None:
         self.settings = settings
+        self.place = place
+        self._is_active = positions is not None
         self.counts = DeliveryCounts()
         self._next_settings: deque[DeliverySettings] = deque()
         self._activate = activate
         account_id, region = place.account_id, place.region
         self._errors = ErrorLog(settings, arn=place.delivery_stream_arn, account_id=account_id, region=region)
         self._arrival = streams_of(account_id, region).arrival
-        self._source = Source(stream, self._arrival)
+        self._source = Source(stream, self._arrival, positions)
         self._metrics = Metrics(settings.name, account_id, region)
         self._invocations = Invocations(place, self._errors, self._wake)
         self._outbox = Outbox(settings, place, self._errors, self._metrics, self.counts)
@@ -112,14 +120,20 @@ class DeliveryWorker:
         """Say whether every record up to that one, counted as read, is in S3 or dropped."""
         return self._settled >= number
 
+    def settled_positions(self) -> dict[str, int] | None:
+        """Return up to where on each shard every record is in S3 or dropped; None before it is active."""
+        return self._source.settled(self._settled) if self._is_active else None
+
     def _wake(self) -> None:
         with self._arrival:
             self._arrival.notify_all()
 
     def _run(self) -> None:
-        # what comes in this time is not delivered: on AWS, creating takes about a minute
-        self._stopping.wait(CREATING_SECONDS)
-        self._source.skip_to_newest()
+        if not self._is_active:
+            # what comes in this time is not delivered: on AWS, creating takes about a minute
+            self._stopping.wait(CREATING_SECONDS)
+            self._source.skip_to_newest()
+            self._is_active = True
         self._activate()
         while not self._stopping.is_set():
             try:
