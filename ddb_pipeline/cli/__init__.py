@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -125,6 +126,7 @@ def local() -> None:
     epilog=_examples(
         "ddb-pipeline local up",
         "ddb-pipeline local up --port 4578 --yes",
+        "ddb-pipeline local up --state ~/my-local-aws",
         "ddb-pipeline local up --stream-faults repeats=0.05,reorders=0.2,seed=7",
     )
 )
@@ -135,7 +137,9 @@ def local() -> None:
 @click.option("--stream-faults", default="", metavar="FAULTS",
               help="What change streams are to do wrong: rates of repeats, reorders, losses, coarse_times; unit of "
               "coarse times (millisecond, second, minute), window of reordering in records, seed.")  # fmt: skip
-def up(port: int | None, yes: bool, expire_every: float, stream_faults: str) -> None:
+@click.option("--state", default=None, metavar="DIRECTORY", type=click.Path(file_okay=False, path_type=Path),
+              help="Keep tables, streams, objects, catalog and stacks there, and go on with those.")  # fmt: skip
+def up(port: int | None, yes: bool, expire_every: float, stream_faults: str, state: Path | None) -> None:
     """Start local AWS with the stack until Ctrl-C.
 
     Starts it, deploys the stack to it, writes .env, and serves. Then, in another terminal: `ddb-pipeline local load`
@@ -143,7 +147,7 @@ def up(port: int | None, yes: bool, expire_every: float, stream_faults: str) -> 
     """
     from ddb_pipeline.cli.local import run_up
 
-    run_up(port=port, overwrite=yes, expiry_seconds=expire_every or None, stream_faults=stream_faults)
+    run_up(port=port, overwrite=yes, expiry_seconds=expire_every or None, stream_faults=stream_faults, state=state)
 
 
 @local.command(epilog=_examples("ddb-pipeline local status"))

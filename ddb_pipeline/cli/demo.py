@@ -67,7 +67,7 @@ def run_demo(*, directory: str, items: int, seed: int) -> None:
 
 
 def _run(declaration: Declaration, pipeline: Pipeline, home: Path, *, items: int, seed: int) -> dict[str, Any]:
-    LocalAws, _, deploy, DeploymentError = local_aws_parts()  # noqa: N806
+    LocalAws, _, _, deploy, DeploymentError = local_aws_parts()  # noqa: N806
     steps = Steps()
     with ExitStack() as stack:
         with steps.step("start", "Start local AWS"):

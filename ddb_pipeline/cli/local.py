@@ -45,12 +45,15 @@ class Running:
 
     pid: int
     endpoint: str
+    state: str | None = None
 
 
-def run_up(*, port: int | None, overwrite: bool, expiry_seconds: float | None, stream_faults: str) -> None:
+def run_up(
+    *, port: int | None, overwrite: bool, expiry_seconds: float | None, stream_faults: str, state: Path | None
+) -> None:
     """Start, deploy, write `.env`, serve until Ctrl-C or `local down`."""
     with local_aws_running(
-        port=port, overwrite=overwrite, expiry_seconds=expiry_seconds, stream_faults=stream_faults
+        port=port, overwrite=overwrite, expiry_seconds=expiry_seconds, stream_faults=stream_faults, state=state
     ) as (endpoint, stopped, names):
         console.print(f"\nLocal AWS serves at [bold]{endpoint}[/] until Ctrl-C.")
         for name in names.values():
@@ -71,6 +74,7 @@ def local_aws_running(
     port_option: str = "--port",
     expiry_seconds: float | None = EXPIRY_SECONDS,
     stream_faults: str = "",
+    state: Path | None = None,
 ) -> Iterator[tuple[str, Callable[[], bool], dict[str, PublishedNames]]]:
     """Bring the local stage up in this process, with `.env` and the file that `status` and `down` read.
 
@@ -82,6 +86,7 @@ def local_aws_running(
         port_option: The command's option that chooses another port, for messages.
         expiry_seconds: How often items whose time to live has passed are deleted; None is never.
         stream_faults: What change streams are to do wrong, as `--stream-faults` has it.
+        state: Directory that keeps the state beyond the end of this process; None keeps it in memory.
 
     Yields:
         The endpoint, a function that says whether someone stopped it, and the published names by pipeline.
@@ -90,7 +95,7 @@ def local_aws_running(
         UserError: Local AWS runs in this folder already, the port is taken, the stack could not be made, or the
             faults are none that exist.
     """
-    LocalAws, PortTakenError, deploy, DeploymentError = local_aws_parts()  # noqa: N806
+    LocalAws, LocalAwsError, PortTakenError, deploy, DeploymentError = local_aws_parts()  # noqa: N806
     faults = _parsed_faults(stream_faults)
     declaration = load_declaration()
     home = declaration.path.parent
@@ -98,7 +103,10 @@ def local_aws_running(
     port = port or local_stack.DEFAULT_PORT
     directory.mkdir(exist_ok=True)
     steps = Steps()
-    server = LocalAws(port=port, directory=directory, faults=faults, expiry_seconds=expiry_seconds)
+    try:
+        server = LocalAws(port=port, directory=directory, faults=faults, expiry_seconds=expiry_seconds, state=state)
+    except LocalAwsError as error:
+        raise UserError(str(error)) from None
     serving = False
     with ExitStack() as stack:
         stack.enter_context(terminated_as_interrupt())
@@ -118,12 +126,14 @@ def local_aws_running(
                 deploy(assembly, server.endpoint, local_stack.REGION)
             names = local_stack.published_names(declaration, server.endpoint)
             write_environment(home / ENVIRONMENT_FILE, local_stack.environment(server.endpoint))
-            running = Running(pid=os.getpid(), endpoint=server.endpoint)
+            running = Running(os.getpid(), server.endpoint, None if state is None else str(state.resolve()))
             _running_file(home).write_text(json.dumps(asdict(running)), encoding="utf-8")
             serving = True
             yield server.endpoint, lambda: server.wait(0), names
         except PortTakenError:
             raise UserError(_taken(port, port_option)) from None
+        except LocalAwsError as error:
+            raise UserError(str(error)) from None
         except DeploymentError as error:
             raise UserError(f"the stack could not be deployed: {error}") from None
         except KeyboardInterrupt:
@@ -188,7 +198,8 @@ def run_down() -> None:
             )
         time.sleep(0.1)
     _running_file(home).unlink(missing_ok=True)
-    console.print("Local AWS has stopped. Its tables and objects are gone; .env and Dagster's history stay.")
+    what = f"What it held is in {running.state}" if running.state else "Its tables and objects are gone"
+    console.print(f"Local AWS has stopped. {what}; .env and Dagster's history stay.")
 
 
 def run_load(*, items: int, seed: int | None, pipeline_name: str | None) -> None:
@@ -280,12 +291,12 @@ def local_aws_parts() -> Any:
     """Import what the extra `local` brings, or say that it is missing."""
     try:
         from ddb_pipeline.local_aws.deployment import DeploymentError, deploy
-        from ddb_pipeline.local_aws.server import LocalAws, PortTakenError
+        from ddb_pipeline.local_aws.server import LocalAws, LocalAwsError, PortTakenError
     except ModuleNotFoundError as error:
         raise UserError(
             f"the package {error.name} is not installed: pip install -c constraints.txt -e '.[infra,local]'"
         ) from None
-    return LocalAws, PortTakenError, deploy, DeploymentError
+    return LocalAws, LocalAwsError, PortTakenError, deploy, DeploymentError
 
 
 def _running_file(home: Path) -> Path:

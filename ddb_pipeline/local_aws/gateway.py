@@ -92,11 +92,19 @@ class Gateway:
         controls: Own endpoints: method and name below `CONTROL_PATH`, and what they do. A JSON object as the
             request's body gives their arguments by name; they answer JSON, and raise ValueError to refuse.
         report: Takes the text of an error that local AWS did not expect.
+        before_answer: Is called with a request when it has been worked on and before its answer leaves; when it
+            raises, the answer is an error.
     """
 
-    def __init__(self, controls: dict[tuple[str, str], Control], report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        controls: dict[tuple[str, str], Control],
+        report: Callable[[str], None],
+        before_answer: Callable[[dict[str, Any]], None] = lambda _environ: None,
+    ) -> None:
         self._controls = controls
         self._report = report
+        self._before_answer = before_answer
         self._services = Dispatcher()
         self._open = True
 
@@ -135,7 +143,9 @@ class Gateway:
         except (TypeError, ValueError) as error:
             return answer.json(400, {"error": str(error)})
         try:
-            return answer.json(200, control(**arguments))
+            document = control(**arguments)
+            self._before_answer(environ)
+            return answer.json(200, document)
         except ValueError as error:
             return answer.json(400, {"error": str(error)})
 
@@ -153,6 +163,7 @@ class Gateway:
             if content.lstrip()[:9].lower() == b"<!doctype":
                 return answer.not_implemented("")
             body = [content]
+        self._before_answer(environ)
         start_response(*held[0])
         return body  # type: ignore[no-any-return]
 

@@ -12,7 +12,7 @@ import threading
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
@@ -32,6 +32,9 @@ from ddb_pipeline.local_aws.connections import Connection
 from ddb_pipeline.local_aws.gateway import Gateway
 from ddb_pipeline.names import PROJECT
 
+if TYPE_CHECKING:
+    from ddb_pipeline.local_aws.state import Keeper
+
 HOST = "127.0.0.1"
 LOG_FILE = "requests.log"
 _LONGEST_LOG = 10 * 2**20
@@ -49,6 +52,8 @@ _ENVIRONMENT: dict[str, str | None] = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "MOTO_ACCOUNT_ID": None,
 }
+
+_NO_FAULTS_WITH_STATE = "a stream that does wrong on request cannot be kept on disk: start local AWS without a state"
 
 _running = threading.Lock()
 
@@ -72,6 +77,7 @@ class LocalAws:
             /_local_aws/stream-faults` changes it later, for one stream or for all.
         expiry_seconds: How often items whose time to live has passed are deleted; by default only when asked for, by
             `POST /_local_aws/expire-items`.
+        state: Where the state is kept, for a later local AWS to go on with; without it everything is in memory only.
     """
 
     def __init__(
@@ -81,8 +87,13 @@ class LocalAws:
         *,
         faults: change_stream.StreamFaults | None = None,
         expiry_seconds: float | None = None,
+        state: Path | None = None,
     ) -> None:
+        if state is not None and faults is not None and faults.any:
+            raise LocalAwsError(_NO_FAULTS_WITH_STATE)
         self._port = port
+        self._state = state
+        self._keeper: Keeper | None = None
         self._directory = directory
         self._faults = faults
         self._expiry_seconds = expiry_seconds
@@ -109,7 +120,7 @@ class LocalAws:
 
         Raises:
             PortTakenError: Another program listens on the port; nothing was started.
-            LocalAwsError: A local AWS runs in this process already.
+            LocalAwsError: A local AWS runs in this process already, or the directory of the state cannot be used.
         """
         if not _running.acquire(blocking=False):
             raise LocalAwsError("a local AWS runs in this process already: stop it first")
@@ -123,13 +134,19 @@ class LocalAws:
         try:
             with listener:
                 log = _Log(self._directory)
-                self._gateway = Gateway(self._controls(), log.write)
+                self._keeper = _keeper(self._state)
+                before_answer = self._keeper.answer_may_leave if self._keeper else lambda _environ: None
+                self._gateway = Gateway(self._controls(), log.write, before_answer)
                 self._server = _Server(listener, self._gateway, log)
             self._install()
+            if self._keeper is not None:
+                self._keeper.start()
         except BaseException:
             if self._server is not None:
                 self._server.server_close()
-            self._server = self._gateway = None
+            if self._keeper is not None:
+                self._keeper.close()
+            self._server = self._gateway = self._keeper = None
             _restore_environment(self._environment)
             _running.release()
             raise
@@ -163,6 +180,10 @@ class LocalAws:
             self._server.shutdown()
             self._thread.join(timeout=5)
             self._server.close_log()
+            if self._keeper is not None:
+                self._keeper.stop()
+                self._keeper.close()
+                self._keeper = None
             BackendDict.reset()
             reset_model_data()
             _restore_environment(self._environment)
@@ -211,8 +232,9 @@ class LocalAws:
     def _health() -> dict[str, Any]:
         return {"status": "ok", "pid": os.getpid(), "version": metadata.version(PROJECT)}
 
-    @staticmethod
-    def _set_stream_faults(stream: str | None = None, **settings: Any) -> dict[str, Any]:
+    def _set_stream_faults(self, stream: str | None = None, **settings: Any) -> dict[str, Any]:
+        if self._keeper is not None:
+            raise ValueError(_NO_FAULTS_WITH_STATE)
         change_stream.set_stream_faults(change_stream.StreamFaults.of(settings), stream)
         return change_stream.stream_faults()
 
@@ -220,6 +242,22 @@ class LocalAws:
         # from another thread: stop() waits for this one's answer
         threading.Timer(0.1, self.stop).start()
         return {"status": "stopping", "pid": os.getpid()}
+
+
+def _keeper(state: Path | None) -> Keeper | None:
+    """What keeps the state in a directory, if it is to be kept.
+
+    Raises:
+        LocalAwsError: The directory cannot be used.
+    """
+    if state is None:
+        return None
+    from ddb_pipeline.local_aws.state import Keeper, StateError
+
+    try:
+        return Keeper(state)
+    except StateError as error:
+        raise LocalAwsError(str(error)) from error
 
 
 class _Log:

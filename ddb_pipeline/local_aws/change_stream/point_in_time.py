@@ -55,7 +55,7 @@ class PointInTimeRecovery:
         self._threads: list[threading.Thread] = []
 
     def resume(self) -> None:
-        """Go on after the process has been another one: recovery reaches back to now, and exports that ran have failed."""
+        """Go on in another process: recovery reaches back to now, and exports that ran have failed."""
         self._threads = []
         for history in self._histories.values():
             history.started_us = self._backend.now_us()

@@ -182,7 +182,7 @@ class LocalCrawler(FakeCrawler):
             }
 
     def resume(self) -> None:
-        """Go on after the process has been another one: a crawl that ran has failed."""
+        """Go on in another process: a crawl that ran has failed."""
         if self._state != "READY":
             self._state, self._last_crawl = "READY", self.history[-1]
             self._last_crawl.state, self._last_crawl.error_message = "FAILED", "Local AWS ended while it ran"

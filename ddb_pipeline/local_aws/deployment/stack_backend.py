@@ -240,6 +240,12 @@ class StackBackend(BaseBackend):
             raise InvalidChangeSetStatusError(f"ChangeSet [{name}] is being executed")
         del stack.change_sets[change_set.change_set_id]
 
+    def resume(self) -> None:
+        """Go on in another process: a stack that was worked on stays as it is, in a state that says so."""
+        for stack in self.stacks.values():
+            if stack.is_in_progress:
+                stack.show(_interrupted(stack.status), "local AWS ended while it worked on the stack")
+
     def exports(self) -> dict[str, str]:
         """What all stacks export."""
         living = [stack for stack in self.stacks.values() if stack.deleted_at is None]
@@ -333,6 +339,13 @@ class StackBackend(BaseBackend):
 
 
 stack_backends: BackendDict[StackBackend] = BackendDict(StackBackend, "cloudformation")
+
+
+def _interrupted(status: str) -> str:
+    """The state of a stack whose worker is gone. Those of an update that was not taken back cannot be updated."""
+    if status.startswith("UPDATE"):
+        return "UPDATE_ROLLBACK_FAILED"
+    return f"{status.split('_', 1)[0]}_FAILED"
 
 
 def _changes_anything(stack: Stack, wanted: Wanted) -> bool:
