@@ -169,13 +169,7 @@ class LocalAws:
         with self._stop_lock:
             if self._server is None or self._gateway is None or self._thread is None:
                 return
-            deployment.stop()
-            change_stream.stop()
-            delivery.stop()
-            crawler.stop()
-            athena.stop()
-            functions.stop()
-            permissions.stop()
+            self._end_work()
             self._gateway.close()
             self._server.shutdown()
             self._thread.join(timeout=5)
@@ -190,6 +184,32 @@ class LocalAws:
             self._server, self._gateway, self._thread = None, None, None
             _running.release()
             self._stopped.set()
+
+    def reset(self) -> None:
+        """Forget everything, and go on serving: as a stop and a start at the same port, in a few milliseconds.
+
+        Raises:
+            LocalAwsError: The state is kept on disk, where it is to stay.
+        """
+        with self._stop_lock:
+            if self._server is None:
+                raise LocalAwsError("local AWS has not been started: call start() first")
+            if self._keeper is not None:
+                raise LocalAwsError("local AWS keeps its state on disk, and so forgets nothing")
+            self._end_work()
+            BackendDict.reset()
+            reset_model_data()
+            self._install()
+
+    @staticmethod
+    def _end_work() -> None:
+        deployment.stop()
+        change_stream.stop()
+        delivery.stop()
+        crawler.stop()
+        athena.stop()
+        functions.stop()
+        permissions.stop()
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
         """Wait until local AWS has stopped, for instance by `POST /_local_aws/shutdown`.
@@ -221,6 +241,7 @@ class LocalAws:
     def _controls(self) -> dict[tuple[str, str], Any]:
         return {
             ("GET", "health"): self._health,
+            ("POST", "reset"): self._reset,
             ("POST", "shutdown"): self._shutdown,
             ("POST", "expire-items"): change_stream.expire_items,
             ("GET", "stream-faults"): change_stream.stream_faults,
@@ -237,6 +258,13 @@ class LocalAws:
             raise ValueError(_NO_FAULTS_WITH_STATE)
         change_stream.set_stream_faults(change_stream.StreamFaults.of(settings), stream)
         return change_stream.stream_faults()
+
+    def _reset(self) -> dict[str, Any]:
+        try:
+            self.reset()
+        except LocalAwsError as error:
+            raise ValueError(str(error)) from error
+        return {"status": "empty"}
 
     def _shutdown(self) -> dict[str, Any]:
         # from another thread: stop() waits for this one's answer

@@ -38,6 +38,7 @@ class Collector:
         self._bodies: dict[str, tuple[str, str]] = {}
         self._bodies_of: dict[tuple[str, str], set[str]] = {}
         self._second_looks: dict[tuple[str, str], float] = {}
+        self._marks: dict[str, list[Any]] = {}
 
     def changes(self, services: frozenset[str]) -> Iterator[Statement]:
         """Yield the statements.
@@ -65,7 +66,25 @@ class Collector:
         if name:
             self._bodies_of.setdefault((bucket, name), set()).add(body_id)
 
+    def _stacks_are_written(self, region: str, backend: Any) -> bool:
+        """Whether nothing is new that outlasts the process: what is being done to a stack does not."""
+        marks = [
+            (
+                stack.stack_id,
+                stack.status,
+                None if stack.is_in_progress else len(stack.events),
+                len(stack.change_sets),
+                stack.termination_protection,
+            )
+            for stack in list(backend.stacks.values())
+        ]
+        is_same = self._marks.get(region) == marks
+        self._marks[region] = marks
+        return is_same
+
     def _settings(self, service: str, account: str, region: str, backend: Any) -> Iterator[Statement]:
+        if service == "cloudformation" and self._stacks_are_written(f"{account} {region}", backend):
+            return
         new_bodies: list[Statement] = []
 
         def keep_body(body_id: str, key: FakeKey) -> None:
