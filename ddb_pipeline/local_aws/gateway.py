@@ -152,6 +152,7 @@ class Gateway:
     def _service(self, environ: dict[str, Any], start_response: StartResponse, answer: _Answer) -> Iterable[bytes]:
         direct = change_stream.answer(environ)
         if direct is not None:
+            self._before_answer(environ)
             start_response(f"{direct.status} {HTTPStatus(direct.status).phrase}", list(direct.headers.items()))
             return [direct.body]
         held: list[Any] = []

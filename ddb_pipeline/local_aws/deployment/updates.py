@@ -36,12 +36,8 @@ REPLACED: dict[str, frozenset[str]] = {
 """Properties whose change replaces the resource: another is made, then the old one is deleted."""
 
 UNCHANGEABLE: dict[str, frozenset[str]] = {
-    # until local AWS has UpdateWorkGroup
-    "AWS::Athena::WorkGroup": frozenset({"Description", "State", "WorkGroupConfiguration"}),
     # moto passes over the encryption in UpdateTable, and enables no stream a second time
     "AWS::DynamoDB::Table": frozenset({"SSESpecification", "StreamSpecification"}),
-    # until local AWS has UpdateDestination
-    "AWS::KinesisFirehose::DeliveryStream": frozenset({"ExtendedS3DestinationConfiguration"}),
     # KMS has no operation that changes them
     "AWS::KMS::Key": frozenset({"KeySpec", "KeyUsage"}),
     # moto passes over it in UpdateFunctionCode

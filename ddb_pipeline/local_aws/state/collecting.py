@@ -213,13 +213,14 @@ class Collector:
 
     def _delivery_positions(self) -> Iterator[Statement]:
         found: dict[str, Any] = {}
-        for account, region, backend in each_backend("firehose"):
+        for _account, _region, backend in each_backend("firehose"):
             if isinstance(backend, DeliveryBackend):
                 for worker in list(backend.workers.values()):
-                    found[worker.arn] = (account, region, worker.settings, worker.settled_positions())
+                    place = worker.place
+                    found[place.delivery_stream_arn] = (worker.settings, place, worker.settled_positions())
         for arn, state in found.items():
             if self._positions.get(arn) != state:
-                yield "INSERT OR REPLACE INTO readers VALUES (?, ?)", (arn, dumps((arn, *state), _no_body))
+                yield "INSERT OR REPLACE INTO readers VALUES (?, ?)", (arn, dumps(state, _no_body))
         for arn in self._positions.keys() - found.keys():
             yield "DELETE FROM readers WHERE delivery_stream_arn = ?", (arn,)
         self._positions = found

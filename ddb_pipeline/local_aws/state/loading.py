@@ -109,5 +109,5 @@ class Loader:
         for _account, _region, backend in each_backend("cloudformation"):
             backend.resume()
         rows = self._store.read("SELECT content FROM readers")
-        for arn, account, region, settings, positions in [loads(content, self._body) for (content,) in rows]:
-            backends_of("firehose")[account][region].resume(settings, arn, positions)
+        for settings, place, positions in [loads(content, self._body) for (content,) in rows]:
+            backends_of("firehose")[place.account_id][place.region].resume(settings, place, positions)
