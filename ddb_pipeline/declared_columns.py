@@ -62,6 +62,7 @@ def _path_of(place: str, key: str, fail: Fail) -> tuple[str, ...]:
             names = None
     elif "" in names:
         names = None
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+    # SQL cannot hold a NUL
+    if not isinstance(names, list) or not names or any(not isinstance(name, str) or "\0" in name for name in names):
         fail(f"{place}.{key}", key, 'names with dots between them, or a JSON array of names such as \'["a.b", "c"]\'')
     return tuple(names)

@@ -133,6 +133,7 @@ def _gets_a_column(path: tuple[str, ...], found: dict[tuple[str, ...], Seen], pi
         and not is_key
         and len(path) <= pipeline.item_column_depth
         and sum(len(name.encode()) for name in path) <= MOST_PATH_BYTES
+        and not any("\0" in name for name in path)  # SQL cannot hold it
         and bool(shown_types(found[path], is_opened=len(path) < pipeline.item_column_depth))
     )
 

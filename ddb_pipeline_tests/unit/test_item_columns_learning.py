@@ -170,6 +170,10 @@ def test_a_path_as_long_as_a_novel_has_no_column():
     assert shapes([met("a" * (MOST_PATH_BYTES + 1), "S"), met("b", "S")]) == {"b": "varchar"}
 
 
+def test_a_name_that_sql_cannot_hold_has_no_column():
+    assert shapes([met("a\0", "S"), met("b", "S")]) == {"b": "varchar"}
+
+
 def test_the_columns_stay_within_what_a_views_sql_may_be():
     pipeline = replace(PIPELINE, max_item_columns=500)
     seen = [met(f"{'x' * 900}{number}", "L") for number in range(500)]
