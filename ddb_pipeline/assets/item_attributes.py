@@ -13,8 +13,10 @@ from typing import Any
 from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, MetadataValue, TableRecord, asset
 
 from ddb_pipeline.arrivals import listed, partition_key
+from ddb_pipeline.assets.baseline import NAME as BASELINE
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, RETRY_TRANSIENT, asset_key, failing_plainly
+from ddb_pipeline.baseline_making.in_use import baseline_in_use
 from ddb_pipeline.baselines import TABLE_NAME as BASELINE_TABLE
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.errors import PipelineError
@@ -49,10 +51,12 @@ class Look:
 
 def item_attributes_asset(pipeline: Pipeline) -> AssetsDefinition:
     """Return the asset of the attributes that are columns of a pipeline's views."""
+    # items that are older than the stream are in a baseline alone
+    before = [CHANGE_TABLE] if pipeline.baseline == "none" else [CHANGE_TABLE, BASELINE]
 
     @asset(
         key=asset_key(pipeline, NAME),
-        deps=[asset_key(pipeline, CHANGE_TABLE)],
+        deps=[asset_key(pipeline, name) for name in before],
         description="Attributes of items, found in the hours that nobody has looked at yet, with the column that each "
         "has in the views: its name stays, its type only widens. One query over the new hours; none without any.",
         kinds={"athena", "table"},
@@ -139,21 +143,16 @@ def _look(context: AssetExecutionContext, deployment: Deployment, before: Memory
             look.hours = planned.hours
             rows = conditions if planned.is_everything else [*conditions, rows_of_hours(planned.hours)]
             _ask(context, deployment, f"{database}.{quote_identifier(names.change_table)}", rows, look)
-        baseline_id = newest_baseline_id(deployment)
-        if baseline_id is not None and baseline_id != before.baseline_id:
-            look.baseline_id = baseline_id
-            rows = [*conditions, f"baseline_id = {quote_literal(baseline_id)}"]
+        baseline = baseline_in_use(deployment)
+        if baseline is not None and baseline.baseline_id != before.baseline_id:
+            look.baseline_id = baseline.baseline_id
+            rows = [*conditions, f"baseline_id = {quote_literal(baseline.baseline_id)}"]
             _ask(context, deployment, f"{database}.{quote_identifier(BASELINE_TABLE)}", rows, look)
-        after = replace(before, looked_at=planned.after, baseline_id=baseline_id or before.baseline_id)
+        after = replace(before, looked_at=planned.after, baseline_id=look.baseline_id or before.baseline_id)
     taken = {
         column.name for view in views(pipeline) if view.name in views_with_columns(pipeline) for column in view.columns
     }
     return learn(after, look.found, pipeline, taken, f"{now:%Y-%m-%dT%H:%M:%SZ}")
-
-
-def newest_baseline_id(deployment: Deployment) -> str | None:  # noqa: ARG001
-    """Return the id of the newest verified baseline; None: there is none."""
-    return None
 
 
 def _ask(context: AssetExecutionContext, deployment: Deployment, table: str, rows: Sequence[str], look: Look) -> None:
@@ -168,8 +167,8 @@ def _metadata(deployment: Deployment, before: Memory, learned: Learned, look: Lo
     old, columns = (item_columns(memory, deployment.pipeline) for memory in (before, learned.memory))
     metadata: dict[str, Any] = {
         "columns": len(columns),
-        "new": listed(_new(old, columns), 50) or "none",
-        "widened": listed(_widened(old, columns), 50) or "none",
+        "new": listed(new_columns(old, columns), 50) or "none",
+        "widened": listed(widened_columns(old, columns), 50) or "none",
         "hours_looked_at": len(look.hours),
         "hours_looked_at_list": listed([partition_key(hour) for hour in look.hours], 20) or "none",
         "uri": deployment.column_memory.uri,
@@ -205,12 +204,14 @@ def _mapping(columns: Iterable[ItemColumn], memory: Memory) -> list[TableRecord]
     ]
 
 
-def _new(old: Iterable[ItemColumn], columns: Iterable[ItemColumn]) -> list[str]:
+def new_columns(old: Iterable[ItemColumn], columns: Iterable[ItemColumn]) -> list[str]:
+    """Say which columns there were none of before."""
     known = {column.path for column in old}
     return [f"{column.name} {column.type}" for column in columns if column.path not in known]
 
 
-def _widened(old: Iterable[ItemColumn], columns: Iterable[ItemColumn]) -> list[str]:
+def widened_columns(old: Iterable[ItemColumn], columns: Iterable[ItemColumn]) -> list[str]:
+    """Say which columns show more values than before, or have another type."""
     before: Mapping[tuple[str, ...], ItemColumn] = {column.path: column for column in old}
     changed = [
         (before[column.path], column) for column in columns if column.path in before and before[column.path] != column
