@@ -47,6 +47,7 @@ STORED_HASH = "stored_view_sha256"
 PREVIEW_ROWS = 10
 PREVIEW_ATTRIBUTES = 30
 _CELL_CHARACTERS = 80
+_SQL_CHARACTERS = 30_000
 _COUNT_COLUMN = "rows_in_view"
 
 
@@ -164,7 +165,7 @@ def _create_when_changed(
     return {
         "view": "created" if created else "unchanged",
         **created,
-        "sql": MetadataValue.md(f"```sql\n{statement}\n```"),
+        "sql": MetadataValue.md(f"```sql\n{_shown(statement)}\n```"),
         "uri": f"awsdatacatalog://{names.account}/{names.region}/{names.database}/{view.name}",
         "dagster/column_schema": table_schema(view.columns),
         **_lineage(deployment, view, inputs),
@@ -178,6 +179,12 @@ def _lineage(deployment: Deployment, view: View, inputs: ViewInputs) -> dict[str
         return {}
     change_table = asset_key(deployment.pipeline, CHANGE_TABLE)
     return {"dagster/column_lineage": column_lineage(view, inputs, deployment, change_table)}
+
+
+def _shown(statement: str) -> str:
+    """A statement with hundreds of columns would fill Dagster's event log: the view itself has it whole."""
+    left = len(statement) - _SQL_CHARACTERS
+    return statement if left <= 0 else f"{statement[:_SQL_CHARACTERS]}\n-- and {left} more characters"
 
 
 def _recorded(instance: DagsterInstance, key: Any) -> Recorded | None:
