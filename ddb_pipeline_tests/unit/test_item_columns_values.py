@@ -43,7 +43,8 @@ Value = dict[str, Any]
 Image = dict[str, Value]
 
 texts = st.text(max_size=12)
-names = texts | st.sampled_from(
+# a statement cannot hold NUL: an attribute of such a name gets no column
+names = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12) | st.sampled_from(
     ["S", "N", "M", "L", "a", "A", "a.b", 'x"y', "x'y", "$", "\\", "é", "🔑", "NULL", "\n\t"]
 )
 numbers = st.builds(
@@ -133,7 +134,7 @@ def shown(value: Value, column_type: str) -> Any:
 
 
 def plain(value: Value) -> str:
-    """A value as JSON: numbers with their own digits, sets as arrays of text."""
+    """A value as JSON: numbers with their own digits, sets as arrays."""
     [(tag, content)] = value.items()
     if tag == "N":
         return str(content)
@@ -141,6 +142,8 @@ def plain(value: Value) -> str:
         return "null"
     if tag == "L":
         return f"[{','.join(map(plain, content))}]"
+    if tag == "NS":
+        return f"[{','.join(content)}]"
     if tag == "M":
         return f"{{{','.join(f'{json.dumps(name)}:{plain(member)}' for name, member in content.items())}}}"
     return json.dumps(content)
@@ -158,8 +161,8 @@ def value_at(image: Image, path: tuple[str, ...]) -> Value | None:
 
 
 @given(st.lists(images, min_size=1, max_size=4), st.integers(1, 3))
-@settings(deadline=None, max_examples=60)
-@example([{"a": {"M": {"M": {"M": {"L": {"L": [{"S": '"}]}}'}, {"NULL": True}]}}}}}}], 1)
+@settings(deadline=None, max_examples=40)
+@example([{"a": {"M": {"M": {"M": {"L": {"L": [{"S": '"}]}}'}, {"NULL": True}, {"NS": ["1", "2.50"]}]}}}}}}], 1)
 @example([{"a": {"N": "1"}}, {"a": {"N": "1.50"}}, {"a": {"N": "-2E+20"}}], 1)
 @example([{"a": {"S": "x"}}, {"a": {"M": {"b": {"N": "1"}}}}, {"a": {"M": {}}}, {"a": {"L": []}}], 2)
 @example([{"n": {"N": "9223372036854775807"}}, {"m": {"N": "-99999999999999999999999999999999999999"}}], 1)
@@ -186,7 +189,7 @@ def test_after_a_look_every_value_is_in_its_column_with_all_its_digits(engine, s
 
 
 @given(images, st.sampled_from([*COLUMN_TYPES, "decimal(38,2)", "decimal(38,38)"]))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 def test_a_declared_column_shows_a_value_whole_or_not_at_all_and_never_fails(engine, image, column_type):
     columns = tuple(ItemColumn(f"c{number}", column_type, (name,)) for number, name in enumerate(image))
     selected = ", ".join(column.name for column in columns)
