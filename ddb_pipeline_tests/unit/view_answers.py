@@ -56,6 +56,8 @@ def answer(
     changes: Sequence[Row],
     inputs: ViewInputs = NOTHING_KNOWN,
     baseline: Sequence[Row] = (),
+    *,
+    pipeline: Pipeline = PERSONS,
 ) -> list[Row]:
     """Return the rows of a view.
 
@@ -65,8 +67,9 @@ def answer(
         changes: Rows of the change table; columns that a row lacks are NULL.
         inputs: What the view's SQL depends on.
         baseline: Rows of the table of baselines.
+        pipeline: The pipeline.
     """
-    compiler, relation = _compiled(view, inputs)
+    compiler, relation = _compiled(view, pipeline, inputs)
     contents = {NAMES.change_table: changes, baselines.TABLE_NAME: baseline}
     for scan in compiler.scans:
         fields = (*scan.table.columns, *scan.table.partition_columns)
@@ -84,8 +87,8 @@ def answer(
 
 
 @cache
-def _compiled(view: str, inputs: ViewInputs) -> tuple[QueryCompiler, Relation]:
-    (declared,) = [one for one in views(PERSONS, inputs) if one.name == view]
-    sql = select_statement(declared, PERSONS, NAMES, inputs)
+def _compiled(view: str, pipeline: Pipeline, inputs: ViewInputs) -> tuple[QueryCompiler, Relation]:
+    (declared,) = [one for one in views(pipeline, inputs) if one.name == view]
+    sql = select_statement(declared, pipeline, NAMES, inputs)
     compiler = QueryCompiler(sql, None, datetime(2026, 1, 1, tzinfo=UTC), lambda _database, name: _TABLES[name])
     return compiler, compiler.compile(parse_statement(sql))
