@@ -1,4 +1,7 @@
 -- One row per item that exists now, by the state rule (docs/correctness.md). Reads each table once.
+--
+-- Every window passes all its rows on, so there are few, and each after the first has few rows: nearly every item is
+-- settled by its newest record. Texts stand for what a window must order by several values at once.
 WITH records AS (
     SELECT ${reads}, changed_at_us AS instant_us, false AS from_baseline, true AS certain
     FROM ${change_table}
@@ -13,7 +16,7 @@ newest AS (
     FROM records
 ),
 settled AS (
-    -- where the newest instant is one record that changed the image, it decides, as for nearly every item
+    -- where the newest instant is one record that changed the image, it decides
     SELECT
         *,
         newest[1] / 2 AS newest_us,
@@ -21,28 +24,70 @@ settled AS (
     FROM newest
 ),
 narrowed AS (
-    SELECT * FROM settled WHERE instant_us = newest_us OR NOT is_settled
-),
-${votes},
-instants AS (
-    -- An instant whose balances are all zero leads back to where it began, so the instant before it decides.
-    -- Each image that may be the state was new in some change: votes against are no longer needed.
     SELECT
         *,
-        max(CASE WHEN balance > 0 THEN instant_us END) OVER (PARTITION BY item_key) AS positive_us,
-        ${first_instant} AS first_us
+        -- the order of arrival, total but for copies of one record; Kinesis has names of up to 128 characters, and
+        -- sequence numbers of up to 129 digits (API reference, Shard and Record)
+        CASE
+            WHEN is_settled OR from_baseline THEN ''
+            ELSE concat(
+                lpad(CAST(coalesce(arrived_at_ms, 0) AS varchar), 20, '0'),
+                rpad(coalesce(shard_id, ''), 128, ' '),
+                lpad(coalesce(sequence_number, ''), 129, '0')
+            )
+        END AS arrival
+    FROM settled
+    WHERE instant_us = newest_us OR NOT is_settled
+),
+deliveries AS (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY item_key, from_baseline, event_id ORDER BY arrival) AS delivery
+    FROM narrowed
+),
+votes AS (
+    -- A change speaks for its new image and against its old one; a null hash is the absence of the item.
+    -- The stream may repeat a record: each event votes once. What is settled needs no vote against.
+    SELECT
+        deliveries.*,
+        vote.image_hash,
+        vote.weight
+    FROM deliveries
+    CROSS JOIN UNNEST(
+        CASE WHEN is_settled THEN ARRAY[new_hash] ELSE ARRAY[new_hash, old_hash] END,
+        CASE WHEN is_settled THEN ARRAY[1] ELSE ARRAY[1, -1] END
+    ) AS vote (image_hash, weight)
+    WHERE delivery = 1
+),
+balances AS (
+    -- Within one instant no order is known, and none is needed: whatever it was, the image that the item ended in has
+    -- the balance 1, unless it ended where it began: then all are 0.
+    SELECT
+        *,
+        sum(weight) OVER (PARTITION BY item_key, instant_us, image_hash) AS balance,
+        max(CASE WHEN weight = 1 THEN arrival END) OVER (PARTITION BY item_key, instant_us, image_hash) AS last_arrival
+    FROM votes
+),
+images AS (
+    -- What may be the state: one row per image of an instant, of those changes that made it the one that arrived last.
+    -- The newest instant with a positive balance ranks highest. An instant whose balances are all zero leads back to
+    -- where it began, so one before it decides; where that is true of every instant, the first one ranks highest.
+    SELECT
+        *,
+        concat(
+            CASE WHEN balance > 0 THEN '1' ELSE '0' END,
+            lpad(CAST(CASE WHEN balance > 0 THEN instant_us ELSE 1000000000000000000 - instant_us END AS varchar), 19, '0'),
+            CASE WHEN image_hash IS NULL THEN '0' ELSE '1' END,
+            arrival
+        ) AS image_rank
     FROM balances
-    WHERE weight = 1
+    WHERE weight = 1 AND arrival = last_arrival AND ${may_decide}
 ),
-candidates AS (
+states AS (
     SELECT
         *,
-        -- the empty text stands for absence
-        min(coalesce(image_hash, '')) OVER (PARTITION BY item_key)
-        = max(coalesce(image_hash, '')) OVER (PARTITION BY item_key) AS is_only_image,
-        max(CASE WHEN image_hash IS NOT NULL THEN arrival END) OVER (PARTITION BY item_key) AS last_arrival
-    FROM instants
-    WHERE instant_us = coalesce(positive_us, first_us) AND (balance > 0 OR positive_us IS NULL)
+        max(image_rank, 2) OVER (PARTITION BY item_key) AS highest
+    FROM images
 )
 SELECT
     ${key_columns},${item_columns}
@@ -51,7 +96,8 @@ SELECT
     CAST(date_add('millisecond', changed_at_us / 1000, TIMESTAMP '1970-01-01 00:00:00.000') AS timestamp(3)) AS changed_at,
     CAST(changed_at_us AS bigint) AS changed_at_us,
     CAST(event_id AS varchar) AS event_id,
-    CAST(is_only_image AND certain AS boolean) AS state_certain,
+    -- another image of the same instant may be the state too
+    CAST(certain AND coalesce(substr(element_at(highest, 2), 1, 20) <> substr(highest[1], 1, 20), true) AS boolean) AS state_certain,
     CAST(item_key AS varchar) AS item_key
-FROM candidates
-WHERE arrival = last_arrival
+FROM states
+WHERE image_rank = highest[1] AND image_hash IS NOT NULL

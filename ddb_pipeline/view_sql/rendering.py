@@ -37,7 +37,6 @@ def select_statement(view: View, pipeline: Pipeline, names: PublishedNames, inpu
     reads = _READS.get(view.name, ())
     image = {"latest_item_state": "new_image"}.get(view.name, "image")
     of_item = "table_name, item_key" if view.name == "change_problems" else "item_key"
-    rows = "narrowed" if view.name == "latest_item_state" else "records"
     depth = pipeline.attribute_changes_depth
     return _sql(
         view.name,
@@ -48,10 +47,11 @@ def select_statement(view: View, pipeline: Pipeline, names: PublishedNames, inpu
         changes_of_all_tables=moment_condition(inputs),
         changes_since_the_baseline=change_conditions(names, inputs, bounded=True),
         baseline_rows=baseline_rows(reads, names, inputs),
-        votes=_sql("parts/votes", of_item=of_item, rows=rows),
+        votes=_sql("parts/votes", of_item=of_item),
         decides=f"(from_baseline OR instant_us >= {inputs.baseline.cut_us})" if inputs.baseline else "true",
         # with a baseline, an item that nothing is known of is absent; without one, the first instant decides
         first_instant="CAST(NULL AS bigint)" if inputs.baseline else f"min(instant_us) OVER (PARTITION BY {of_item})",
+        may_decide="balance > 0" if inputs.baseline else "true",
         absence_is_known="true" if inputs.baseline else "deciding_us IS NOT NULL",
         key_columns=_key_columns(pipeline),
         item_columns=_item_columns(inputs, image),

@@ -71,7 +71,8 @@ CASES = {
         [("A", None, T + 5), (None, "B", T + 6)], "B", baseline="A"
     ),
     "its delete was never seen, the baseline knows": Case([(None, "A", CUT - 5)], None, deleted=True),
-    "undecided in the baseline": Case([], "A", baseline="A", baseline_certain=False, certain=False, problems={"undecided"}
+    "undecided in the baseline": Case(
+        [], "A", baseline="A", baseline_certain=False, certain=False, problems={"undecided"}
     ),
     "undecided in the baseline, changed since": Case([("B", "C", T + 1)], "C", baseline="A", baseline_certain=False),
     "undecided at first sight, the baseline knows": Case(

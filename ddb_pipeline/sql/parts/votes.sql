@@ -6,7 +6,7 @@ arrivals AS (
             PARTITION BY ${of_item}
             ORDER BY arrived_at_ms, shard_id, length(sequence_number), sequence_number
         ) AS arrival
-    FROM ${rows}
+    FROM records
 ),
 first_arrivals AS (
     SELECT
