@@ -284,7 +284,32 @@ def test_rows_and_arrays_keep_the_names_of_their_fields(local, make):
     assert local.rows(f"SELECT r.second[1].x, r, m FROM {table}") == [["a", "{first=1, second=[{x=a}]}", None]]
 
 
+def test_a_prepared_statement_can_write(local, make):
+    table = make()
+    local.run(f"PREPARE adding FROM INSERT INTO {table} SELECT 1, 'a' WHERE 1 = ?")
+    found = local.run("EXECUTE adding USING 1")
+    assert (found["SubstatementType"], found["ResultConfiguration"]["OutputLocation"][-36:]) == (
+        "INSERT", found["QueryExecutionId"],
+    )  # fmt: skip
+    assert local.rows(f"SELECT * FROM {table}") == [["1", "a"]]
+
+
 # CREATE TABLE AS
+
+
+def test_the_default_database_is_there_when_something_is_put_into_it(local):
+    found = local.run("CREATE TABLE default.made_there AS SELECT 1 AS id")
+    assert found["Status"]["State"] == "SUCCEEDED", found["Status"]
+    assert local.rows("SELECT id FROM default.made_there") == [["1"]]
+
+
+def test_a_place_whose_objects_were_all_deleted_is_empty(local):
+    location = f"s3://{local.raw}/again/"
+    local.s3.put_bucket_versioning(Bucket=local.raw, VersioningConfiguration={"Status": "Enabled"})
+    local.s3.put_object(Bucket=local.raw, Key="again/one", Body=b"x")
+    local.s3.delete_object(Bucket=local.raw, Key="again/one")
+    made = local.run(f"CREATE TABLE again WITH (external_location = '{location}') AS SELECT 1 AS id", group="free")
+    assert made["Status"]["State"] == "SUCCEEDED", made["Status"]
 
 
 def test_a_table_is_made_of_a_query_where_the_workgroup_keeps_results(local):

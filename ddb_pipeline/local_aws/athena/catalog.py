@@ -109,6 +109,7 @@ class Catalog:
 
     def create(self, database: str, entry: dict[str, Any]) -> None:
         """Make a table of Glue's `TableInput`."""
+        self._require_default(database)
         self._glue.create_table(database, str(entry["Name"]), entry)
 
     def partition_locations(self, database: str, name: str) -> dict[tuple[str | None, ...], str]:
@@ -134,7 +135,13 @@ class Catalog:
         if replaces:
             self._glue.update_table(database, name, entry)
         else:
+            self._require_default(database)
             self._glue.create_table(database, name, entry)
+
+    def _require_default(self, database: str) -> None:
+        """Make the database that Athena always has, when something is put into it."""
+        if database == "default" and database not in self._glue.databases:
+            self._glue.create_database(database, {"Name": database})
 
     def drop(self, database: str, name: str) -> None:
         """Remove a view."""

@@ -8,7 +8,6 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from ddb_pipeline.local_aws.athena.relations import Field
 from ddb_pipeline.local_aws.athena.statements import prepare
 from ddb_pipeline.local_aws.athena.storage import CutoffExceededError, Storage
 from ddb_pipeline.local_aws.athena.types import BIGINT
+from ddb_pipeline.local_aws.athena.workers import Workers
 from ddb_pipeline.local_aws.athena.writer import Writer
 
 _LOG = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Engine:
         self._storage = Storage(self._s3, objects)
         self._writer = Writer(self._s3, self.catalog, self._storage, objects)
         self._duckdb = connect(self.directory, objects)
-        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="athena")
+        self._workers = Workers(_WORKERS, self._run)
         self._executions: list[QueryExecution] = []
         self.is_closed = False
 
@@ -70,7 +70,7 @@ class Engine:
         """Queue a query; its state tells how it goes."""
         self._executions = [known for known in self._executions if known.completed is None]
         self._executions.append(execution)
-        self._pool.submit(self._run, execution)
+        self._workers.submit(execution)
 
     def has_object(self, location: str) -> bool:
         """Whether there is an object at an address in S3."""
@@ -85,7 +85,9 @@ class Engine:
         self.is_closed = True
         for execution in self._executions:
             execution.cancel()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._workers.end()
+        for execution in self._executions:
+            execution.wait()
         self._duckdb.close()
         self._temporary.cleanup()
 
@@ -139,6 +141,10 @@ class Engine:
                 execution.result_file, execution.fields, _batches(execution, connection)
             )
         elif isinstance(outcome, Write):
+            # also of an EXECUTE, whose own words do not say it
+            is_new = outcome.creates is not None
+            execution.statement_type = "DDL" if is_new else "DML"
+            execution.substatement_type = "CREATE_TABLE_AS_SELECT" if is_new else "INSERT"
             execution.fields = (Field("rows", BIGINT),)
             execution.result_file.write_text("", encoding="utf-8")
             self._writer.write(connection, execution, outcome)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +18,8 @@ from ddb_pipeline.local_aws.athena.plans import PreparedStatement
 from ddb_pipeline.local_aws.athena.relations import Field
 
 ENGINE_VERSION = {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "Athena engine version 3"}
+_INTERRUPT_SECONDS = 0.05
+_PATIENCE_SECONDS = 5.0
 FINAL_STATES = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
@@ -43,6 +45,8 @@ class QueryExecution:
         reused: The earlier query whose result answers it; None: it runs.
         lines: What a statement about the catalog says; None: it has rows.
         rows: Rows of its result.
+        is_abandoned: Whether it was stopped, and DuckDB never gave its thread back.
+        when_abandoned: Called then.
         update_count: Rows that it wrote; None: it is not a statement that writes.
     """
 
@@ -75,8 +79,11 @@ class QueryExecution:
     started: float | None = None
     planned: float | None = None
     completed: float | None = None
+    is_abandoned: bool = False
+    when_abandoned: Callable[[], None] = field(default=lambda: None)
     _connection: duckdb.DuckDBPyConnection | None = None
     _cancelled: bool = False
+    _ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -135,10 +142,29 @@ class QueryExecution:
             if self.state in FINAL_STATES:
                 return
             self._cancelled = True
-            if self._connection is not None:
-                self._connection.interrupt()
-            else:
+            if self._connection is None:
                 self._end("CANCELLED", "Query cancelled by user")
+                return
+        threading.Thread(target=self._interrupt, name=f"stop-{self.id}", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        """Interrupt until it has ended.
+
+        DuckDB forgets an interrupt that comes between two of its statements, and now and then (seen in 2.0.0, with
+        several queries at once) a statement that was interrupted never returns: then its thread is given up.
+        """
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            with self._lock:
+                if self._connection is None:
+                    return
+                self._connection.interrupt()
+                if time.monotonic() > end:
+                    self.is_abandoned, self._connection = True, None
+                    self._end("CANCELLED", "Query cancelled by user")
+                    break
+            time.sleep(_INTERRUPT_SECONDS)
+        self.when_abandoned()
 
     @contextmanager
     def committing(self) -> Iterator[None]:
@@ -163,15 +189,22 @@ class QueryExecution:
     def finish(self, state: str, reason: str | None = None, category: int | None = None) -> None:
         """Go to a final state."""
         with self._lock:
+            if self.is_abandoned:
+                return
             self._connection = None
             self.error_category = category
             self._end(state, reason)
+
+    def wait(self) -> None:
+        """Wait until it is in a final state: after `cancel` this takes seconds at most."""
+        self._ended.wait()
 
     def _end(self, state: str, reason: str | None) -> None:
         self.reason = reason
         self.completed = time.time()
         # last: who sees the state sees the rest too
         self.state = state
+        self._ended.set()
 
     def describe(self) -> dict[str, Any]:
         """Show it as GetQueryExecution does."""

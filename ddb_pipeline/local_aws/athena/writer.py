@@ -165,8 +165,7 @@ class Writer:
         if self._catalog.entry(table.database, table.name) is not None:
             message = f"Table 'awsdatacatalog.{table.database}.{table.name}' already exists"
             raise QueryFailedError("TABLE_ALREADY_EXISTS", message)
-        bucket, _, prefix = table.location.removeprefix("s3://").partition("/")
-        if any(name.startswith(prefix) for name in list(self._s3.get_bucket(bucket).keys)):
+        if self._storage.names(table.location):
             message = f"Target directory for table '{table.database}.{table.name}' already exists: {table.location}"
             raise QueryFailedError("HIVE_PATH_ALREADY_EXISTS", message)
 
