@@ -335,6 +335,7 @@ def test_unknown_exports_are_told(table):
 @pytest.mark.parametrize(
     ("parameters", "code", "message"),
     [
+        ({"TableArn": "nowhere"}, "TableNotFoundException", "Table not found: nowhere"),
         ({"ExportFormat": "QWERTY"}, "ValidationException", "[ION, DYNAMODB_JSON]"),
         ({"ExportType": "QWERTY"}, "ValidationException", "'exportType' failed"),
         ({"S3Bucket": "-"}, "ValidationException", "'s3Bucket' failed"),

@@ -217,3 +217,30 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
     assert "ddb-pipeline local down" in found["message"]
     assert found["environment_is_same"] is True
     assert found["endpoint"] == f"http://127.0.0.1:{found['port']}"
+
+
+def test_a_connection_serves_one_request_after_the_other(deployed: Deployed) -> None:
+    """Also after answers of other kinds: without a body, refused, and to a body that was sent in pieces."""
+    connection = http.client.HTTPConnection(urlsplit(deployed.endpoint).netloc, timeout=10)
+    connection.connect()
+    opened = connection.sock
+    authorization = {"Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/eu-central-1/dynamodb/aws4_request, x"}
+    dynamodb = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
+    statuses = []
+    for method, path, body, headers in (
+        ("GET", "/_local_aws/health", None, {}),
+        ("HEAD", "/no-such-bucket", None, {}),
+        ("POST", "/_local_aws/nothing", "x" * 100_000, {}),
+        ("POST", "/", "{}", {**dynamodb, **authorization}),
+        ("POST", "/", "no JSON", {**dynamodb, **authorization}),
+        ("GET", "/_local_aws/health", None, {}),
+    ):
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+        assert connection.sock is opened
+    assert statuses == [200, 404, 404, 200, 400, 200]
+    connection.request("POST", "/_local_aws/nothing", iter([b"a", b"b"]), encode_chunked=True)
+    assert connection.getresponse().read()
+    connection.close()

@@ -7,6 +7,7 @@ the common way and gets its answer, or its error, from there.
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlparse
 
@@ -43,6 +44,10 @@ def answer(environ: dict[str, Any]) -> Answer | None:
     if parser is None:
         return None
     body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    if not _is_object(body):
+        error = {"__type": "com.amazon.coral.service#SerializationException", "Message": "Malformed JSON"}
+        data = json.dumps(error).encode()
+        return Answer(400, {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(data))}, data)
     handler = ChangeStreamHandler()
     headers = EnvironHeaders(environ)
     url = f"http://{environ['HTTP_HOST']}/"
@@ -72,6 +77,13 @@ def _is_plain(environ: dict[str, Any]) -> bool:
         and str(environ.get("CONTENT_LENGTH", "")).isdecimal()
         and "HTTP_CONTENT_ENCODING" not in environ
     )
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
 
 
 @functools.cache

@@ -135,6 +135,8 @@ class PointInTimeRecovery:
             if earlier is not None:
                 return earlier.describe()
             table = self._table(request.table_arn)
+            if request.table_arn != table.table_arn:
+                raise MockValidationException(f"Invalid TableArn: {request.table_arn}")
             now_us = self._backend.now_us()
             moment_us = now_us if request.moment is None else round(request.moment.timestamp() * 1_000_000)
             items = self._items_at(table, moment_us, now_us)

@@ -133,7 +133,9 @@ class IndexedShard(Shard):
     def records_after(self, position: int, limit: int) -> list[StreamRecord]:
         """Return the records behind a position, oldest first, as far as they are kept."""
         first = max(position + 1, self._oldest)
-        return [self._kept[number] for number in range(first, min(first + limit, self.newest + 1))]
+        found = (self._kept.get(number) for number in range(first, min(first + limit, self.newest + 1)))
+        # a reader that holds no lock may be overtaken by `trim`
+        return [record for record in found if record is not None]
 
     def get_records(  # type: ignore[override]
         self, last_sequence_id: str, limit: int | None
