@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddb_pipeline.local_aws.athena import results, types, views
+from ddb_pipeline.local_aws.athena import json_text, results, types, views
 from ddb_pipeline.local_aws.athena.casts import text
 from ddb_pipeline.local_aws.athena.dialect import parse_statement
 from ddb_pipeline.local_aws.athena.engine import connect
@@ -46,6 +46,34 @@ def test_any_attribute_name_is_found_by_its_quoted_path(database, name, other, v
 @pytest.mark.parametrize("path", ["", "a", "$.", "$a", "$[", '$["a]', '$["a\\n"]', "$..a", "$[*]", "$.*", "$['a']"])
 def test_a_path_that_trino_is_not_known_to_take_is_refused(path):
     assert to_pointer(path) is None
+
+
+DOCUMENTS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**40), 10**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | NAMES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(document=DOCUMENTS, spaces=st.booleans(), is_ascii=st.booleans())
+def test_what_duckdb_makes_of_json_is_what_python_makes_of_it(database, document, spaces, is_ascii):
+    separators = (", ", ": ") if spaces else (",", ":")
+    written = json.dumps(document, separators=separators, ensure_ascii=is_ascii, sort_keys=not spaces)
+    (parsed,) = database.execute("SELECT athena_json_parse(x) FROM (VALUES (?)) AS t(x)", [written]).fetchall()[0]
+    assert parsed == json_text.parse(written)
+    assert json.loads(parsed) == document
+    if isinstance(document, dict):
+        query = "SELECT athena_json_members(x), athena_json_extract(y, ?) FROM (VALUES (?, ?)) AS t(x, y)"
+        name = min(document, default="")
+        pointer = to_pointer(path_of(name))
+        ((members, part),) = database.execute(query, [pointer, parsed, written]).fetchall()
+        assert {key: json.loads(value) for key, value in members.items()} == document
+        assert part == json_text.extract(written, pointer)
 
 
 @settings(max_examples=300, deadline=None)

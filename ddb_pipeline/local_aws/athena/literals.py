@@ -7,8 +7,11 @@ from datetime import date, datetime
 
 from sqlglot import exp
 
+from ddb_pipeline.local_aws.athena.arguments import UnsupportedArgumentError
 from ddb_pipeline.local_aws.athena.casts import text
+from ddb_pipeline.local_aws.athena.dialect import TypedLiteral
 from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
+from ddb_pipeline.local_aws.athena.moments import in_zone_named
 from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.types import (
     BIGINT,
@@ -88,6 +91,14 @@ def typed_literal(sql: str, node: exp.Expr) -> Value:
             return Value(f"DATE '{date.fromisoformat(written)}'", DATE, written)
         except ValueError:
             raise failed_at(sql, node.this, "INVALID_LITERAL", f"'{written}' is not a valid DATE literal") from None
+    moment, _, zone = written.rpartition(" ")
+    if kind in {"TIMESTAMP", "TIMESTAMPTZ"} and re.fullmatch(r"[A-Z+-].*", zone):
+        try:
+            return in_zone_named(
+                typed_literal(sql, TypedLiteral(this=exp.Literal.string(moment), kind="TIMESTAMP")), zone
+            )
+        except UnsupportedArgumentError as error:
+            raise failed_at(sql, node.this, "INVALID_LITERAL", str(error)) from None
     form = re.fullmatch(r"(\d{4}-\d{2}-\d{2})(?: (\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,12}))?)?", written, re.ASCII)
     if kind != "TIMESTAMP" or form is None or len(form[3] or "") > MAX_TIMESTAMP_DIGITS:
         raise not_supported(sql, node.this, f"the literal {kind} '{written}'")

@@ -198,9 +198,16 @@ def at_timezone(moment: Value, zone: Value) -> Value | None:
 
 def with_timezone(moment: Value, zone: Value) -> Value | None:
     """`with_timezone(timestamp, zone)`: the instant when clocks of the zone show this time."""
-    if moment.type.name != "timestamp":
-        return None
-    name = _zone(zone)
+    return in_zone_named(moment, text_literal(zone, "a time zone")) if moment.type.name == "timestamp" else None
+
+
+def in_zone_named(moment: Value, zone: str) -> Value:
+    """The instant when clocks of a zone show this time.
+
+    Raises:
+        UnsupportedArgumentError: There is no such zone.
+    """
+    name = _known_zone(zone)
     if name == UTC:
         return Value(moment.sql, in_zone(moment.type, name))
     if "/" not in name:
@@ -227,7 +234,10 @@ def to_unixtime(moment: Value) -> Value | None:
 
 
 def _zone(value: Value) -> str:
-    name = text_literal(value, "a time zone")
+    return _known_zone(text_literal(value, "a time zone"))
+
+
+def _known_zone(name: str) -> str:
     zone = zone_named(name)
     if zone is None:
         raise UnsupportedArgumentError(f"'{name}' is not a valid time zone ID, as far as local AWS knows")
