@@ -259,7 +259,7 @@ def throttle(requests: int, error: str = THROTTLING[0]) -> dict[str, Any]:
     Raises:
         ValueError: There is no such error, or the number is negative.
     """
-    if error not in THROTTLING or requests < 0:
+    if error not in THROTTLING or not isinstance(requests, int) or requests < 0:
         raise ValueError(f"requests must be 0 or more, and error one of {', '.join(THROTTLING)}")
     _throttling.set(requests, error)
     return {"requests": requests, "error": error}

@@ -1,0 +1,75 @@
+"""Threads of the local Athena: a query that DuckDB never gives back is given up, and others go on."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from ddb_pipeline.local_aws.athena import execution as execution_module
+from ddb_pipeline.local_aws.athena import throttle
+from ddb_pipeline.local_aws.athena.execution import QueryExecution
+from ddb_pipeline.local_aws.athena.workers import Workers
+
+
+class Deaf:
+    """A connection that takes no notice of an interrupt."""
+
+    def __init__(self):
+        self.interrupts = 0
+
+    def interrupt(self):
+        self.interrupts += 1
+
+
+def make(tmp_path, identity):
+    return QueryExecution(
+        id=identity, sql="SELECT 1", workgroup="primary", context={}, request={}, is_enforced=True, cutoff=None,
+        result_configuration={"OutputLocation": "s3://results/"}, token=None, result_file=tmp_path / identity,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(execution_module, "_PATIENCE_SECONDS", 0.1)
+
+
+def test_a_query_that_never_returns_is_given_up_and_its_place_is_taken(tmp_path, impatient):
+    forever, deaf = threading.Event(), Deaf()
+
+    def run(execution):
+        execution.begin(deaf)
+        if execution.id == "stuck":
+            forever.wait(30)
+        execution.finish("SUCCEEDED")
+
+    workers = Workers(1, run)
+    stuck, other = make(tmp_path, "stuck"), make(tmp_path, "other")
+    workers.submit(stuck)
+    workers.submit(other)
+    while stuck.state != "RUNNING":
+        time.sleep(0.01)
+    stuck.cancel()
+    stuck.wait()
+    other.wait()
+    assert (stuck.state, stuck.reason, other.state) == ("CANCELLED", "Query cancelled by user", "SUCCEEDED")
+    assert deaf.interrupts > 1
+
+    forever.set()
+    time.sleep(0.1)
+    assert stuck.state == "CANCELLED"
+    workers.end()
+
+
+def test_a_query_that_waits_is_stopped_at_once_and_never_runs(tmp_path):
+    waiting = make(tmp_path, "waiting")
+    waiting.cancel()
+    assert waiting.state == "CANCELLED"
+    assert not waiting.begin(Deaf())
+
+
+@pytest.mark.parametrize("arguments", [{"requests": -1}, {"requests": "3"}, {"requests": 1, "error": "Other"}])
+def test_throttling_takes_a_number_and_an_error_of_athenas(arguments):
+    with pytest.raises(ValueError, match="requests must be 0 or more"):
+        throttle(**arguments)
