@@ -27,6 +27,7 @@ from ddb_pipeline.local_aws.crawler.scheduler import (
     NoScheduleError,
     SchedulerNotRunningError,
     SchedulerRunningError,
+    watch,
 )
 from ddb_pipeline.local_aws.crawler.work import CrawlFailedError, Findings, crawl_table
 
@@ -182,11 +183,13 @@ class LocalCrawler(FakeCrawler):
             }
 
     def resume(self) -> None:
-        """Go on in another process: a crawl that ran has failed."""
+        """Go on in another process: a crawl that ran has failed, and the schedule is looked at again."""
         if self._state != "READY":
             self._state, self._last_crawl = "READY", self.history[-1]
             self._last_crawl.state, self._last_crawl.error_message = "FAILED", "Local AWS ended while it ran"
             self._last_crawl.ended_at = datetime.now(UTC)
+        if self.schedule:
+            watch()
 
     def refuse_while_running(self) -> None:
         """Raise CrawlerRunningException unless the crawler is ready."""

@@ -240,6 +240,8 @@ class DeliveryWorker:
             self._invocations.oldest_number,
         )
         self._settled = min((number for number in numbers if number is not None), default=self.counts.read + 1) - 1
+        # forgets the positions of reads that are settled
+        self._source.settled(self._settled)
 
     def _wait(self) -> None:
         """Wait for a record or an answer, or for the time when something that waits here is due."""

@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime
 
+from moto.glue.models import glue_backends
+
 from ddb_pipeline.local_aws.crawler import model, scheduler
+from ddb_pipeline_tests.deployed import wait_until
 from ddb_pipeline_tests.integration.crawler.conftest import crawler_settings, error_of, wait_until_ready
 
 NOON = datetime(2026, 1, 5, 12, 15, tzinfo=UTC)
@@ -36,8 +39,7 @@ def test_the_clock_is_looked_at_without_anybody_asking(glue, names, monkeypatch)
     monkeypatch.setattr(scheduler, "_SECONDS", 0.05)
     monkeypatch.setattr(scheduler, "start_due", minutes.append)
     glue.update_crawler(Name=names, Schedule="cron(15 12 * * ? *)")
-    while not minutes:
-        scheduler.watch()
+    wait_until(lambda: minutes, "the clock was looked at")
     scheduler.stop()
     assert abs((datetime.now(UTC) - minutes[0]).total_seconds()) < 5
 
@@ -63,3 +65,15 @@ def test_a_crawler_without_a_schedule_has_none_to_start(glue, names):
     assert schedule(glue, names) is None
     assert error_of(glue.start_crawler_schedule, CrawlerName=names)["Code"] == "NoScheduleException"
     assert error_of(glue.start_crawler_schedule, CrawlerName="nobody")["Code"] == "EntityNotFoundException"
+
+
+def test_a_crawler_that_goes_on_in_another_process_keeps_its_schedule(client, glue, names, monkeypatch):
+    minutes = []
+    glue.update_crawler(Name=names, Schedule="cron(15 12 * * ? *)")
+    scheduler.stop()
+    monkeypatch.setattr(scheduler, "_SECONDS", 0.05)
+    monkeypatch.setattr(scheduler, "start_due", minutes.append)
+    backend = glue_backends["123456789012"][glue.meta.region_name]
+    backend.local_crawler(names).resume()
+    wait_until(lambda: minutes, "the clock was looked at")
+    scheduler.stop()
