@@ -1,7 +1,8 @@
 """Which hours of the change table were looked at for attributes, and which want a look. Pure.
 
-An hour keeps receiving objects after it has ended, so it stays open for a while: it is looked at again whenever its
-fingerprint has changed. A closed hour is not.
+An hour keeps receiving objects after it has ended, so it stays open for a while, and in any case until a later run
+finds it as it was: an hour of long ago that arrives now may still be arriving. An open hour is looked at again whenever
+its fingerprint has changed. A closed hour is not.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from ddb_pipeline.arrivals import HOUR, partition_key
 STAYS_OPEN = timedelta(hours=24)
 """How long after its end an hour may still change: Firehose tries for up to 24 hours to write an object to S3
 (developer guide, "Data delivery failure handling"). What comes later still is found when it comes again."""
+MOST_ASKED = 200
+"""Up to how many hours that are new are kept open, whatever their age: one request to S3 each. Beyond that, all hours
+are being looked at after a long pause or for the first time."""
 _KEY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}:00")
 _BETWEEN = ".."
 
@@ -56,19 +60,20 @@ def plan(
     Args:
         present: Hours that the change table has.
         looked_at: Hours that were looked at.
-        fingerprint: What an hour holds now; asked for open hours only. Taken before the look: what arrives between
-            the two is looked at twice, never missed.
+        fingerprint: What an hour holds now; asked for hours that are open or new. Taken before the look: what arrives
+            between the two is looked at twice, never missed.
         now: The time.
     """
     present = frozenset(present)
     fresh = present - looked_at.hours
     may_change = {hour for hour in present if hour + HOUR + STAYS_OPEN > now}
-    # an hour that has just closed is compared once more
+    if len(fresh) <= MOST_ASKED:
+        may_change |= fresh
     asked = sorted(may_change | (looked_at.fingerprints.keys() & present))
     current = {hour: fingerprint(hour) for hour in asked}
     grown = {hour for hour, found in current.items() if looked_at.fingerprints.get(hour, found) != found}
     hours = tuple(sorted(fresh | grown))
-    after = HoursLookedAt(looked_at.hours | fresh, {hour: current[hour] for hour in sorted(may_change)})
+    after = HoursLookedAt(looked_at.hours | fresh, {hour: current[hour] for hour in sorted(may_change | grown)})
     return Plan(hours, bool(hours) and len(hours) == len(present), after)
 
 

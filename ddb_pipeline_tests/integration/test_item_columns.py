@@ -20,7 +20,7 @@ import pytest
 from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult, RepositoryDefinition
 
 from ddb_pipeline import change_row
-from ddb_pipeline.arrivals import hour_prefix
+from ddb_pipeline.arrivals import hour_prefix, partition_key
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.item_columns.memory import EMPTY, Attribute, Memory
@@ -224,6 +224,20 @@ def test_without_new_hours_no_query_is_paid_for(
     assert "query" in first
     assert (again["hours_looked_at"], again["new"], again["widened"]) == (0, "none", "none")
     assert "query" not in again
+
+
+def test_an_hour_that_grew_since_it_was_looked_at_is_looked_at_again(
+    stage: Deployed, loaded: RepositoryDefinition, instance: DagsterInstance
+):
+    hour, mark = next(_fresh_hours), uuid.uuid4().hex
+    deliver(stage, hour, f"{mark} 1", {f"{mark} first": {"S": "x"}})
+    refresh(loaded, instance, MADE)
+    deliver(stage, hour, f"{mark} 2", {f"{mark} second": {"S": "y"}})
+
+    grown = metadata(refresh(loaded, instance, MADE), MADE, "item_attributes")
+
+    assert partition_key(hour) in grown["hours_looked_at_list"]
+    assert column_of(stage, f"{mark} second", f"{mark} 2") == "y"
 
 
 def _definitions(directory: Path, text: str, limit: int) -> RepositoryDefinition:

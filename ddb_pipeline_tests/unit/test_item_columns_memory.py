@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddb_pipeline.item_columns.hours import STAYS_OPEN, HoursLookedAt, plan, read_ranges, write_ranges
+from ddb_pipeline.item_columns.hours import MOST_ASKED, STAYS_OPEN, HoursLookedAt, plan, read_ranges, write_ranges
 from ddb_pipeline.item_columns.memory import (
     EMPTY,
     Attribute,
@@ -114,35 +114,56 @@ def test_a_memory_of_a_later_version_is_left_alone():
 NOW = FIRST + timedelta(days=30)
 
 
+def same(_hour: datetime) -> str:
+    return "one object"
+
+
 def never(hour: datetime) -> str:
     raise AssertionError(f"{hour} is closed: nobody may ask what it holds")
 
 
 def test_hours_that_were_never_looked_at_are_looked_at_once():
     old = [FIRST, FIRST + timedelta(hours=1)]
-    first = plan(old, HoursLookedAt(), never, NOW)
+    first = plan(old, HoursLookedAt(), same, NOW)
     assert (first.hours, first.is_everything) == (tuple(old), True)
-    assert plan(old, first.after, never, NOW).hours == ()
+    second = plan(old, first.after, same, NOW)
+    assert second.hours == ()
+    assert plan(old, second.after, never, NOW).hours == ()
 
 
-def test_a_late_hour_of_long_ago_is_found():
-    first = plan([FIRST, FIRST + timedelta(hours=2)], HoursLookedAt(), never, NOW)
+def test_a_late_hour_of_long_ago_is_found_and_stays_open_while_it_arrives():
+    first = plan([FIRST, FIRST + timedelta(hours=2)], HoursLookedAt(), same, NOW)
     late = FIRST + timedelta(hours=1)
-    second = plan([FIRST, late, FIRST + timedelta(hours=2)], first.after, never, NOW)
+    present = [FIRST, late, FIRST + timedelta(hours=2)]
+    second = plan(present, first.after, same, NOW)
     assert (second.hours, second.is_everything) == ((late,), False)
+    more = plan(present, second.after, lambda _: "two objects", NOW)
+    assert more.hours == (late,)
+    still = plan(present, more.after, lambda _: "three objects", NOW)
+    assert still.hours == (late,)
+    unchanged = plan(present, still.after, lambda _: "three objects", NOW)
+    assert unchanged.hours == ()
+    assert plan(present, unchanged.after, never, NOW).hours == ()
 
 
-def test_an_open_hour_is_looked_at_again_when_it_has_grown_and_once_more_after_it_closed():
+def test_an_open_hour_is_looked_at_again_when_it_has_grown_and_closes_when_it_is_old_and_as_it_was():
     hour = NOW - timedelta(hours=1)
-    first = plan([hour], HoursLookedAt(), lambda _: "one object", NOW)
-    assert plan([hour], first.after, lambda _: "one object", NOW).hours == ()
+    first = plan([hour], HoursLookedAt(), same, NOW)
+    assert plan([hour], first.after, same, NOW).hours == ()
     grown = plan([hour], first.after, lambda _: "two objects", NOW)
     assert grown.hours == (hour,)
-    closed = NOW + STAYS_OPEN + timedelta(hours=1)
-    last = plan([hour], grown.after, lambda _: "three objects", closed)
-    assert last.hours == (hour,)
+    old = NOW + STAYS_OPEN + timedelta(hours=1)
+    last = plan([hour], grown.after, lambda _: "two objects", old)
+    assert last.hours == ()
     assert last.after.fingerprints == {}
-    assert plan([hour], last.after, never, closed).hours == ()
+    assert plan([hour], last.after, never, old).hours == ()
+
+
+def test_thousands_of_old_hours_cost_no_requests():
+    many = [FIRST + timedelta(hours=step) for step in range(MOST_ASKED + 1)]
+    first = plan(many, HoursLookedAt(), never, NOW)
+    assert first.hours == tuple(many)
+    assert first.after.fingerprints == {}
 
 
 @given(st.frozensets(hours), st.frozensets(hours), hours)
