@@ -116,7 +116,8 @@ def crawler(clients: Clients, physical_id: str, _wanted: Mapping[str, Any]) -> d
     glue = clients("glue")
     account = clients("sts").get_caller_identity()["Account"]
     arn = f"arn:aws:glue:{glue.meta.region_name}:{account}:crawler/{physical_id}"
-    return {**glue.get_crawler(Name=physical_id)["Crawler"], "Tags": _tags(glue.get_tags(ResourceArn=arn)["Tags"])}
+    found = glue.get_crawler(Name=physical_id)["Crawler"]
+    return {**found, "Tags": _tags(glue.get_tags(ResourceArn=arn)["Tags"])}
 
 
 def database(clients: Clients, physical_id: str, _wanted: Mapping[str, Any]) -> dict[str, Any]:

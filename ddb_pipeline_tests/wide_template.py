@@ -283,6 +283,40 @@ BEFORE: dict[str, dict[str, Any]] = {
             "Tags": _tags(one="1", two="2"),
         },
     },
+    **{
+        name: {
+            "Type": "AWS::KinesisFirehose::DeliveryStream",
+            "Properties": {
+                "DeliveryStreamType": "KinesisStreamAsSource",
+                "ExtendedS3DestinationConfiguration": {
+                    "BucketARN": _arn("Bucket"),
+                    "BufferingHints": {"IntervalInSeconds": 1, "SizeInMBs": 64},
+                    "CustomTimeZone": "Europe/Berlin",
+                    "DataFormatConversionConfiguration": {
+                        "Enabled": True,
+                        "InputFormatConfiguration": {"Deserializer": deserializer},
+                        "OutputFormatConfiguration": {"Serializer": {"ParquetSerDe": {"Compression": "GZIP"}}},
+                        "SchemaConfiguration": {
+                            "CatalogId": {"Ref": "AWS::AccountId"},
+                            "DatabaseName": {"Ref": "Database"},
+                            "Region": {"Ref": "AWS::Region"},
+                            "RoleARN": _arn("Role"),
+                            "TableName": {"Ref": "CatalogTable"},
+                            "VersionId": "LATEST",
+                        },
+                    },
+                    "ErrorOutputPrefix": "errors/!{firehose:error-output-type}/",
+                    "Prefix": "columns/!{timestamp:yyyy}/",
+                    "RoleARN": _arn("Role"),
+                },
+                "KinesisStreamSourceConfiguration": {"KinesisStreamARN": _arn("Stream"), "RoleARN": _arn("Role")},
+            },
+        }
+        for name, deserializer in (
+            ("Columns", {"OpenXJsonSerDe": {"CaseInsensitive": True}}),
+            ("OtherColumns", {"HiveJsonSerDe": {"TimestampFormats": ["millis"]}}),
+        )
+    },
     "Database": {
         "Type": "AWS::Glue::Database",
         "Properties": {
@@ -335,6 +369,18 @@ BEFORE: dict[str, dict[str, Any]] = {
             "SchemaChangePolicy": {"DeleteBehavior": "LOG", "UpdateBehavior": "LOG"},
             "Tags": _tags(one="1", two="2"),
             "Targets": {"CatalogTargets": [{"DatabaseName": {"Ref": "Database"}, "Tables": ["wide"]}]},
+        },
+    },
+    "FolderCrawler": {
+        "Type": "AWS::Glue::Crawler",
+        "Properties": {
+            "DatabaseName": {"Ref": "Database"},
+            "Role": _arn("Role"),
+            "Schedule": {"ScheduleExpression": "cron(0 3 * * ? *)"},
+            "TablePrefix": "first_",
+            "Targets": {
+                "S3Targets": [{"Exclusions": ["*.csv"], "Path": {"Fn::Sub": "s3://${Bucket}/wide/"}, "SampleSize": 5}]
+            },
         },
     },
     "WorkGroup": {
@@ -467,6 +513,11 @@ def _after() -> dict[str, dict[str, Any]]:
         Description="second",
         Role=_arn("OtherRole"),
         Tags=second,
+    )
+    properties("Columns")["ExtendedS3DestinationConfiguration"]["CustomTimeZone"] = "UTC"
+    properties("FolderCrawler").update(
+        Schedule={"ScheduleExpression": "cron(0 4 * * ? *)"},
+        TablePrefix="second_",
     )
     workgroup = properties("WorkGroup")
     workgroup.update(Description="second", State="DISABLED", Tags=second, RecursiveDeleteOption=False)

@@ -140,7 +140,7 @@ class LocalAws:
                 self._server = _Server(listener, self._gateway, log)
             self._install()
             if self._keeper is not None:
-                self._keeper.start()
+                _start_keeping(self._keeper)
         except BaseException:
             if self._server is not None:
                 self._server.server_close()
@@ -284,6 +284,20 @@ def _keeper(state: Path | None) -> Keeper | None:
 
     try:
         return Keeper(state)
+    except StateError as error:
+        raise LocalAwsError(str(error)) from error
+
+
+def _start_keeping(keeper: Keeper) -> None:
+    """Put back what was kept.
+
+    Raises:
+        LocalAwsError: It cannot be read.
+    """
+    from ddb_pipeline.local_aws.state import StateError
+
+    try:
+        keeper.start()
     except StateError as error:
         raise LocalAwsError(str(error)) from error
 

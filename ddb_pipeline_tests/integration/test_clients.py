@@ -111,10 +111,10 @@ def test_pyathena_pandas_cursor(connection: Any) -> None:
 def test_pyathena_arrow_cursor(connection: Any, stage: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyarrow import fs
     from pyathena.arrow.cursor import ArrowCursor
-    from pyathena.arrow.result_set import AthenaArrowResultSet
+    from pyathena.arrow.result_set import AthenaArrowResultSetMetadataReader
 
     # pyarrow's S3 client ignores AWS_ENDPOINT_URL: docs/local-aws.md has these lines
-    def local_file_system(_result_set: Any) -> fs.S3FileSystem:
+    def local_file_system(_reader: Any) -> fs.S3FileSystem:
         return fs.S3FileSystem(
             endpoint_override=os.environ["AWS_ENDPOINT_URL"],
             access_key=os.environ["AWS_ACCESS_KEY_ID"],
@@ -122,11 +122,11 @@ def test_pyathena_arrow_cursor(connection: Any, stage: Deployed, monkeypatch: py
             region=os.environ["AWS_REGION"],
         )
 
-    monkeypatch.setattr(AthenaArrowResultSet, "_create_s3_file_system", local_file_system)
+    monkeypatch.setattr(AthenaArrowResultSetMetadataReader, "_create_s3_file_system", local_file_system)
 
     found = connection.cursor(ArrowCursor).execute(SQL).as_arrow().to_pylist()
 
-    assert [(row["n"], row["s"]) for row in found] == [(1, "a"), (2, None)]
+    assert [(row["n"], row["d"]) for row in found] == [(1, date(2026, 1, 1)), (2, None)]
 
 
 def test_pyathena_async_cursor(connection: Any) -> None:

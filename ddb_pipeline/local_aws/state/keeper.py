@@ -43,8 +43,16 @@ class Keeper:
         watched.install()
 
     def start(self) -> None:
-        """Put everything back into the services, which must be empty, and begin to follow what changes."""
-        Loader(self._store, self._collector).load()
+        """Put everything back into the services, which must be empty, and begin to follow what changes.
+
+        Raises:
+            StateError: What was written cannot be read.
+        """
+        try:
+            Loader(self._store, self._collector).load()
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise StateError(f"the state cannot be read ({reason}): use another directory") from error
         self._ticker.start()
 
     def answer_may_leave(self, environ: Mapping[str, Any]) -> None:
