@@ -160,12 +160,6 @@ def test_properties_that_are_not_in_the_list_are_named_by_their_path(
     assert reason == (unknown and f"local AWS does not know the properties {unknown} of AWS::KMS::Alias")
 
 
-def test_a_crawler_that_would_start_by_itself_is_refused() -> None:
-    reason = refused("AWS::Glue::Crawler", {"Role": "r", "Schedule": {"ScheduleExpression": "cron(0 * * * ? *)"}})
-
-    assert reason == "local AWS does not know the properties Schedule.ScheduleExpression of AWS::Glue::Crawler"
-
-
 def test_a_subtree_that_is_passed_on_may_hold_anything() -> None:
     policy = {"Statement": [{"Effect": "Allow", "Condition": {"Bool": {"a.b:c": ["true"]}}}]}
 
