@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ddb_pipeline.local_aws.crawler.globs import excluder
-from ddb_pipeline.local_aws.crawler.grouping import Grouping, groups, table_name
+from ddb_pipeline.local_aws.crawler.grouping import Grouping, by_partition, groups, table_name
 from ddb_pipeline.local_aws.crawler.hive_types import columns_of, merged_columns, text
 from ddb_pipeline.local_aws.crawler.object_schemas import ObjectSchema, look
 
@@ -95,7 +95,10 @@ def schema(*columns, compression="none"):
 
 def grouped(objects, prefix="p/", **grouping):
     return {
-        group.location: (group.partition_keys, sorted(group.partitions()))
+        group.location: (
+            group.partition_keys,
+            sorted(by_partition(group.objects, group.location, group.partition_keys)),
+        )
         for group in groups(objects, prefix, Grouping(**grouping))
     }
 

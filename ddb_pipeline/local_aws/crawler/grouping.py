@@ -52,10 +52,6 @@ class Group:
         """The columns of all objects."""
         return columns_of_all(self.objects.values())
 
-    def partitions(self) -> dict[tuple[str, ...] | None, dict[str, ObjectSchema]]:
-        """The objects by the values of their partition; one of no values if the table has no partitions."""
-        return by_partition(self.objects, self.location, self.partition_keys)
-
 
 def by_partition(
     objects: Mapping[str, ObjectSchema], root: str, partition_keys: Sequence[str]
