@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from ddb_pipeline.local_aws.athena.execution import QueryExecution
+
+# longer than a stopped query is waited for
+_PATIENCE_SECONDS = 7.0
 
 
 class Workers:
@@ -23,6 +27,7 @@ class Workers:
         self._run = run
         self._waiting: queue.SimpleQueue[QueryExecution | None] = queue.SimpleQueue()
         self._count = count
+        self._threads: list[threading.Thread] = []
         for _ in range(count):
             self._start()
 
@@ -32,12 +37,17 @@ class Workers:
         self._waiting.put(execution)
 
     def end(self) -> None:
-        """Let each thread end when it is free."""
+        """Let each thread end when it is free, and wait for that; those that hang are left behind."""
         for _ in range(self._count):
             self._waiting.put(None)
+        end = time.monotonic() + _PATIENCE_SECONDS
+        for thread in list(self._threads):
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _start(self) -> None:
-        threading.Thread(target=self._work, name="athena", daemon=True).start()
+        thread = threading.Thread(target=self._work, name="athena", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _work(self) -> None:
         while (execution := self._waiting.get()) is not None:
