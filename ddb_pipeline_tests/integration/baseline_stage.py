@@ -149,5 +149,12 @@ def manifests(pipeline: str) -> list[Manifest]:
 
 
 def seen(stage: Deployed, pipeline: str) -> set[str]:
-    """Ids that a query finds in the table `baselines`."""
-    return {found for (found,) in stage.ask(pipeline, "SELECT DISTINCT baseline_id FROM baselines")}
+    """Ids of the partitions of the table `baselines`: what a query can find."""
+    glue, database = stage.client("glue"), stage.names[pipeline].database
+    pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName="baselines")
+    return {partition["Values"][0] for page in pages for partition in page["Partitions"]}
+
+
+def let_it_settle() -> None:
+    """Wait until a snapshot holds what was written before."""
+    time.sleep(MARGIN_SECONDS + 0.5)

@@ -33,6 +33,7 @@ from ddb_pipeline_tests.integration.baseline_stage import (
     deliver,
     deployment,
     key,
+    let_it_settle,
     make,
     manifests,
     place,
@@ -57,6 +58,7 @@ def test_views_agree_with_the_table_before_and_after_the_switch(stage: Deployed,
     write(stage, pipeline, mark, range(12), "first")
     remove(stage, pipeline, mark, range(3))
     make(stage, pipeline)  # also: an export may be made from now on
+    let_it_settle()
     deliver(stage, pipeline)
 
     result = run(stage, f"{pipeline}_baseline")
@@ -102,6 +104,7 @@ def test_a_baseline_has_the_hashes_that_the_converter_made(stage: Deployed, pipe
             "m": {"M": {"b": {"S": ""}, "a": {"L": []}}},
         },
     )
+    let_it_settle()
     made = make(stage, pipeline)
     rows = stage.ask(
         pipeline,
@@ -315,6 +318,8 @@ def test_an_hour_that_expired_counts_if_it_is_still_read(stage: Deployed):
 
 
 def test_a_file_of_a_baseline_that_is_gone_is_noticed_and_the_next_one_starts_elsewhere(stage: Deployed):
+    write(stage, "shots", uuid.uuid4().hex, range(2), "there")
+    let_it_settle()
     whole = make(stage, "shots").manifest
     broken = make(stage, "shots").manifest
     stage.client("s3").delete_object(Bucket=stage.names["shots"].raw_bucket, Key=broken.files[0].key)
@@ -329,8 +334,12 @@ def test_a_file_of_a_baseline_that_is_gone_is_noticed_and_the_next_one_starts_el
 
 
 def test_only_so_many_baselines_are_kept(stage: Deployed):
-    for _ in range(5):
-        newest = make(stage, "shots").manifest
+    write(stage, "shots", uuid.uuid4().hex, range(2), "there")
+    let_it_settle()
+    for _ in range(4):
+        make(stage, "shots")
+    assert run(stage, "shots_refresh").success, "until then, the views read an old one, which stays"
+    newest = make(stage, "shots").manifest
     kept = stage.declaration.pipelines["shots"].baselines_kept
     assert len(seen(stage, "shots")) == len(manifests("shots")) == kept
     assert manifests("shots")[-1] == newest
