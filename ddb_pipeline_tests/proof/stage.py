@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,4 +140,9 @@ def stage(baseline: BaselineSource) -> Iterator[Stage]:
         assembly = local_stack.synthesize(Path(folder) / "cdk.out")
         with local_stage(declaration, assembly, Path(folder)) as deployed:
             os.environ |= local_stack.environment(deployed.endpoint)
-            yield Stage(deployed, instance, build_definitions(declaration).get_repository_def())
+            started = Stage(deployed, instance, build_definitions(declaration).get_repository_def())
+            if baseline == "export":
+                # an export is safe once the streaming destination has been seen active for a while
+                started.run("refresh")
+                time.sleep(MARGIN_SECONDS)
+            yield started
