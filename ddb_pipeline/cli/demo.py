@@ -102,9 +102,14 @@ def _run(declaration: Declaration, pipeline: Pipeline, home: Path, *, items: int
 
 def _daemon(declaration: Declaration, home: Path, endpoint: str) -> Any:
     """A real `dagster-daemon` on workspace.yaml, with an instance of its own."""
+    from dagster import DagsterInstance
+
     dagster_home = home / "dagster_home"
     dagster_home.mkdir()
     (dagster_home / "dagster.yaml").write_text(_INSTANCE_SETTINGS, encoding="utf-8")
+    # its databases are made here and now: two processes that make them at once stumble over each other
+    with DagsterInstance.from_config(str(dagster_home)):
+        pass
     return dagster_process(
         ["dagster-daemon", "run", "-w", str(declaration.path.parent / "workspace.yaml")],
         declaration=declaration,
