@@ -5,7 +5,6 @@ import json
 import pytest
 
 from ddb_pipeline.local_aws.change_stream.change_record import Change
-from ddb_pipeline.local_aws.change_stream.destinations import InvalidRequestError, TableDestinations
 
 STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/s"
 
@@ -63,50 +62,3 @@ def test_the_partition_key_looks_like_dynamodbs_and_depends_on_the_item_alone():
     assert inserted == removed
     assert len(inserted) == 32
     assert set(inserted) <= set("0123456789ABCDEF")
-
-
-def test_a_table_streams_to_one_destination_at_a_time():
-    destinations = TableDestinations()
-    answer = destinations.enable(STREAM, None, lambda _: True)
-
-    assert answer["DestinationStatus"] == "ENABLING"
-    assert answer["EnableKinesisStreamingConfiguration"] == {}
-    assert destinations.describe() == [{"StreamArn": STREAM, "DestinationStatus": "ACTIVE"}]
-    with pytest.raises(InvalidRequestError, match="must be DISABLED or ENABLE_FAILED"):
-        destinations.enable(STREAM + "2", None, lambda _: True)
-
-    assert destinations.disable(STREAM, None)["DestinationStatus"] == "DISABLING"
-    destinations.enable(STREAM + "2", None, lambda _: True)
-    assert [found["DestinationStatus"] for found in destinations.describe()] == ["DISABLED", "ACTIVE"]
-
-
-def test_enabling_a_stream_that_does_not_exist_gives_a_failed_destination():
-    destinations = TableDestinations()
-    destinations.enable(STREAM, None, lambda _: False)
-
-    assert destinations.active is None
-    assert destinations.describe()[0]["DestinationStatus"] == "ENABLE_FAILED"
-    assert "permission" in destinations.describe()[0]["DestinationStatusDescription"]
-
-
-def test_the_precision_can_be_changed_once_to_another_value():
-    destinations = TableDestinations()
-    destinations.enable(STREAM, None, lambda _: True)
-    destinations.update(STREAM, {"ApproximateCreationDateTimePrecision": "MICROSECOND"})
-
-    assert destinations.describe()[0]["ApproximateCreationDateTimePrecision"] == "MICROSECOND"
-    with pytest.raises(InvalidRequestError, match="already set"):
-        destinations.update(STREAM, {"ApproximateCreationDateTimePrecision": "MICROSECOND"})
-    with pytest.raises(InvalidRequestError, match="cannot be null"):
-        destinations.update(STREAM, {})
-    with pytest.raises(InvalidRequestError, match="enum value set"):
-        destinations.update(STREAM, {"ApproximateCreationDateTimePrecision": "SECOND"})
-
-
-def test_what_is_not_active_can_neither_be_updated_nor_disabled():
-    destinations = TableDestinations()
-
-    with pytest.raises(InvalidRequestError, match="must be ACTIVE"):
-        destinations.disable(STREAM, None)
-    with pytest.raises(InvalidRequestError, match="not in ACTIVE state"):
-        destinations.update(STREAM, {"ApproximateCreationDateTimePrecision": "MICROSECOND"})

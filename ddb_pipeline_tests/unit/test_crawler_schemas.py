@@ -62,7 +62,9 @@ def test_of_a_long_object_the_beginning_is_looked_at_and_the_rows_are_guessed():
     assert abs(schema.records - 200_000) < 10_000
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n", b"{", b"PAR1 broken PAR1", gzip.compress(b"text", mtime=0), b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"a,b\n", b"{", b"PAR1 broken PAR1", gzip.compress(b"text", mtime=0), b"\xff"]
+)
 def test_what_is_broken_or_of_another_format_is_nothing(content):
     assert look(content) is None
 

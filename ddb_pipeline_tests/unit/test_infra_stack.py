@@ -84,6 +84,10 @@ def test_the_parameter_holds_every_published_name(stage, pipeline):
         crawler=f"ddb-change-analytics-{stage.name}-{pipeline}",
         workgroup=f"ddb-change-analytics-{stage.name}-{pipeline}",
         item_loader=logical_id("AWS::Lambda::Function", "ItemLoader"),
+        # made where baselines come from exports
+        baseline_converter=(
+            logical_id("AWS::Lambda::Function", "BaselineConverter") if pipeline == "order_lines" else ""
+        ),
         key_arn=f"{logical_id('AWS::KMS::Key')}.Arn",
     )
 

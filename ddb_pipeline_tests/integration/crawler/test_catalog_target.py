@@ -59,7 +59,14 @@ def test_what_is_no_hour_of_the_table_is_passed_over(glue, s3, names, key):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b'{"event_id":"1"}\n', gzip.compress(b"a,b\n1,2\n", mtime=0), b"\x1f\x8bbroken", b"PAR1....PAR1", gzip.compress(b"", mtime=0)],
+    [
+        b"",
+        b'{"event_id":"1"}\n',
+        gzip.compress(b"a,b\n1,2\n", mtime=0),
+        b"\x1f\x8bbroken",
+        b"PAR1....PAR1",
+        gzip.compress(b"", mtime=0),
+    ],
 )
 def test_objects_of_another_format_or_compression_are_passed_over(glue, s3, names, content):
     s3.put_object(Bucket=names, Key=f"changes/{HOUR}/a", Body=content)
