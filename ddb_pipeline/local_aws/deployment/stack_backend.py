@@ -6,13 +6,11 @@ The work itself is done by a `StackWorker` in a thread of its own, as CloudForma
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from botocore.exceptions import ClientError
 from moto.core.base_backend import BackendDict, BaseBackend
@@ -29,12 +27,19 @@ from ddb_pipeline.local_aws.deployment.intrinsic_functions import TemplateError
 from ddb_pipeline.local_aws.deployment.place import Clients
 from ddb_pipeline.local_aws.deployment.plan import plan
 from ddb_pipeline.local_aws.deployment.stack import Request, Stack, Wanted
+from ddb_pipeline.local_aws.deployment.stack_rules import (
+    NAME,
+    changes_anything,
+    interrupted,
+    on_failure,
+    refuse_other_types,
+    refuse_update,
+    tags_of,
+)
 from ddb_pipeline.local_aws.deployment.stacks import TYPES, StackWorker
 
 LOG = logging.getLogger(__name__)
 
-_UPDATABLE = {"CREATE_COMPLETE", "CREATE_FAILED", "UPDATE_COMPLETE", "UPDATE_FAILED", "UPDATE_ROLLBACK_COMPLETE"}
-_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 _endpoint: list[str] = []
 _threads: list[threading.Thread] = []
 
@@ -100,9 +105,9 @@ class StackBackend(BaseBackend):
         stack = self.find(name)
         wanted = self._wanted(stack, request)
         with self._lock:
-            _refuse_update(stack)
-            _refuse_other_types(stack, wanted)
-            if not _changes_anything(stack, wanted):
+            refuse_update(stack)
+            refuse_other_types(stack, wanted)
+            if not changes_anything(stack, wanted):
                 raise ValidationError("No updates are to be performed.")
             stack.status = "UPDATE_IN_PROGRESS"
         worker = self._worker(stack)
@@ -150,15 +155,15 @@ class StackBackend(BaseBackend):
             stack = self._reviewed(stack_name, request)
         else:
             stack = self.find(stack_name)
-            _refuse_update(stack)
-        if not _NAME.fullmatch(name):
-            raise ValidationError(f"changeSetName '{name}' must satisfy regular expression pattern: {_NAME.pattern}")
+            refuse_update(stack)
+        if not NAME.fullmatch(name):
+            raise ValidationError(f"changeSetName '{name}' must satisfy regular expression pattern: {NAME.pattern}")
         if any(other.name == name for other in stack.change_sets.values()):
             raise AlreadyExistsError(
                 f"ChangeSet {name} cannot be created due to a mismatch with existing attribute Name"
             )
         wanted = self._wanted(stack, request)
-        _refuse_other_types(stack, wanted)
+        refuse_other_types(stack, wanted)
         old = stack.now.document if stack.existing else {"Resources": {}}
         planned = plan(old, stack.existing, wanted.document, wanted.scope, lambda kind: kind in TYPES)
         change_set = ChangeSet(
@@ -170,7 +175,7 @@ class StackBackend(BaseBackend):
             created_at=datetime.now(tz=UTC),
             changes=planned.changes,
         )
-        if kind != "CREATE" and not _changes_anything(stack, wanted):
+        if kind != "CREATE" and not changes_anything(stack, wanted):
             change_set.status, change_set.execution_status, change_set.reason = "FAILED", "UNAVAILABLE", NO_CHANGES
         stack.change_sets[change_set.change_set_id] = change_set
         return stack, change_set
@@ -210,7 +215,7 @@ class StackBackend(BaseBackend):
                     raise InvalidChangeSetStatusError(f"Stack [{stack.name}] is in {stack.status} state")
                 stack.status = "CREATE_IN_PROGRESS"
             else:
-                _refuse_update(stack)
+                refuse_update(stack)
                 stack.status = "UPDATE_IN_PROGRESS"
             change_set.execution_status = "EXECUTE_IN_PROGRESS"
             stack.change_sets = {change_set.change_set_id: change_set}
@@ -244,7 +249,7 @@ class StackBackend(BaseBackend):
         """Go on in another process: a stack that was worked on stays as it is, in a state that says so."""
         for stack in self.stacks.values():
             if stack.is_in_progress:
-                stack.show(_interrupted(stack.status), "local AWS ended while it worked on the stack")
+                stack.show(interrupted(stack.status), "local AWS ended while it worked on the stack")
 
     def exports(self) -> dict[str, str]:
         """What all stacks export."""
@@ -257,15 +262,15 @@ class StackBackend(BaseBackend):
         self.stacks[stack.stack_id] = stack
 
     def _new(self, name: str, request: Request) -> Stack:
-        if not _NAME.fullmatch(name):
-            raise ValidationError(f"stackName '{name}' must satisfy regular expression pattern: {_NAME.pattern}")
+        if not NAME.fullmatch(name):
+            raise ValidationError(f"stackName '{name}' must satisfy regular expression pattern: {NAME.pattern}")
         stack_id = f"arn:aws:cloudformation:{self.region_name}:{self.account_id}:stack/{name}/{uuid.uuid4()}"
         return Stack(
             name=name,
             stack_id=stack_id,
             account=self.account_id,
             region=self.region_name,
-            now=self._read(name, stack_id, request, _tags(request.settings) or {}),
+            now=self._read(name, stack_id, request, tags_of(request.settings) or {}),
             termination_protection=bool(request.settings.get("EnableTerminationProtection")),
             created_at=datetime.now(tz=UTC),
         )
@@ -286,7 +291,7 @@ class StackBackend(BaseBackend):
             return stack
 
     def _wanted(self, stack: Stack, request: Request) -> Wanted:
-        tags = _tags(request.settings)
+        tags = tags_of(request.settings)
         return self._read(stack.name, stack.stack_id, request, stack.now.tags if tags is None else tags, stack.now.text)
 
     def _read(
@@ -311,7 +316,7 @@ class StackBackend(BaseBackend):
             scope = template.scope_of(document, pseudo_parameters, request.parameters, self._parameter, self.exports())
         except TemplateError as error:
             raise ValidationError(str(error)) from error
-        return Wanted(text, document, scope, dict(request.parameters), dict(tags), _on_failure(request.settings))
+        return Wanted(text, document, scope, dict(request.parameters), dict(tags), on_failure(request.settings))
 
     def _parameter(self, name: str) -> str:
         try:
@@ -339,51 +344,3 @@ class StackBackend(BaseBackend):
 
 
 stack_backends: BackendDict[StackBackend] = BackendDict(StackBackend, "cloudformation")
-
-
-def _interrupted(status: str) -> str:
-    """The state of a stack whose worker is gone. Those of an update that was not taken back cannot be updated."""
-    if status.startswith("UPDATE"):
-        return "UPDATE_ROLLBACK_FAILED"
-    return f"{status.split('_', 1)[0]}_FAILED"
-
-
-def _changes_anything(stack: Stack, wanted: Wanted) -> bool:
-    now = stack.now
-    is_same = (wanted.document, wanted.scope.values, wanted.tags) == (now.document, now.scope.values, now.tags)
-    return not is_same or stack.status.endswith("_FAILED")
-
-
-def _refuse_update(stack: Stack) -> None:
-    if stack.status not in _UPDATABLE:
-        raise ValidationError(f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
-
-
-def _refuse_other_types(stack: Stack, wanted: Wanted) -> None:
-    resources = template.resources_of(wanted.document)
-    changed = [
-        name for name, item in stack.existing.items() if resources.get(name, item.resource).type != item.resource.type
-    ]
-    if changed:
-        raise ValidationError(
-            "Update of resource type is not permitted. The new template modifies resource type of the following "
-            f"resources: [{', '.join(changed)}]"
-        )
-
-
-def _tags(settings: Mapping[str, Any]) -> dict[str, str] | None:
-    """The tags of a request; None if it says nothing of them, which leaves a stack's own."""
-    if settings.get("Tags") is None:
-        return None
-    return {tag["Key"]: tag["Value"] for tag in settings["Tags"]}
-
-
-def _on_failure(settings: Mapping[str, Any]) -> str:
-    if settings.get("DisableRollback"):
-        return "DO_NOTHING"
-    wanted = str(settings.get("OnFailure") or settings.get("OnStackFailure") or "ROLLBACK")
-    if wanted not in {"DELETE", "DO_NOTHING", "ROLLBACK"}:
-        raise ValidationError(
-            f"Value '{wanted}' at 'onFailure' failed to satisfy constraint: [DO_NOTHING, ROLLBACK, DELETE]"
-        )
-    return wanted
