@@ -180,6 +180,62 @@ def test_stacks_catalog_objects_functions_and_uploads_go_on(process: Process, as
     wait_until(lambda: len(process.rows(names)) >= 2, "the changes are delivered")
 
 
+def test_workgroups_named_queries_and_prepared_statements_go_on(process: Process) -> None:
+    process.client("s3").create_bucket(
+        Bucket="results-of-one", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    athena = process.client("athena")
+    athena.create_work_group(
+        Name="one",
+        Configuration={
+            "ResultConfiguration": {"OutputLocation": "s3://results-of-one/"},
+            "EnforceWorkGroupConfiguration": True,
+            "BytesScannedCutoffPerQuery": 20_000_000,
+        },
+        Tags=[{"Key": "a", "Value": "b"}],
+    )
+    athena.update_work_group(WorkGroup="one", Description="changed")
+    saved = {
+        "Name": "saved",
+        "Database": "d",
+        "QueryString": "SELECT 1",
+        "WorkGroup": "one",
+        "ClientRequestToken": "t" * 32,
+    }
+    query = athena.create_named_query(**saved)["NamedQueryId"]
+    athena.create_prepared_statement(
+        StatementName="by_api", WorkGroup="one", QueryStatement="SELECT 'found' WHERE 7 = ?"
+    )
+
+    def run(sql: str) -> list[Any]:
+        identity = athena.start_query_execution(QueryString=sql, WorkGroup="one")["QueryExecutionId"]
+
+        def status() -> dict[str, Any]:
+            found: dict[str, Any] = athena.get_query_execution(QueryExecutionId=identity)["QueryExecution"]["Status"]
+            return found
+
+        wait_until(lambda: status()["State"] not in {"QUEUED", "RUNNING"}, "the query has ended")
+        assert status()["State"] == "SUCCEEDED", status()
+        return [row["Data"] for row in athena.get_query_results(QueryExecutionId=identity)["ResultSet"]["Rows"][1:]]
+
+    run("PREPARE by_sql FROM SELECT 8 WHERE 7 = ?")
+    group = athena.get_work_group(WorkGroup="one")["WorkGroup"]
+
+    process.again()
+
+    athena = process.client("athena")
+    found = athena.get_work_group(WorkGroup="one")["WorkGroup"]
+    assert (found, found["Description"]) == (group, "changed")
+    assert athena.list_tags_for_resource(ResourceARN=f"arn:aws:athena:{REGION}:123456789012:workgroup/one")["Tags"] == [
+        {"Key": "a", "Value": "b"}
+    ]
+    assert athena.list_named_queries(WorkGroup="one")["NamedQueryIds"] == [query]
+    assert athena.create_named_query(**saved)["NamedQueryId"] == query, "its token is known"
+    assert athena.get_named_query(NamedQueryId=query)["NamedQuery"]["WorkGroup"] == "one"
+    assert run("EXECUTE by_api USING 7") == [[{"VarCharValue": "found"}]]
+    assert run("EXECUTE by_sql USING 7") == [[{"VarCharValue": "8"}]]
+
+
 def test_tables_that_were_deleted_stay_so_and_one_of_the_same_name_is_empty(process: Process) -> None:
     table = {
         "TableName": "one",

@@ -29,8 +29,9 @@ SERVICES = (
 )
 """By moto's names, as its backends have them."""
 
-BACKGROUND = frozenset({"cloudformation", "firehose", "glue", "logs"})
-"""What changes without a request: stacks that are worked on, crawls, log streams that others write."""
+BACKGROUND = frozenset({"athena", "cloudformation", "firehose", "glue", "logs"})
+"""What changes without a request: statements that run, stacks that are worked on, crawls, log streams that others
+write."""
 
 _OTHER_NAMES = {"monitoring": "cloudwatch", "streams.dynamodb": "dynamodb", "awslambda": "lambda"}
 _ALSO = {"athena": ("glue",), "firehose": ("logs",), "lambda": ("logs",), "s3control": ("s3",)}
