@@ -133,6 +133,7 @@ def running() -> Iterator[LocalAthena]:
         yield LocalAthena(f"http://{host}:{port}")
     finally:
         server.stop()
+        athena.stop()
 
 
 def change(**values):

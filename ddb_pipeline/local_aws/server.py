@@ -6,17 +6,16 @@ share their state, so `start` refuses that.
 
 from __future__ import annotations
 
+import atexit
 import os
-import socket
 import threading
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
-from werkzeug.serving import ThreadedWSGIServer
 
 from ddb_pipeline.local_aws import (
     athena,
@@ -28,42 +27,19 @@ from ddb_pipeline.local_aws import (
     lean_moto,
     permissions,
 )
-from ddb_pipeline.local_aws.connections import Connection
 from ddb_pipeline.local_aws.gateway import Gateway
+from ddb_pipeline.local_aws.http_server import HOST, LocalAwsError, PortTakenError, RequestLog, Server, listen
+from ddb_pipeline.local_aws.process_environment import restore_environment, set_environment
 from ddb_pipeline.names import PROJECT
 
 if TYPE_CHECKING:
     from ddb_pipeline.local_aws.state import Keeper
 
-HOST = "127.0.0.1"
-LOG_FILE = "requests.log"
-_LONGEST_LOG = 10 * 2**20
-"""Characters; what is older is kept in one more file of that size."""
-
-# The user's own profile and keys: moto and boto3 in this process must not find them.
-_ENVIRONMENT: dict[str, str | None] = {
-    "AWS_ACCESS_KEY_ID": "local",
-    "AWS_SECRET_ACCESS_KEY": "local",
-    "AWS_SESSION_TOKEN": None,
-    "AWS_PROFILE": None,
-    "AWS_DEFAULT_PROFILE": None,
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "MOTO_ACCOUNT_ID": None,
-}
+__all__ = ["HOST", "LocalAws", "LocalAwsError", "PortTakenError"]
 
 _NO_FAULTS_WITH_STATE = "a stream that does wrong on request cannot be kept on disk: start local AWS without a state"
 
 _running = threading.Lock()
-
-
-class LocalAwsError(Exception):
-    """Local AWS cannot start."""
-
-
-class PortTakenError(LocalAwsError):
-    """Another program listens on the port."""
 
 
 class LocalAws:
@@ -97,7 +73,7 @@ class LocalAws:
         self._directory = directory
         self._faults = faults
         self._expiry_seconds = expiry_seconds
-        self._server: _Server | None = None
+        self._server: Server | None = None
         self._gateway: Gateway | None = None
         self._thread: threading.Thread | None = None
         self._environment: dict[str, str | None] = {}
@@ -125,19 +101,19 @@ class LocalAws:
         if not _running.acquire(blocking=False):
             raise LocalAwsError("a local AWS runs in this process already: stop it first")
         try:
-            listener = _listen(self._port)
+            listener = listen(self._port)
         except BaseException:
             _running.release()
             raise
         self._stopped.clear()
-        self._environment = _set_environment(_ENVIRONMENT)
+        self._environment = set_environment()
         try:
             with listener:
-                log = _Log(self._directory)
+                log = RequestLog(self._directory)
                 self._keeper = _keeper(self._state)
                 before_answer = self._keeper.answer_may_leave if self._keeper else lambda _environ: None
                 self._gateway = Gateway(self._controls(), log.write, before_answer)
-                self._server = _Server(listener, self._gateway, log)
+                self._server = Server(listener, self._gateway, log)
             self._install()
             if self._keeper is not None:
                 _start_keeping(self._keeper)
@@ -147,11 +123,13 @@ class LocalAws:
             if self._keeper is not None:
                 self._keeper.close()
             self._server = self._gateway = self._keeper = None
-            _restore_environment(self._environment)
+            restore_environment(self._environment)
             _running.release()
             raise
         self._thread = threading.Thread(target=self._serve, args=(self._server,), name="local-aws", daemon=True)
         self._thread.start()
+        # what still runs when the interpreter goes away would hold DuckDB's objects, of which DuckDB then complains
+        atexit.register(self.stop)
 
     def _install(self) -> None:
         """Put our backends in the place of moto's."""
@@ -169,6 +147,7 @@ class LocalAws:
         with self._stop_lock:
             if self._server is None or self._gateway is None or self._thread is None:
                 return
+            atexit.unregister(self.stop)
             self._end_work()
             self._gateway.close()
             self._server.shutdown()
@@ -180,7 +159,7 @@ class LocalAws:
                 self._keeper = None
             BackendDict.reset()
             reset_model_data()
-            _restore_environment(self._environment)
+            restore_environment(self._environment)
             self._server, self._gateway, self._thread = None, None, None
             _running.release()
             self._stopped.set()
@@ -234,7 +213,7 @@ class LocalAws:
         self.stop()
 
     @staticmethod
-    def _serve(server: _Server) -> None:
+    def _serve(server: Server) -> None:
         # the default of 0.5 s makes every stop that slow
         server.serve_forever(poll_interval=0.05)
 
@@ -300,119 +279,3 @@ def _start_keeping(keeper: Keeper) -> None:
         keeper.start()
     except StateError as error:
         raise LocalAwsError(str(error)) from error
-
-
-class _Log:
-    """The request log, in a file or nowhere; `make dev` may run for days, so it does not grow without end."""
-
-    def __init__(self, directory: Path | None) -> None:
-        self._lock = threading.Lock()
-        self._path = None if directory is None else directory / LOG_FILE
-        self._file: TextIO | None = None
-        self._length = 0
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("w", encoding="utf-8", buffering=1)
-
-    def write(self, text: str) -> None:
-        """Write one line or more; nothing once the log is closed."""
-        with self._lock:
-            if self._path is None or self._file is None:
-                return
-            self._length += self._file.write(text if text.endswith("\n") else text + "\n")
-            if self._length > _LONGEST_LOG:
-                self._file.close()
-                self._path.replace(self._path.with_suffix(".old.log"))
-                self._file, self._length = self._path.open("w", encoding="utf-8", buffering=1), 0
-
-    def close(self) -> None:
-        """Write nothing more."""
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-
-
-class _Handler(Connection):
-    """Handles one connection, and logs to our file instead of standard error."""
-
-    server: _Server
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - its signature
-        """Log a request: time, method, path, the operation if a header names it, status."""
-        target = self.headers.get("X-Amz-Target", "-")
-        # what a client sends may hold line ends and colours
-        line = f"{self.log_date_time_string()} {self.requestline} {target} {code}"
-        if not line.isprintable():
-            line = "".join(part if part.isprintable() else "?" for part in line)
-        self.server.log("info", "%s", line)
-
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        """Log anything else, with its time."""
-        self.server.log(type, f"{self.log_date_time_string()} {message}", *args)
-
-
-class _Server(ThreadedWSGIServer):
-    """A thread for each connection, on a socket that is bound already."""
-
-    def __init__(self, listener: socket.socket, gateway: Gateway, log: _Log) -> None:
-        host, port = listener.getsockname()
-        super().__init__(host, port, gateway, _Handler, fd=listener.fileno())
-        self._log_file = log
-
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ARG002 - werkzeug's name
-        """Log a line."""
-        self._log_file.write(message % args if args else message)
-
-    def close_log(self) -> None:
-        """Log nothing more."""
-        self._log_file.close()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - werkzeug's signature
-        """Log an error of a connection, such as a client that went away."""
-        import traceback
-
-        self._log_file.write(traceback.format_exc())
-
-
-def _listen(port: int) -> socket.socket:
-    """Take the port, on loopback only.
-
-    Raises:
-        PortTakenError: Another program has it.
-    """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        # a port that was served a moment ago can be taken again; one that is listened on cannot
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise PortTakenError(
-            f"port {port} of {HOST} cannot be taken ({error.strerror}): stop the program that uses it "
-            "(`ddb-pipeline local down`, if it is local AWS), or choose another port"
-        ) from error
-    return listener
-
-
-def _set_environment(wanted: dict[str, str | None]) -> dict[str, str | None]:
-    """Set or remove variables; return what they were."""
-    before = {name: os.environ.get(name) for name in wanted}
-    for name, value in wanted.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-    return before
-
-
-def _restore_environment(before: dict[str, str | None]) -> None:
-    """Give variables back their values, but leave those that somebody has changed since."""
-    for name, value in before.items():
-        if os.environ.get(name) != _ENVIRONMENT[name]:
-            continue
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -244,3 +244,33 @@ def test_a_connection_serves_one_request_after_the_other(deployed: Deployed) -> 
     connection.request("POST", "/_local_aws/nothing", iter([b"a", b"b"]), encode_chunked=True)
     assert connection.getresponse().read()
     connection.close()
+
+
+def test_a_process_that_ends_without_a_stop_while_a_query_runs_says_nothing() -> None:
+    script = """
+import time
+
+import boto3
+from ddb_pipeline.local_aws.server import LocalAws
+
+server = LocalAws()
+server.start()
+keys = {"endpoint_url": server.endpoint, "region_name": "us-east-1"}
+boto3.client("s3", **keys).create_bucket(Bucket="results-of-one")
+athena = boto3.client("athena", **keys)
+query = athena.start_query_execution(
+    QueryString="SELECT count(*) FROM UNNEST(sequence(1, 10000)) AS a(x) CROSS JOIN UNNEST(sequence(1, 10000)) AS b(y) "
+    "CROSS JOIN UNNEST(sequence(1, 1000)) AS c(z)",
+    ResultConfiguration={"OutputLocation": "s3://results-of-one/"},
+)
+while True:
+    status = athena.get_query_execution(QueryExecutionId=query["QueryExecutionId"])["QueryExecution"]["Status"]
+    if status["State"] != "QUEUED":
+        break
+    time.sleep(0.01)
+print(status["State"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+
+    # DuckDB would tell of objects that outlive the interpreter
+    assert (done.returncode, done.stdout, done.stderr) == (0, "RUNNING\n", "")

@@ -83,6 +83,7 @@ class QueryExecution:
     when_abandoned: Callable[[], None] = field(default=lambda: None)
     _connection: duckdb.DuckDBPyConnection | None = None
     _cancelled: bool = False
+    _interrupter: threading.Thread | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -145,7 +146,8 @@ class QueryExecution:
             if self._connection is None:
                 self._end("CANCELLED", "Query cancelled by user")
                 return
-        threading.Thread(target=self._interrupt, name=f"stop-{self.id}", daemon=True).start()
+            self._interrupter = threading.Thread(target=self._interrupt, name=f"stop-{self.id}", daemon=True)
+            self._interrupter.start()
 
     def _interrupt(self) -> None:
         """Interrupt until it has ended.
@@ -163,7 +165,7 @@ class QueryExecution:
                     self.is_abandoned, self._connection = True, None
                     self._end("CANCELLED", "Query cancelled by user")
                     break
-            time.sleep(_INTERRUPT_SECONDS)
+            self._ended.wait(_INTERRUPT_SECONDS)
         self.when_abandoned()
 
     @contextmanager
@@ -196,8 +198,11 @@ class QueryExecution:
             self._end(state, reason)
 
     def wait(self) -> None:
-        """Wait until it is in a final state: after `cancel` this takes seconds at most."""
+        """Wait until it is in a final state, and nothing works on it: after `cancel` this takes seconds at most."""
         self._ended.wait()
+        if self._interrupter is not None:
+            # a thread that outlives the interpreter keeps DuckDB's objects, which DuckDB then complains of
+            self._interrupter.join()
 
     def _end(self, state: str, reason: str | None) -> None:
         self.reason = reason
