@@ -30,8 +30,18 @@ class Deployed:
     def client(self, service: str) -> Any:
         return local_stack.client(service, self.endpoint)
 
-    def ask(self, pipeline: str, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of a query in the pipeline's database and workgroup, through real PyAthena."""
+    def ask(self, pipeline: str, sql: str, *parameters: str) -> list[tuple[Any, ...]]:
+        """The rows of a query in the pipeline's database and workgroup, through real PyAthena.
+
+        Args:
+            pipeline: The pipeline.
+            sql: The query.
+            parameters: Values of its `?`, as SQL.
+        """
+        return self.ask_and_weigh(pipeline, sql, *parameters)[0]
+
+    def ask_and_weigh(self, pipeline: str, sql: str, *parameters: str) -> tuple[list[tuple[Any, ...]], int]:
+        """The same, and how many bytes Athena scanned for it."""
         from pyathena import connect
 
         names = self.names[pipeline]
@@ -45,7 +55,8 @@ class Deployed:
             aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
             poll_interval=0.05,
         ) as connection:
-            return connection.cursor().execute(sql).fetchall()
+            cursor = connection.cursor().execute(sql, list(parameters) or None, paramstyle="qmark")
+            return cursor.fetchall(), cursor.data_scanned_in_bytes or 0
 
     def crawl(self, pipeline: str) -> None:
         """Crawl, and wait until the crawl has ended."""
@@ -55,11 +66,11 @@ class Deployed:
         wait_until(lambda: glue.get_crawler(Name=crawler)["Crawler"]["State"] == "READY", "the crawl has ended")
         assert glue.get_crawler(Name=crawler)["Crawler"]["LastCrawl"]["Status"] == "SUCCEEDED"
 
-    def make_views(self, pipeline: str) -> None:
+    def make_views(self, pipeline: str, inputs: view_sql.ViewInputs = view_sql.NOTHING_KNOWN) -> None:
         """Create the views from their SQL."""
         declared = self.declaration.pipelines[pipeline]
-        for view in view_sql.views(declared):
-            self.ask(pipeline, view_sql.create_view_statement(view, declared, self.names[pipeline]))
+        for view in view_sql.views(declared, inputs):
+            self.ask(pipeline, view_sql.create_view_statement(view, declared, self.names[pipeline], inputs))
 
     def wait_for_rows(self, pipeline: str, condition: str, rows: int) -> None:
         """Crawl until that many change rows that meet the condition have arrived in the change table."""

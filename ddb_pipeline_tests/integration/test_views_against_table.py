@@ -165,16 +165,23 @@ def test_the_view_is_the_table_after_any_writes_by_many_writers(deployed):
     assert set(table) - set(left) == expired
 
 
-def saved_query(deployed: Deployed, name: str) -> list[tuple[Any, ...]]:
-    return deployed.ask("persons", (SAVED_QUERIES / f"{name}.sql").read_text(encoding="utf-8"))
+def saved_query(deployed: Deployed, name: str, *parameters: str) -> list[tuple[Any, ...]]:
+    return deployed.ask("persons", (SAVED_QUERIES / f"{name}.sql").read_text(encoding="utf-8"), *parameters)
+
+
+DELETED = {"pk": {"S": f"deleted{uuid.uuid4().hex}"}}
+DELETED_KEY = json.dumps(DELETED, separators=(",", ":"))
 
 
 @pytest.fixture(scope="module")
 def loaded(deployed: Deployed) -> Deployed:
-    """Persons of the item loader, one undecided item, and views over all of them."""
-    names = deployed.names["persons"]
+    """Persons of the item loader, one undecided item, one that was deleted, and views over all of them."""
+    names, dynamodb = deployed.names["persons"], deployed.client("dynamodb")
     event = json.dumps({"batchSize": 70, "seed": 5})
     assert "FunctionError" not in deployed.client("lambda").invoke(FunctionName=names.item_loader, Payload=event)
+    dynamodb.put_item(TableName=names.table, Item={**DELETED, "colour": {"S": "red"}})
+    dynamodb.put_item(TableName=names.table, Item={**DELETED, "colour": {"S": "blue"}, "size": {"N": "15"}})
+    dynamodb.delete_item(TableName=names.table, Key=DELETED)
     key, at = {"pk": {"S": f"undecided{uuid.uuid4().hex}"}}, 1_767_225_600_000_000
     images: list[dict[str, Any]] = [{"v": {"S": "A"}}, {"v": {"S": "B"}}]
     steps = [Change(key, images[0], images[1], at), Change(key, images[1], images[0], at)]
@@ -236,3 +243,47 @@ def test_undecided_items_are_those_that_the_view_marks(loaded):
 
     assert Counter(event_id for _, event_id, _, _ in answer) == Counter(event_id for (event_id,) in marked)
     assert any("undecided" in image for *_, image in answer)
+
+
+def test_history_of_an_item_is_its_life(loaded):
+    answer = saved_query(loaded, "history_of_an_item", f"'{DELETED_KEY}'")
+    red, blue = ({**DELETED, "colour": {"S": colour}} for colour in ("red", "blue"))
+    blue["size"] = {"N": "15"}
+
+    assert [(name, is_current, expired) for _, name, _, _, is_current, _, expired, *_ in answer] == [
+        ("INSERT", False, False),
+        ("MODIFY", False, False),
+        ("REMOVE", False, False),
+    ]
+    images = [tuple(image and json.loads(image) for image in row[7:9]) for row in answer]
+    assert images == [(None, red), (red, blue), (blue, None)]
+    # each image is valid until the next change
+    assert [valid_to for _, _, _, valid_to, *_ in answer] == [answer[1][0], answer[2][0], None]
+
+
+def test_recently_deleted_items_are_the_newest_and_not_by_time_to_live(loaded):
+    answer = saved_query(loaded, "recently_deleted_items")
+    all_times = loaded.ask("persons", "SELECT deleted_at FROM deleted_items WHERE deleted_at IS NOT NULL")
+
+    assert [row[0] for row in answer] == sorted((at for (at,) in all_times), reverse=True)[:50]
+    own = [(expired, json.loads(item)) for _, expired, _, item in answer if DELETED["pk"]["S"] in item]
+    assert own == [(False, {"pk": DELETED["pk"]["S"], "colour": "blue", "size": 15})]
+
+
+def test_changes_of_an_attribute_are_its_audit_trail(loaded):
+    answer = saved_query(loaded, "changes_of_an_attribute", "'colour'")
+    own = [(name, old, new) for _, key, name, _, _, old, new, _ in answer if key == DELETED_KEY]
+
+    assert own == [("REMOVE", '"blue"', None), ("MODIFY", '"red"', '"blue"'), ("INSERT", None, '"red"')]
+    sizes = [row[5:7] for row in saved_query(loaded, "changes_of_an_attribute", "'size'") if row[1] == DELETED_KEY]
+    assert sizes == [("15", None), (None, "15")]
+
+
+def test_open_problems_name_the_undecided_item(loaded):
+    answer = saved_query(loaded, "open_problems")
+    (found,) = [row for row in answer if row[0] == "undecided" and "undecided" in (row[1] or "")]
+
+    assert found[3] == 2
+    assert {row[1] for row in answer if row[1] is not None} <= {
+        key for (key,) in loaded.ask("persons", "SELECT item_key FROM changes")
+    }

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+import sqlglot
+from sqlglot import exp
 
 from ddb_pipeline import change_row
 from ddb_pipeline_tests.unit.infra_templates import (
@@ -15,6 +17,15 @@ from ddb_pipeline_tests.unit.infra_templates import (
 )
 
 STAGES = ["local", "dev", "prod"]
+
+VIEWS = {
+    "latest_item_state",
+    "change_counts",
+    "item_history",
+    "deleted_items",
+    "attribute_changes",
+    "change_problems",
+}
 
 pytestmark = pytest.mark.xdist_group("infra_templates")
 
@@ -128,10 +139,14 @@ def test_saved_queries_read_the_views_and_say_what_they_answer(stage):
     (workgroup,) = resources(stage.name, "AWS::Athena::WorkGroup")
     queries = resources(stage.name, "AWS::Athena::NamedQuery").values()
     assert [query["Properties"]["Name"] for query in queries] == [
+        "changes_of_an_attribute",
         "changes_per_hour",
+        "history_of_an_item",
         "items_at_a_moment",
         "most_recent_changes",
+        "open_problems",
         "persons_by_area_and_type",
+        "recently_deleted_items",
         "undecided_items",
     ]
     for query in queries:
@@ -143,4 +158,5 @@ def test_saved_queries_read_the_views_and_say_what_they_answer(stage):
         assert sql.startswith(f"-- {properties['Description']}\n")
         assert "${" not in sql
         if properties["Name"] != "items_at_a_moment":
-            assert "FROM latest_item_state" in sql or "FROM change_counts" in sql
+            (view,) = sqlglot.parse_one(sql, dialect="athena").find_all(exp.Table)
+            assert view.name in VIEWS

@@ -21,7 +21,7 @@ def item(area, job_type):
 
 @pytest.fixture(scope="module")
 def views():
-    """Both views as tables: three persons and an item without one; two hours of changes."""
+    """The views as tables: three persons and an item without one; two hours of changes; the life of one item."""
     with duckdb.connect() as connection:
         connection.execute(
             "CREATE TABLE latest_item_state (pk varchar, item varchar, image varchar, changed_at timestamp, "
@@ -49,13 +49,60 @@ def views():
                 (at(11), "REMOVE", True, 2),
             ],
         )
+        connection.execute(
+            "CREATE TABLE item_history (pk varchar, event_name varchar, changed_at timestamp, valid_from timestamp, "
+            "valid_to timestamp, is_current boolean, tied boolean, before varchar, after varchar, "
+            "expired_by_ttl boolean, changed_at_us bigint, valid_to_us bigint, event_id varchar, item_key varchar)"
+        )
+        connection.executemany(
+            "INSERT INTO item_history VALUES ('x', ?, NULL, NULL, NULL, ?, false, ?, ?, false, ?, ?, ?, ?)",
+            [
+                ("MODIFY", True, "A", "B", 2, None, "event-2", '{"pk":{"S":"a"}}'),
+                ("MODIFY", False, "B", "A", 2, 2, "event-3", '{"pk":{"S":"a"}}'),
+                ("INSERT", False, None, "A", 1, 2, "event-1", '{"pk":{"S":"a"}}'),
+                ("INSERT", True, None, "A", 1, None, "event-4", '{"pk":{"N":"1"}}'),
+            ],
+        )
+        connection.execute(
+            "CREATE TABLE deleted_items (item varchar, deleted_at timestamp, expired_by_ttl boolean, "
+            "deleted_at_us bigint, event_id varchar, item_key varchar)"
+        )
+        connection.executemany(
+            "INSERT INTO deleted_items VALUES ('{}', NULL, ?, ?, ?, 'x')",
+            [(True, 1, "event-a"), (False, 2, "event-b"), (None, None, None)],
+        )
+        connection.execute(
+            "CREATE TABLE attribute_changes (changed_at timestamp, event_name varchar, attribute varchar, "
+            "path varchar[], old_value varchar, new_value varchar, expired_by_ttl boolean, changed_at_us bigint, "
+            "event_id varchar, item_key varchar)"
+        )
+        connection.executemany(
+            "INSERT INTO attribute_changes VALUES (NULL, 'MODIFY', ?, ?, ?, ?, false, ?, 'event-a', 'x')",
+            [
+                ("age", ["age"], "1", "2", 1),
+                ("age", ["age"], "2", "3", 2),
+                ("person", ["person", "age"], "2", "3", 2),
+            ],
+        )
+        connection.execute(
+            "CREATE TABLE change_problems (problem varchar, changes bigint, event_ids varchar[], "
+            "first_changed_at timestamp, last_changed_at timestamp, table_name varchar, item_key varchar)"
+        )
+        connection.executemany(
+            "INSERT INTO change_problems VALUES (?, 1, ['event-a'], ?, ?, 'persons', ?)",
+            [
+                ("undecided", at(10), at(10), "a"),
+                ("unbalanced", at(10), at(11), "b"),
+                ("broken_chain", at(11), at(11), "b"),
+            ],
+        )
         yield connection
 
 
-def answer(views, name):
+def answer(views, name, *parameters):
     sql = (SAVED_QUERIES / f"{name}.sql").read_text(encoding="utf-8")
     (query,) = sqlglot.transpile(sql, read="athena", write="duckdb")
-    found = views.execute(query)
+    found = views.execute(query, parameters)
     return [column[0] for column in found.description], found.fetchall()
 
 
@@ -85,6 +132,32 @@ def test_undecided_items(views):
     assert [row[1] for row in rows] == ["event-b"]
 
 
+def test_history_of_an_item(views):
+    columns, rows = answer(views, "history_of_an_item", '{"pk":{"S":"a"}}')
+    assert columns[-3:] == ["before", "after", "event_id"]
+    # within one instant the state that it came to is last
+    assert [row[-3:] for row in rows] == [(None, "A", "event-1"), ("B", "A", "event-3"), ("A", "B", "event-2")]
+
+
+def test_recently_deleted_items(views):
+    assert answer(views, "recently_deleted_items") == (
+        ["deleted_at", "expired_by_ttl", "event_id", "item"],
+        [(None, False, "event-b", "{}"), (None, True, "event-a", "{}")],
+    )
+
+
+def test_changes_of_an_attribute(views):
+    columns, rows = answer(views, "changes_of_an_attribute", "age")
+    assert columns[4:7] == ["path", "old_value", "new_value"]
+    assert [row[4:7] for row in rows] == [(["age"], "2", "3"), (["age"], "1", "2")]
+
+
+def test_open_problems(views):
+    columns, rows = answer(views, "open_problems")
+    assert columns[:2] == ["problem", "item_key"]
+    assert [row[:2] for row in rows] == [("broken_chain", "b"), ("unbalanced", "b"), ("undecided", "a")]
+
+
 def test_every_saved_query_is_tried():
     assert {file.stem for file in SAVED_QUERIES.iterdir()} == {
         "items_at_a_moment",  # in test_states_of_the_past, which has baselines
@@ -92,4 +165,8 @@ def test_every_saved_query_is_tried():
         "most_recent_changes",
         "changes_per_hour",
         "undecided_items",
+        "history_of_an_item",
+        "recently_deleted_items",
+        "changes_of_an_attribute",
+        "open_problems",
     }
