@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import cache
@@ -84,6 +85,13 @@ def answer(
         engine.unregister("given")
     names = [field.name for field in relation.fields]
     return [dict(zip(names, line, strict=True)) for line in engine.execute(relation.sql).fetchall()]
+
+
+def tables_read(view: str, inputs: ViewInputs = NOTHING_KNOWN, *, pipeline: Pipeline = PERSONS) -> list[str]:
+    """Return the tables that local Athena's plan of a view reads, each as often as it reads it."""
+    compiler, relation = _compiled(view, pipeline, inputs)
+    tables = {scan.name: scan.table.name for scan in compiler.scans}
+    return [tables[name] for name in re.findall(r"\bscan_[0-9]+\b", relation.sql)]
 
 
 @cache
