@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from ddb_pipeline.local_aws.state import StateError
 from ddb_pipeline.local_aws.state.store import Store
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline_tests.deployed import wait_until
+
+pytestmark = pytest.mark.xdist_group("state")
 
 REGION = "eu-central-1"
 SERVE = """
@@ -43,15 +47,16 @@ class Process:
     """A local AWS in a process of its own, with its state in a directory."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self.start()
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(self._directory)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", SERVE, str(self.directory)], stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdout is not None
         self.endpoint = self._process.stdout.readline().strip()
+        self._clients: dict[str, Any] = {}
         assert self.endpoint, "local AWS did not start"
 
     def kill(self) -> None:
@@ -64,9 +69,12 @@ class Process:
         self.start()
 
     def client(self, service: str) -> Any:
-        session: Any = boto3.session.Session("test", "test", region_name=REGION)
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=60)
-        return session.client(service, endpoint_url=self.endpoint, config=config)
+        """A client of this life of the process."""
+        if service not in self._clients:
+            session: Any = boto3.session.Session("test", "test", region_name=REGION)
+            config = Config(retries={"total_max_attempts": 1}, read_timeout=60)
+            self._clients[service] = session.client(service, endpoint_url=self.endpoint, config=config)
+        return self._clients[service]
 
     def rows(self, names: PublishedNames) -> list[dict[str, Any]]:
         """Every change row that was delivered."""
@@ -77,9 +85,10 @@ class Process:
         return [json.loads(line) for body in bodies for line in gzip.decompress(body).splitlines()]
 
 
-@pytest.fixture
-def process(tmp_path: Path) -> Iterator[Process]:
-    made = Process(tmp_path / "state")
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """One for all tests, which each kill it: a start costs seconds, and what the tests before left must live on too."""
+    made = Process(tmp_path_factory.mktemp("state"))
     yield made
     made.kill()
 
@@ -134,7 +143,7 @@ def test_what_is_killed_in_the_middle_of_writes_has_every_answered_write_and_del
             newest[item["pk"]] = max(newest.get(item["pk"], (0, "")), (row["changed_at_us"], str(item["number"])))
         return {key: number for key, (_, number) in newest.items()}
 
-    wait_until(lambda: latest() == found, "every change is delivered")
+    wait_until(lambda: latest() == found, "every change is delivered", pause=0.5)
     by_event: dict[str, set[str]] = {}
     for row in process.rows(names):
         content = {name: row[name] for name in ("item_key", "new_image", "old_image", "changed_at_us")}
@@ -175,9 +184,10 @@ def test_stacks_catalog_objects_functions_and_uploads_go_on(process: Process, as
     deploy(assembly, process.endpoint, REGION, progress=said.append)
     assert [line for line in said if line.endswith("is unchanged")] != []
     assert not [line for line in said if line.startswith(("AWS::", "publishing"))]
+    before = len(process.rows(names))
     answer = process.client("lambda").invoke(FunctionName=names.item_loader, Payload=b'{"batchSize": 2}')
     assert json.loads(answer["Payload"].read())["inserted"] == 2
-    wait_until(lambda: len(process.rows(names)) >= 2, "the changes are delivered")
+    wait_until(lambda: len(process.rows(names)) >= before + 2, "the changes are delivered", pause=0.5)
 
 
 def test_workgroups_named_queries_and_prepared_statements_go_on(process: Process) -> None:
@@ -296,9 +306,18 @@ def test_records_of_a_stream_keep_their_sequence_numbers(process: Process) -> No
     assert int(first) < int(second)
 
 
-def test_one_directory_is_used_by_one_local_aws(process: Process, tmp_path: Path) -> None:
+def test_one_directory_is_used_by_one_local_aws(process: Process) -> None:
     with pytest.raises(StateError, match="used by another local AWS: stop that first"):
-        Store(tmp_path / "state")
+        Store(process.directory)
+
+
+def test_what_is_kept_on_disk_is_not_reset(process: Process) -> None:
+    request = urllib.request.Request(f"{process.endpoint}/_local_aws/reset", data=b"", method="POST")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+
+    assert refused.value.code == 400
+    assert b"keeps its state on disk" in refused.value.read()
 
 
 @pytest.mark.parametrize("what", ["moto", "Python", "ddb-change-analytics"])
