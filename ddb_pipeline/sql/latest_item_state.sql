@@ -8,22 +8,38 @@ WITH records AS (
     WHERE ${changes_since_the_baseline}${baseline_rows}
 ),
 newest AS (
-    -- the two newest records of the item: twice the instant, and one more where the image changed
+    -- Twice the newest instant, and one more where a change of it raised the hash, or lowered it. Changes that lead back
+    -- to where they began do both or neither: what rises in a circle falls again. So where the two differ, the newest
+    -- instant came to something else than it began with, and nothing before it counts.
     SELECT
         *,
-        max(instant_us * 2 + CASE WHEN new_hash IS DISTINCT FROM old_hash THEN 1 ELSE 0 END, 2)
-            OVER (PARTITION BY item_key) AS newest
+        max(instant_us * 2 + CASE WHEN coalesce(new_hash, '') > coalesce(old_hash, '') THEN 1 ELSE 0 END)
+            OVER (PARTITION BY item_key) AS newest_raised,
+        max(instant_us * 2 + CASE WHEN coalesce(new_hash, '') < coalesce(old_hash, '') THEN 1 ELSE 0 END)
+            OVER (PARTITION BY item_key) AS newest_lowered
     FROM records
 ),
-settled AS (
-    -- where the newest instant is one record that changed the image, it decides
+narrowed AS (
     SELECT
         *,
-        newest[1] / 2 AS newest_us,
-        newest[1] % 2 = 1 AND coalesce(element_at(newest, 2) / 2 < newest[1] / 2, true) AS is_settled
+        lag(event_id) OVER by_event AS event_before,
+        lag(from_baseline) OVER by_event AS from_baseline_before,
+        lead(event_id) OVER by_event AS event_after
     FROM newest
+    WHERE instant_us = newest_raised / 2 OR newest_raised = newest_lowered
+    WINDOW by_event AS (
+        PARTITION BY item_key
+        ORDER BY from_baseline, event_id, arrived_at_ms, shard_id, length(sequence_number), sequence_number
+    )
 ),
-narrowed AS (
+settled AS (
+    -- one record that changed the image decides alone
+    SELECT *, event_before IS NULL AND event_after IS NULL AND newest_raised <> newest_lowered AS is_settled
+    FROM narrowed
+    -- the stream may repeat a record: its first delivery counts
+    WHERE event_before IS NULL OR event_before <> event_id OR from_baseline_before <> from_baseline
+),
+events AS (
     SELECT
         *,
         -- the order of arrival, total but for copies of one record; Kinesis has names of up to 128 characters, and
@@ -37,27 +53,19 @@ narrowed AS (
             )
         END AS arrival
     FROM settled
-    WHERE instant_us = newest_us OR NOT is_settled
-),
-deliveries AS (
-    SELECT
-        *,
-        row_number() OVER (PARTITION BY item_key, from_baseline, event_id ORDER BY arrival) AS delivery
-    FROM narrowed
 ),
 votes AS (
     -- A change speaks for its new image and against its old one; a null hash is the absence of the item.
-    -- The stream may repeat a record: each event votes once. What is settled needs no vote against.
+    -- What is settled needs no vote against.
     SELECT
-        deliveries.*,
+        events.*,
         vote.image_hash,
         vote.weight
-    FROM deliveries
+    FROM events
     CROSS JOIN UNNEST(
         CASE WHEN is_settled THEN ARRAY[new_hash] ELSE ARRAY[new_hash, old_hash] END,
         CASE WHEN is_settled THEN ARRAY[1] ELSE ARRAY[1, -1] END
     ) AS vote (image_hash, weight)
-    WHERE delivery = 1
 ),
 balances AS (
     -- Within one instant no order is known, and none is needed: whatever it was, the image that the item ended in has
@@ -86,8 +94,10 @@ images AS (
 states AS (
     SELECT
         *,
-        max(image_rank, 2) OVER (PARTITION BY item_key) AS highest
+        row_number() OVER by_rank AS place,
+        lead(image_rank) OVER by_rank AS next_rank
     FROM images
+    WINDOW by_rank AS (PARTITION BY item_key ORDER BY image_rank DESC)
 )
 SELECT
     ${key_columns},${item_columns}
@@ -97,7 +107,7 @@ SELECT
     CAST(changed_at_us AS bigint) AS changed_at_us,
     CAST(event_id AS varchar) AS event_id,
     -- another image of the same instant may be the state too
-    CAST(certain AND coalesce(substr(element_at(highest, 2), 1, 20) <> substr(highest[1], 1, 20), true) AS boolean) AS state_certain,
+    CAST(certain AND coalesce(substr(next_rank, 1, 20) <> substr(image_rank, 1, 20), true) AS boolean) AS state_certain,
     CAST(item_key AS varchar) AS item_key
 FROM states
-WHERE image_rank = highest[1] AND image_hash IS NOT NULL
+WHERE place = 1 AND image_hash IS NOT NULL

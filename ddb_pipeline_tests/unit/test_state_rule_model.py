@@ -64,6 +64,16 @@ def expected(items, inputs):
 
 @FEW
 @given(items=ITEMS, gaps=GAPS, inputs=some_inputs())
+@example(
+    items=[Item((Event(None, "C", T0), Event("B", "C", T0 + 1), Event("C", "A", T0 + 1), Event("A", "B", T0 + 1)))],
+    gaps=[0],
+    inputs=NOTHING_KNOWN,
+)
+@example(
+    items=[Item((Event(None, "B", T0 + 1), Event("B", None, T0 + 1), Event("A", "C", T0)))],
+    gaps=[0],
+    inputs=NOTHING_KNOWN,
+)
 def test_the_state_is_what_the_rule_says_for_any_set_of_changes(engine, items, gaps, inputs):
     assert told(engine, items, gaps, inputs) == expected(items, inputs)
 
