@@ -6,8 +6,6 @@ import pytest
 
 from ddb_pipeline.local_aws.change_stream.change_record import Change
 
-STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/s"
-
 NEW = {"Message": {"S": "New item!"}, "Id": {"N": "101"}}
 CHANGED = {"Message": {"S": "This item has changed"}, "Id": {"N": "101"}}
 
