@@ -1,4 +1,4 @@
-"""A local AWS with one pipeline for each source of baselines, and what tests do with it.
+"""One pipeline for each source of baselines, and what tests do with it.
 
 The pipeline `shots` takes snapshots, `exports` exports its table; both have a margin of four seconds.
 """
@@ -26,23 +26,35 @@ from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.local_aws import delivery
+from ddb_pipeline.local_aws.deployment import deploy
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
-from ddb_pipeline_tests.deployed import Deployed, local_stage
+from ddb_pipeline_tests.deployed import Deployed
 
 PIPELINES = Path(__file__).parents[1] / "baselines.toml"
 MARGIN_SECONDS = 4
 
 
+_places: dict[str, Deployed] = {}
+
+
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    directory = tmp_path_factory.mktemp("baselines")
+def place(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """The stacks of both pipelines, on the local AWS of this worker process, where they stay."""
+    if deployed.endpoint not in _places:
+        _places[deployed.endpoint] = deploy_pipelines(deployed.endpoint, tmp_path_factory.mktemp("baselines"))
+    return _places[deployed.endpoint]
+
+
+def deploy_pipelines(endpoint: str, directory: Path) -> Deployed:
     command = [sys.executable, "-m", "infra_cdk.app", "--stage", "local", "--output", str(directory / "assembly")]
     environment = {**os.environ, "DDB_PIPELINE_FILE": str(PIPELINES)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    with local_stage(load_declaration(PIPELINES), directory / "assembly", directory / "aws") as stage:
-        older_than_the_stream(stage)
-        yield stage
+    deploy(directory / "assembly", endpoint, local_stack.REGION)
+    declaration = load_declaration(PIPELINES)
+    stage = Deployed(endpoint, declaration, local_stack.published_names(declaration, endpoint))
+    older_than_the_stream(stage)
+    return stage
 
 
 OLD_ITEM = {"Customer.Id": {"S": "older"}, "item": {"N": "1"}, "said": {"S": "before the stream"}}

@@ -96,7 +96,7 @@ class World:
         while waiting:
             some, waiting = waiting[:BATCH], waiting[BATCH:]
             way: Callable[[list[Life]], None] = self._chance.choices(
-                [self._batch, self._one_by_one, self._transaction], [10, 2, 1]
+                [self._batches, self._one_by_one, self._transaction], [10, 2, 1]
             )[0]
             way(some)
 
@@ -150,7 +150,14 @@ class World:
         others = [image for image in life.pool if image != life.now]
         return self._chance.choice(others if others and draw < 0.95 else life.pool)
 
+    def _batches(self, lives: list[Life]) -> None:
+        """The same items a few times in a row: their changes are close together on the stream, too."""
+        for _ in range(self._chance.choice([1, 2, 3])):
+            self._batch([life for life in lives if not life.expires])
+
     def _batch(self, lives: list[Life]) -> None:
+        if not lives:
+            return
         wanted = [(life, self._wanted(life)) for life in lives]
         requests = [
             {"DeleteRequest": {"Key": as_client_takes(life.key)}}

@@ -79,7 +79,7 @@ class Proof:
                 reorders=chance.choice([0, 0.1, 0.5]),
                 coarse_times=chance.choice([0, 0.5, 1]),
                 unit=chance.choice(_UNITS),
-                window=chance.choice([2, 20, 200]),
+                window=chance.choice([2, 50, 200]),
                 seed=chance.randrange(10**9),
             ),
             self._stage.names.change_stream,

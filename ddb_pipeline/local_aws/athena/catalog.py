@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from moto.glue.exceptions import TableAlreadyExistsException
 from moto.glue.models import GlueBackend, glue_backends
 
 from ddb_pipeline.local_aws.athena import parquet, views
@@ -130,13 +131,20 @@ class Catalog:
                 },
             )
 
-    def put_view(self, database: str, name: str, entry: dict[str, Any], *, replaces: bool) -> None:
-        """Store a view, in place of the one there if `replaces`."""
-        if replaces:
-            self._glue.update_table(database, name, entry)
-        else:
-            self._require_default(database)
+    def put_view(self, database: str, name: str, entry: dict[str, Any], *, or_replace: bool) -> None:
+        """Store a view; one of that name gives way to it if `or_replace`, also one that another query has just made.
+
+        Raises:
+            QueryFailedError: There is one of that name already.
+        """
+        self._require_default(database)
+        try:
             self._glue.create_table(database, name, entry)
+        except TableAlreadyExistsException:
+            if not or_replace:
+                message = f"line 1:1: View already exists: 'awsdatacatalog.{database}.{name}'"
+                raise QueryFailedError("ALREADY_EXISTS", message) from None
+            self._glue.update_table(database, name, entry)
 
     def _require_default(self, database: str) -> None:
         """Make the database that Athena always has, when something is put into it."""

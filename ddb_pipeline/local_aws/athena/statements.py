@@ -185,7 +185,8 @@ def _create_view(statement: exp.Create, session: Session) -> Lines:
     database = session.database or schema
     compiler = QueryCompiler(text, database, session.started, find)
     relation = compiler.query(parse_statement(text), None, {})
-    catalog.put_view(schema, name, views.entry(database, name, text, relation.fields), replaces=existing is not None)
+    entry = views.entry(database, name, text, relation.fields)
+    catalog.put_view(schema, name, entry, or_replace=bool(statement.args.get("replace")))
     return Lines()
 
 
