@@ -32,15 +32,16 @@ def _no_settings_of_the_developer() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_instance_of_an_earlier_test() -> Iterator[None]:
-    """Dagster remembers the last instance in a context variable, and fails to load definitions once that is gone."""
-    if "dagster" not in sys.modules:
-        yield
-        return
-    from dagster._core.storage.defs_state.base import set_defs_state_storage
+def _no_instance_of_an_earlier_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster remembers the last instance in a context variable, and fails to load definitions once that is gone.
 
-    with set_defs_state_storage(None):
-        yield
+    The variable cannot be trusted to be empty: what an interrupted run left open is closed by the garbage collector, at
+    any time, and then brings back what was there before.
+    """
+    if "dagster" in sys.modules:
+        from dagster._core.storage.defs_state.base import DefsStateStorage
+
+        monkeypatch.setattr(DefsStateStorage, "get", lambda: None)
 
 
 @pytest.fixture(scope="session")
