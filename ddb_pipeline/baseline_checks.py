@@ -20,7 +20,7 @@ from ddb_pipeline.arrivals import listed, partition_key
 from ddb_pipeline.assets.baseline import NAME as BASELINE
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
-from ddb_pipeline.assets.views import measures
+from ddb_pipeline.assets.views import check_may_scan
 from ddb_pipeline.baseline_making.capture import complaint, observe
 from ddb_pipeline.baseline_making.late import late_changes
 from ddb_pipeline.baselines.choice import expired_too_early, newest
@@ -70,9 +70,7 @@ def _late_check(pipeline: Pipeline) -> AssetChecksDefinition:
         context: AssetCheckExecutionContext, aws: PipelineAwsResource
     ) -> Iterator[AssetCheckResult]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            asked_for = not context.job_def.asset_layer.executable_asset_keys
-            if not (asked_for or measures(deployment.stage, context.run)):
-                context.log.info("not checked in this run: measure = %r of the stage", deployment.stage.measure)
+            if not check_may_scan(context, deployment.stage):
                 return
             manifest = newest(deployment.baselines.manifests())
             late = late_changes(deployment, manifest) if manifest else None

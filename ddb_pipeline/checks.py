@@ -22,7 +22,7 @@ from ddb_pipeline.arrivals import listed, partition_key
 from ddb_pipeline.assets.change_table import LISTED_AT, survey
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
-from ddb_pipeline.assets.views import measures, preview_records
+from ddb_pipeline.assets.views import check_may_scan, preview_records
 from ddb_pipeline.change_row import Column
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.errors import RESTORE_ADVICE
@@ -178,10 +178,7 @@ def _items_check(pipeline: Pipeline) -> AssetChecksDefinition:
     )
     def one_row_per_item(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            # a run without assets is one that somebody started for its checks
-            asked_for = not context.job_def.asset_layer.executable_asset_keys
-            if not (asked_for or measures(deployment.stage, context.run)):
-                context.log.info("not checked in this run: measure = %r of the stage", deployment.stage.measure)
+            if not check_may_scan(context, deployment.stage):
                 return
             view = f"{quote_identifier(deployment.names.database)}.{quote_identifier(ITEM_VIEW)}"
             result = deployment.athena.execute(

@@ -17,7 +17,7 @@ from dagster import (
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
 from ddb_pipeline.assets.item_attributes import attribute_text, remembered_columns
-from ddb_pipeline.assets.views import measures
+from ddb_pipeline.assets.views import check_may_scan
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.item_columns.fit import Misfits, misfit_statement, misfits, told
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
@@ -55,10 +55,7 @@ def fit_check(pipeline: Pipeline) -> AssetChecksDefinition:
         context: AssetCheckExecutionContext, aws: PipelineAwsResource
     ) -> Iterator[AssetCheckResult]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            # a run without assets is one that somebody started for its checks
-            asked_for = not context.job_def.asset_layer.executable_asset_keys
-            if not (asked_for or measures(deployment.stage, context.run)):
-                context.log.info("not checked in this run: measure = %r of the stage", deployment.stage.measure)
+            if not check_may_scan(context, deployment.stage):
                 return
             found, metadata = _look(deployment)
         yield AssetCheckResult(

@@ -70,11 +70,8 @@ def _baseline_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Sch
         description="Makes a baseline.",
     )
     def make_baseline(context: ScheduleEvaluationContext, aws: PipelineAwsResource) -> RunRequest | SkipReason:
-        try:
-            with aws.deployment(pipeline.name):
-                pass
-        except PipelineError as error:
-            return SkipReason(str(error))
+        if reason := _not_ready(aws, pipeline):
+            return SkipReason(reason)
         return RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}", tags={MEASURE_TAG: "daily"})
 
     return make_baseline
@@ -90,11 +87,8 @@ def _views_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
         description='Re-creates views whose SQL changed, and measures those of a stage with measure = "daily".',
     )
     def refresh_views(context: ScheduleEvaluationContext, aws: PipelineAwsResource) -> RunRequest | SkipReason:
-        try:
-            with aws.deployment(pipeline.name):
-                pass
-        except PipelineError as error:
-            return SkipReason(str(error))
+        if reason := _not_ready(aws, pipeline):
+            return SkipReason(reason)
         names = [view.name for view in views(pipeline)]
         return RunRequest(
             run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}",
@@ -104,3 +98,12 @@ def _views_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
         )
 
     return refresh_views
+
+
+def _not_ready(aws: PipelineAwsResource, pipeline: Pipeline) -> str | None:
+    """What is missing before a run could do anything, in a sentence; None: nothing."""
+    try:
+        with aws.deployment(pipeline.name):
+            return None
+    except PipelineError as error:
+        return str(error)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dagster import (
+    AssetCheckExecutionContext,
     AssetExecutionContext,
     AssetsDefinition,
     DagsterInstance,
@@ -108,6 +109,19 @@ def _view_asset(pipeline: Pipeline, view: View, stage: str | None) -> AssetsDefi
 def measures(stage: Stage, run: DagsterRun) -> bool:
     """Whether this run may scan the data to count and preview rows."""
     return stage.measure == "each" or (stage.measure == "daily" and run.tags.get(MEASURE_TAG) == "daily")
+
+
+def check_may_scan(context: AssetCheckExecutionContext, stage: Stage) -> bool:
+    """Whether a check may scan the data in this run: where `measure` says so, or where somebody asked for checks alone.
+
+    Logs why not.
+    """
+    # a run without assets is one that somebody started for its checks
+    asked_for = not context.job_def.asset_layer.executable_asset_keys
+    if asked_for or measures(stage, context.run):
+        return True
+    context.log.info("not checked in this run: measure = %r of the stage", stage.measure)
+    return False
 
 
 def is_current(statement: str, stored: Mapping[str, Any] | None, recorded: Recorded | None) -> bool:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ddb_pipeline_tests.change_records import Change, Image, put_on_stream
 from ddb_pipeline_tests.deployed import Deployed
+from ddb_pipeline_tests.proof import wrong_rules
 
 ITEMS = 300
 T0 = 1_767_225_600_000_000
@@ -149,39 +150,7 @@ def test_key_columns_hold_the_keys_own_digits(deployed, composite):
     assert by_key
 
 
-NEWEST = "row_number() OVER (PARTITION BY item_key ORDER BY changed_at_us DESC, arrived_at_ms DESC)"
-WRONG_RULES = {
-    "keeps deleted items": f"""
-        SELECT item_key, new_image, true FROM (
-            SELECT *, {NEWEST} AS place FROM changes WHERE event_name IN ('INSERT', 'MODIFY')
-        ) WHERE place = 1""",
-    "takes the newest by time alone": f"""
-        SELECT item_key, new_image, true FROM (
-            SELECT *, {NEWEST} AS place FROM changes
-        ) WHERE place = 1 AND new_image IS NOT NULL""",
-    "takes the new image that is nobody's old image": """
-        SELECT DISTINCT item_key, new_image, true FROM changes AS later
-        WHERE new_image IS NOT NULL AND NOT EXISTS (
-            SELECT 1 FROM changes AS earlier
-            WHERE earlier.item_key = later.item_key AND earlier.old_hash = later.new_hash
-        )""",
-    "takes what arrived last": """
-        SELECT item_key, new_image, true FROM (
-            SELECT *, row_number() OVER (
-                PARTITION BY item_key ORDER BY arrived_at_ms DESC, length(sequence_number) DESC, sequence_number DESC
-            ) AS place FROM changes
-        ) WHERE place = 1 AND new_image IS NOT NULL""",
-    "balances without dropping repeated events": """
-        SELECT item_key, max(image), true FROM (
-            SELECT item_key, image, sum(vote) AS balance FROM (
-                SELECT item_key, new_image AS image, 1 AS vote FROM changes
-                UNION ALL SELECT item_key, old_image AS image, -1 AS vote FROM changes
-            ) GROUP BY item_key, image
-        ) WHERE balance > 0 AND image IS NOT NULL GROUP BY item_key""",
-}
-
-
-@pytest.mark.parametrize("rule", WRONG_RULES)
+@pytest.mark.parametrize("rule", wrong_rules.STATES)
 def test_a_wrong_rule_is_caught(deployed, composite, rule):
     lives, _ = composite
-    assert len(mismatches(deployed.ask("orders", WRONG_RULES[rule]), lives)) > 3
+    assert len(mismatches(deployed.ask("orders", wrong_rules.STATES[rule]), lives)) > 3
