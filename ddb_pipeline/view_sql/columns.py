@@ -19,6 +19,11 @@ class View:
     columns: tuple[Column, ...]
 
 
+_ITEM_KEY = Column("item_key", "varchar", "Canonical DynamoDB JSON of the key attributes; the item's identity")
+_EVENT_ID = Column("event_id", "varchar", "eventID of the change")
+_EVENT_NAME = Column("event_name", "varchar", "INSERT, MODIFY or REMOVE")
+_EXPIRED = Column("expired_by_ttl", "boolean", "The item was deleted by DynamoDB's time to live")
+
 _STATE_COLUMNS = (
     Column("item", "varchar", "The item as plain JSON; numbers with DynamoDB's own digits"),
     Column("image", "varchar", "The item as canonical DynamoDB JSON"),
@@ -26,11 +31,11 @@ _STATE_COLUMNS = (
     Column("changed_at_us", "bigint", "The same in epoch microseconds"),
     Column("event_id", "varchar", "eventID of the change that made this state"),
     Column("state_certain", "boolean", "False where the delivered changes leave more than one possible state"),
-    Column("item_key", "varchar", "Canonical DynamoDB JSON of the key attributes; the item's identity"),
+    _ITEM_KEY,
 )
 
 _HISTORY_COLUMNS = (
-    Column("event_name", "varchar", "INSERT, MODIFY or REMOVE"),
+    _EVENT_NAME,
     Column("changed_at", "timestamp(3)", "When the item was changed, UTC"),
     Column("valid_from", "timestamp(3)", "When `after` began to be the item's state, UTC; NULL for a delete"),
     Column(
@@ -42,12 +47,12 @@ _HISTORY_COLUMNS = (
     Column("tied", "boolean", "The item has other changes in the same instant; their order is not known"),
     Column("before", "varchar", "The item before the change as canonical DynamoDB JSON; NULL: there was none"),
     Column("after", "varchar", "The item after the change as canonical DynamoDB JSON; NULL: there is none"),
-    Column("expired_by_ttl", "boolean", "The item was deleted by DynamoDB's time to live"),
+    _EXPIRED,
     Column("changed_at_us", "bigint", "changed_at in epoch microseconds"),
     Column("valid_from_us", "bigint", "valid_from in epoch microseconds"),
     Column("valid_to_us", "bigint", "valid_to in epoch microseconds"),
-    Column("event_id", "varchar", "eventID of the change"),
-    Column("item_key", "varchar", "Canonical DynamoDB JSON of the key attributes; the item's identity"),
+    _EVENT_ID,
+    _ITEM_KEY,
 )
 
 _DELETED_COLUMNS = (
@@ -57,7 +62,7 @@ _DELETED_COLUMNS = (
     Column("expired_by_ttl", "boolean", "Whether DynamoDB's time to live deleted it; NULL where that is not known"),
     Column("deleted_at_us", "bigint", "deleted_at in epoch microseconds"),
     Column("event_id", "varchar", "eventID of the delete"),
-    Column("item_key", "varchar", "Canonical DynamoDB JSON of the key attributes; the item's identity"),
+    _ITEM_KEY,
 )
 
 _ATTRIBUTE_COLUMNS = (
@@ -69,10 +74,10 @@ _ATTRIBUTE_COLUMNS = (
     Column("new_value", "varchar", "What it became, as plain JSON; NULL: there is none"),
     Column("old_type", "varchar", "DynamoDB's type of the old value: S, N, B, BOOL, NULL, M, L, SS, NS or BS"),
     Column("new_type", "varchar", "DynamoDB's type of the new value"),
-    Column("expired_by_ttl", "boolean", "The item was deleted by DynamoDB's time to live"),
+    _EXPIRED,
     Column("changed_at_us", "bigint", "changed_at in epoch microseconds"),
-    Column("event_id", "varchar", "eventID of the change"),
-    Column("item_key", "varchar", "Canonical DynamoDB JSON of the key attributes; the item's identity"),
+    _EVENT_ID,
+    _ITEM_KEY,
 )
 
 _PROBLEM_COLUMNS = (
@@ -92,7 +97,7 @@ _PROBLEM_COLUMNS = (
 
 _COUNT_COLUMNS = (
     Column("changed_hour", "timestamp(3)", "Hour of the changes, UTC"),
-    Column("event_name", "varchar", "INSERT, MODIFY or REMOVE"),
+    _EVENT_NAME,
     Column("expired_by_ttl", "boolean", "Deletes by DynamoDB's time to live"),
     Column("changes", "bigint", "Changes; repeated records count once"),
     Column("distinct_items", "bigint", "Items that changed"),

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from ddb_pipeline_tests.deployed import Deployed
 from ddb_pipeline_tests.stacks import Stacks
 
 
 def parameter(value: str, **more: Any) -> dict[str, Any]:
     return {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": value, **more}}
-
-
-@pytest.fixture
-def stacks(deployed: Deployed) -> Iterator[Stacks]:
-    made = Stacks(deployed.endpoint)
-    yield made
-    for name in made.names:
-        made.client("cloudformation").delete_stack(StackName=name)
 
 
 def change_set(stacks: Stacks, stack: str, name: str, resources: dict[str, Any], **arguments: Any) -> dict[str, Any]:

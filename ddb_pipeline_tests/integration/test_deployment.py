@@ -8,7 +8,6 @@ import re
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,6 @@ from ddb_pipeline_tests.deployed import Deployed
 from ddb_pipeline_tests.stacks import REGION, Stacks
 
 PARAMETER = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "1"}}
-
-
-@pytest.fixture
-def stacks(deployed: Deployed) -> Iterator[Stacks]:
-    made = Stacks(deployed.endpoint)
-    yield made
-    for name in made.names:
-        made.client("cloudformation").delete_stack(StackName=name)
 
 
 @pytest.fixture

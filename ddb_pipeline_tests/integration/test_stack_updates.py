@@ -22,15 +22,6 @@ PARAMETER = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Va
 FAILS = {"Type": "AWS::Logs::LogStream", "Properties": {"LogGroupName": "a-group-that-is-nowhere"}}
 
 
-@pytest.fixture
-def stacks(deployed: Deployed) -> Iterator[Stacks]:
-    made = Stacks(deployed.endpoint)
-    yield made
-    for name in made.names:
-        made.client("cloudformation").delete_stack(StackName=name)
-        made.settled_or_gone(name)
-
-
 def all_differences(clients: Any, stack_id: str) -> list[str]:
     """Where any service says something else than the stack's template, with everything resolved."""
     account, region = stack_id.split(":")[4], stack_id.split(":")[3]

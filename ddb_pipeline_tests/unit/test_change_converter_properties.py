@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddb_pipeline import change_row
+from ddb_pipeline_tests.unit.value_strategies import values_of
 
 FOLDER = Path(__file__).parents[2] / "infra_cdk" / "functions" / "change_converter"
 COLUMN_NAMES = [column.name for column in change_row.COLUMNS]
@@ -33,30 +34,7 @@ numbers = st.builds(
     st.integers(-90, 80),
 )
 binaries = st.binary(max_size=12).map(lambda content: base64.b64encode(content).decode())
-
-
-def set_of(elements):
-    return st.lists(elements, min_size=1, max_size=5, unique=True)
-
-
-scalars = st.one_of(
-    st.builds(dict, S=texts),
-    st.builds(dict, N=numbers),
-    st.builds(dict, B=binaries),
-    st.builds(dict, BOOL=st.booleans()),
-    st.just({"NULL": True}),
-    st.builds(dict, SS=set_of(texts)),
-    st.builds(dict, NS=set_of(numbers)),
-    st.builds(dict, BS=set_of(binaries)),
-)
-values = st.recursive(
-    scalars,
-    lambda inner: st.one_of(
-        st.builds(dict, M=st.dictionaries(names, inner, max_size=4)),
-        st.builds(dict, L=st.lists(inner, max_size=4)),
-    ),
-    max_leaves=12,
-)
+values = values_of(names=names, texts=texts, numbers=numbers, binaries=binaries, most=4)
 items = st.dictionaries(names, values, max_size=6)
 keys = st.dictionaries(
     names.filter(bool),

@@ -1,30 +1,22 @@
 """From what was met in the hours to columns: nothing is lost, types only widen, names stay."""
 
 from dataclasses import replace
-from datetime import date
 from decimal import Context, Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddb_pipeline.declaration import KeyAttribute, Pipeline
+from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.declared_columns import DeclaredColumn
 from ddb_pipeline.item_columns.expressions import ItemColumn, decimal_scale
 from ddb_pipeline.item_columns.learning import MOST_PATH_BYTES, item_columns, learn, needs_everything
 from ddb_pipeline.item_columns.memory import EMPTY
 from ddb_pipeline.item_columns.names import plain_name
 from ddb_pipeline.item_columns.types import NOTHING_SEEN, Observation, Seen, column_type
+from ddb_pipeline_tests.declared import pipeline
 
-PIPELINE = Pipeline(
-    name="persons",
-    partition_key=KeyAttribute("pk", "S"),
-    sort_key=None,
-    time_to_live_attribute=None,
-    start_date=date(2026, 1, 1),
-    crawl_schedule="5 * * * *",
-    views_schedule="30 6 * * *",
-)
+PIPELINE = pipeline()
 TAKEN = ("pk", "item", "image")
 TYPES = ["S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS", "BS"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from ddb_pipeline.declaration import KeyAttribute, Pipeline
+from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.declared_columns import COLUMN_TYPES
 from ddb_pipeline.item_columns import ItemColumn, item_column_expression
 from ddb_pipeline.item_columns.discovery import discovery_statement, observations, rows_of_hours
@@ -28,17 +28,11 @@ from ddb_pipeline.local_aws.athena.dialect import parse_statement
 from ddb_pipeline.local_aws.athena.engine import connect
 from ddb_pipeline.local_aws.athena.query import QueryCompiler
 from ddb_pipeline.sql_text import quote_identifier, quote_literal
+from ddb_pipeline_tests.declared import pipeline
+from ddb_pipeline_tests.unit.value_strategies import values_of
 
 STARTED = datetime(2026, 1, 2, tzinfo=UTC)
-PIPELINE = Pipeline(
-    name="persons",
-    partition_key=KeyAttribute("pk", "S"),
-    sort_key=None,
-    time_to_live_attribute=None,
-    start_date=date(2026, 1, 1),
-    crawl_schedule="5 * * * *",
-    views_schedule="30 6 * * *",
-)
+PIPELINE = pipeline()
 Value = dict[str, Any]
 Image = dict[str, Value]
 
@@ -54,30 +48,7 @@ numbers = st.builds(
     st.booleans(),
 )
 binaries = st.binary(max_size=8).map(lambda content: base64.b64encode(content).decode())
-
-
-def set_of(elements: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
-    return st.lists(elements, min_size=1, max_size=3, unique=True).map(sorted)
-
-
-scalars = st.one_of(
-    st.builds(dict, S=texts),
-    st.builds(dict, N=numbers),
-    st.builds(dict, B=binaries),
-    st.builds(dict, BOOL=st.booleans()),
-    st.just({"NULL": True}),
-    st.builds(dict, SS=set_of(texts)),
-    st.builds(dict, NS=set_of(numbers)),
-    st.builds(dict, BS=set_of(binaries)),
-)
-values = st.recursive(
-    scalars,
-    lambda inner: st.one_of(
-        st.builds(dict, M=st.dictionaries(names, inner, max_size=3)),
-        st.builds(dict, L=st.lists(inner, max_size=3)),
-    ),
-    max_leaves=8,
-)
+values = values_of(names=names, texts=texts, numbers=numbers, binaries=binaries, most=3, in_order=True)
 images = st.dictionaries(names.filter(bool), values, min_size=1, max_size=4)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
-from datetime import date
 
 import pytest
 import sqlglot
@@ -12,26 +10,15 @@ from sqlglot import exp
 
 from ddb_pipeline.assets.item_attributes import attribute_text, new_columns, views_with_columns, widened_columns
 from ddb_pipeline.assets.views import PREVIEW_ATTRIBUTES, preview_of
-from ddb_pipeline.declaration import KeyAttribute, Pipeline
 from ddb_pipeline.item_columns import ItemColumn
 from ddb_pipeline.item_columns.learning import item_columns, learn
 from ddb_pipeline.item_columns.memory import EMPTY
 from ddb_pipeline.item_columns.types import Observation
-from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.view_sql import ViewInputs, create_view_statement, views
+from ddb_pipeline_tests.declared import NAMES, pipeline
 
 MOST_BYTES = 200_000
-PERSONS = Pipeline(
-    name="persons",
-    partition_key=KeyAttribute("pk", "S"),
-    sort_key=None,
-    time_to_live_attribute=None,
-    start_date=date(2026, 1, 1),
-    crawl_schedule="5 * * * *",
-    views_schedule="30 6 * * *",
-    max_item_columns=500,
-)
-NAMES = PublishedNames(**{field.name: f"the_{field.name}" for field in dataclasses.fields(PublishedNames)})
+PERSONS = pipeline(max_item_columns=500)
 WITH_COLUMNS = ("latest_item_state", "deleted_items")
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from datetime import date
 
 import pytest
 import sqlglot
@@ -12,9 +11,8 @@ from sqlglot import exp
 from sqlglot.tokens import TokenType
 
 from ddb_pipeline.baselines import Baseline
-from ddb_pipeline.declaration import KeyAttribute, Pipeline
+from ddb_pipeline.declaration import KeyAttribute
 from ddb_pipeline.item_columns import ItemColumn
-from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.sql_text import json_path, quote_identifier, quote_literal
 from ddb_pipeline.view_sql import (
     NOTHING_KNOWN,
@@ -24,22 +22,9 @@ from ddb_pipeline.view_sql import (
     select_statement,
     views,
 )
+from ddb_pipeline_tests.declared import NAMES, pipeline
 from ddb_pipeline_tests.unit.view_answers import tables_read
 
-
-def pipeline(*keys: KeyAttribute) -> Pipeline:
-    return Pipeline(
-        name="persons",
-        partition_key=keys[0],
-        sort_key=keys[1] if len(keys) > 1 else None,
-        time_to_live_attribute=None,
-        start_date=date(2026, 1, 1),
-        crawl_schedule="5 * * * *",
-        views_schedule="30 6 * * *",
-    )
-
-
-NAMES = PublishedNames(**{field.name: f"the_{field.name}" for field in dataclasses.fields(PublishedNames)})
 PERSONS = pipeline(KeyAttribute("pk", "S"))
 T = 1_767_225_600_000_000  # 2026-01-01, in microseconds
 BASELINE = Baseline("it's", "snapshot", as_of_us=T + 3_600_000_000, margin_us=3_600_000_000 + 1)

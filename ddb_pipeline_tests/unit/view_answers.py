@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -13,26 +12,17 @@ import duckdb
 import pyarrow as pa
 
 from ddb_pipeline import baselines, change_row
-from ddb_pipeline.declaration import KeyAttribute, Pipeline
+from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.local_aws.athena.dialect import parse_statement
 from ddb_pipeline.local_aws.athena.query import QueryCompiler
 from ddb_pipeline.local_aws.athena.relations import Field, Relation, Table
 from ddb_pipeline.local_aws.athena.types import Type, duckdb_type, from_hive
-from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.view_sql import NOTHING_KNOWN, ViewInputs, select_statement, views
+from ddb_pipeline_tests.declared import NAMES, pipeline
 
 Row = dict[str, Any]
 
-PERSONS = Pipeline(
-    name="persons",
-    partition_key=KeyAttribute("pk", "S"),
-    sort_key=None,
-    time_to_live_attribute=None,
-    start_date=date(2026, 1, 1),
-    crawl_schedule="5 * * * *",
-    views_schedule="30 6 * * *",
-)
-NAMES = PublishedNames(**{field.name: f"the_{field.name}" for field in dataclasses.fields(PublishedNames)})
+PERSONS = pipeline()
 
 
 def _table(name: str, columns: Sequence[change_row.Column], partition_columns: Sequence[change_row.Column]) -> Table:
