@@ -18,6 +18,11 @@ REPOSITORY = Path(__file__).parent.parent
 PIPELINES = Path(__file__).parent / "pipelines.toml"
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes are named by their length: worker processes must agree on names, and a gzip file may hold the time."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_developer() -> Iterator[None]:
     """No test may reach the developer's AWS account, read a profile, or find a stage that is not its own."""
