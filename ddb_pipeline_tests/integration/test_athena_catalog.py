@@ -69,6 +69,13 @@ def test_a_table_of_json_lines_is_made_and_read(local, name):
     assert "AlreadyExistsException" in local.reason(again)
 
 
+def test_lines_without_the_only_column_of_a_table_are_nulls(local, name):
+    entry = f"(id bigint) ROW FORMAT SERDE '{SERIALIZATION_LIBRARY}' LOCATION 's3://{local.raw}/{name}/'"
+    done(local, f"CREATE EXTERNAL TABLE {name} {entry}")
+    local.s3.put_object(Bucket=local.raw, Key=f"{name}/one.json", Body=b'{}\n{"other": [2]}\n{"id": 3}\n')
+    assert local.rows(f"SELECT id FROM {name} ORDER BY id") == [["3"], [None], [None]]
+
+
 def test_a_table_of_parquet_is_made_written_and_dropped_and_its_objects_stay(local, name):
     done(
         local,

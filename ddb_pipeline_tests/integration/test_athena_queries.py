@@ -273,8 +273,10 @@ def test_a_wrong_or_unknown_query_fails_with_athenas_kind_of_error(local, sql, s
 
 
 def test_tables_of_other_formats_are_refused_by_name(local):
-    local.make_table("openx", serde="org.openx.data.jsonserde.JsonSerDe")
-    assert "the SerDe of table openx is org.openx.data.jsonserde.JsonSerDe" in local.reason("SELECT * FROM openx")
+    local.make_table("lines", serde="org.apache.hadoop.hive.serde2.OpenCSVSerde")
+    assert "the SerDe of table lines is org.apache.hadoop.hive.serde2.OpenCSVSerde" in local.reason(
+        "SELECT * FROM lines"
+    )
 
 
 def test_the_same_request_token_starts_one_query(local):

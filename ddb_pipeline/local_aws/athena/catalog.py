@@ -9,27 +9,23 @@ from typing import Any
 from moto.glue.exceptions import TableAlreadyExistsException
 from moto.glue.models import GlueBackend, glue_backends
 
-from ddb_pipeline.local_aws.athena import parquet, views
+from ddb_pipeline.local_aws.athena import views
 from ddb_pipeline.local_aws.athena.catalog_shapes import shown_database, shown_table
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
-from ddb_pipeline.local_aws.athena.folders import NULL_PARTITION
-from ddb_pipeline.local_aws.athena.hive_types import read_hive_type
+from ddb_pipeline.local_aws.athena.folders import NULL_PARTITION, folder_name
+from ddb_pipeline.local_aws.athena.formats import FORMATS, reads
+from ddb_pipeline.local_aws.athena.openx.options import read_options
+from ddb_pipeline.local_aws.athena.partition_schemas import mismatch
 from ddb_pipeline.local_aws.athena.projection import read_projection
 from ddb_pipeline.local_aws.athena.relations import Field, Format, Partition, Table, View
-from ddb_pipeline.local_aws.athena.types import VARCHAR, from_hive
+from ddb_pipeline.local_aws.athena.types import VARCHAR
 
-JSON_SERDE = "org.apache.hive.hcatalog.data.JsonSerDe"
-TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 # what Glue's UpdateTable takes (API shape `TableInput`)
 _TABLE_INPUT = {
     "Name", "Description", "Owner", "Retention", "StorageDescriptor", "PartitionKeys", "ViewOriginalText",
     "ViewExpandedText", "TableType", "Parameters",
 }  # fmt: skip
 _PARTITION_TYPES = ("string", "varchar")
-_FORMATS: dict[str, tuple[Format, str]] = {
-    JSON_SERDE: ("json", TEXT_INPUT),
-    parquet.SERDE: ("parquet", parquet.INPUT_FORMAT),
-}
 
 
 class Catalog:
@@ -159,10 +155,10 @@ class Catalog:
         storage = entry.get("StorageDescriptor") or {}
         parameters = entry.get("Parameters") or {}
         serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary")
-        _require(name, "the SerDe", serde, *_FORMATS)
-        format_, input_format = _FORMATS[str(serde)]
-        _require(name, "the input format", storage.get("InputFormat"), input_format)
-        columns = tuple(_field(name, column, format_) for column in storage.get("Columns") or [])
+        _require(name, "the SerDe", serde, *FORMATS)
+        format_ = FORMATS[str(serde)]
+        _require(name, "the input format", storage.get("InputFormat"), format_.files[0])
+        columns = tuple(_field(name, column, format_.name) for column in storage.get("Columns") or [])
         partition_columns = []
         for column in entry.get("PartitionKeys") or []:
             _require(name, f"the type of partition column {column['Name']}", column.get("Type"), *_PARTITION_TYPES)
@@ -176,19 +172,34 @@ class Catalog:
         elif projection is None:
             stored = self._glue.databases[database].tables[name].partitions.values()
             entries = [found.as_dict() for found in list(stored)]
-            partitions = [self._partition(name, found, len(partition_columns), str(serde)) for found in entries]
+            partitions = [_partition(f"{database}.{name}", storage, names, found) for found in entries]
         keys = tuple(partition_columns)
-        return Table(database, name, columns, keys, tuple(partitions), location, format_, projection)
+        openx = read_options(_serde_parameters(storage)) if format_.name == "openx" else None
+        return Table(database, name, columns, keys, tuple(partitions), location, format_.name, projection, openx)
 
-    def _partition(self, table: str, entry: dict[str, Any], count: int, table_serde: str) -> Partition:
-        values, storage = tuple(map(str, entry.get("Values") or [])), entry.get("StorageDescriptor") or {}
-        if len(values) != count:
-            raise QueryFailedError(
-                "HIVE_INVALID_METADATA", f"a partition of {table} has {len(values)} values, not {count}"
-            )
-        serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary", table_serde)
-        _require(f"{table}, partition {'/'.join(values)}", "the SerDe", serde, table_serde)
-        return Partition(_values(entry), _location(table, storage))
+
+def _partition(table: str, table_storage: dict[str, Any], keys: list[str], entry: dict[str, Any]) -> Partition:
+    storage, values = entry.get("StorageDescriptor") or {}, _values(entry)
+    if len(values) != len(keys):
+        message = f"a partition of {table} has {len(values)} values, not {len(keys)}"
+        raise QueryFailedError("HIVE_INVALID_METADATA", message)
+    folder = folder_name(keys, values).removesuffix("/")
+    table_serde = table_storage["SerdeInfo"]["SerializationLibrary"]
+    serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary", table_serde)
+    _require(f"{table}, partition {folder}", "the SerDe", serde, table_serde)
+    wrong = None
+    if FORMATS[serde].name != "parquet":
+        wrong = mismatch(table, table_storage.get("Columns") or [], folder, storage.get("Columns") or [])
+    if FORMATS[serde].name == "openx" and storage.get("SerdeInfo") and wrong is None:
+        own, of_table = _serde_parameters(storage), _serde_parameters(table_storage)
+        if read_options(own) != read_options(of_table):
+            message = f"SerDe properties of partition '{folder}' that are not those of table {table}"
+            wrong = QueryFailedError("NOT_SUPPORTED", f"{message} are not supported by local AWS")
+    return Partition(values, _location(table, storage), wrong)
+
+
+def _serde_parameters(storage: dict[str, Any]) -> dict[str, str]:
+    return (storage.get("SerdeInfo") or {}).get("Parameters") or {}
 
 
 def _stored(values: tuple[str | None, ...]) -> list[str]:
@@ -207,7 +218,7 @@ def _require(table: str, what: str, found: Any, *allowed: str) -> None:
 
 
 def _field(table: str, column: dict[str, Any], format_: Format) -> Field:
-    type_ = (from_hive if format_ == "json" else read_hive_type)(str(column.get("Type")))
+    type_ = reads(format_, str(column.get("Type")))
     if type_ is None:
         raise QueryFailedError(
             "NOT_SUPPORTED",

@@ -8,16 +8,13 @@ from __future__ import annotations
 import time
 
 from ddb_pipeline.local_aws.athena import parquet, views
-from ddb_pipeline.local_aws.athena.catalog import JSON_SERDE, TEXT_INPUT, Catalog
+from ddb_pipeline.local_aws.athena.catalog import Catalog
 from ddb_pipeline.local_aws.athena.ddl_reader import Reader
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError, not_supported
 from ddb_pipeline.local_aws.athena.folders import folder_name
-from ddb_pipeline.local_aws.athena.hive_types import read_hive_type
+from ddb_pipeline.local_aws.athena.formats import FORMATS, JSON_SERDE, reads
+from ddb_pipeline.local_aws.athena.openx.options import read_options
 from ddb_pipeline.local_aws.athena.plans import Lines, Session
-from ddb_pipeline.local_aws.athena.types import from_hive
-
-_TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
-_FORMATS = {JSON_SERDE: (TEXT_INPUT, _TEXT_OUTPUT), parquet.SERDE: (parquet.INPUT_FORMAT, parquet.OUTPUT_FORMAT)}
 
 
 def failed(message: str) -> QueryFailedError:
@@ -143,31 +140,38 @@ def _format(reader: Reader) -> tuple[str, dict[str, str], tuple[str, str]]:
         serde = reader.text()
         if reader.accept("WITH", "SERDEPROPERTIES"):
             properties = reader.properties()
-    formats: tuple[str, str] | None = None
-    if reader.accept("STORED", "AS"):
-        if reader.accept("INPUTFORMAT"):
-            first = reader.text()
-            reader.expect("OUTPUTFORMAT")
-            formats = (first, reader.text())
-        elif reader.accept("PARQUET"):
-            serde, formats = serde or parquet.SERDE, _FORMATS[parquet.SERDE]
-        elif reader.accept("TEXTFILE"):
-            formats = _FORMATS[JSON_SERDE]
-        else:
-            raise not_supported(reader.session.sql, None, "STORED AS other than PARQUET, TEXTFILE or INPUTFORMAT")
-    known = _FORMATS.get(serde)
+    files = _files(reader)
+    if files == FORMATS[parquet.SERDE].files:
+        serde = serde or parquet.SERDE
+    known = FORMATS.get(serde)
     if known is None:
         raise not_supported(reader.session.sql, None, f"the SerDe {serde or 'of delimited text'}")
-    formats = formats or known
-    if formats[0] != known[0]:
-        raise not_supported(reader.session.sql, None, f"the input format {formats[0]} with the SerDe {serde}")
-    return serde, properties, formats
+    files = files or known.files
+    if files[0] != known.files[0]:
+        raise not_supported(reader.session.sql, None, f"the input format {files[0]} with the SerDe {serde}")
+    if known.name == "openx":
+        read_options(properties)
+    return serde, properties, files
+
+
+def _files(reader: Reader) -> tuple[str, str] | None:
+    """Input and output format; None: STORED AS is not given."""
+    if not reader.accept("STORED", "AS"):
+        return None
+    if reader.accept("INPUTFORMAT"):
+        first = reader.text()
+        reader.expect("OUTPUTFORMAT")
+        return first, reader.text()
+    if reader.accept("PARQUET"):
+        return FORMATS[parquet.SERDE].files
+    if reader.accept("TEXTFILE"):
+        return FORMATS[JSON_SERDE].files
+    raise not_supported(reader.session.sql, None, "STORED AS other than PARQUET, TEXTFILE or INPUTFORMAT")
 
 
 def _check_columns(session: Session, serde: str, columns: list[dict[str, str]], keys: list[dict[str, str]]) -> None:
-    read = from_hive if serde == JSON_SERDE else read_hive_type
     for column in columns:
-        if read(column["Type"]) is None:
+        if reads(FORMATS[serde].name, column["Type"]) is None:
             raise not_supported(session.sql, None, f"the type {column['Type']} of column {column['Name']}")
     for key in keys:
         if key["Type"] not in {"string", "varchar"}:

@@ -41,7 +41,7 @@ def json_sql(table: Table, paths: Sequence[Path], spelled: Mapping[str, str], fi
     chosen = [f"j.{quoted(name)} AS c{i}" for i, name in enumerate(names, 1)]
     return (
         f"SELECT {', '.join([*chosen, *_file(file_column)])} FROM read_json({_list(paths)}, columns={{{columns}}}, "
-        f"format='newline_delimited', maximum_object_size=33554432{_naming(file_column)}) AS j"
+        f"format='newline_delimited', records='true', maximum_object_size=33554432{_naming(file_column)}) AS j"
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ddb_pipeline.local_aws.athena.errors import QueryFailedError
+from ddb_pipeline.local_aws.athena.openx.options import Options
 from ddb_pipeline.local_aws.athena.types import Type
 
 
@@ -20,10 +22,17 @@ class Field:
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition as the catalog has it: values of the partition columns (None is NULL), and where its objects are."""
+    """A partition as the catalog has it.
+
+    Attributes:
+        values: Values of the partition columns; None is NULL.
+        location: Where its objects are.
+        mismatch: Why its columns are not the table's, if they are not: then it cannot be read.
+    """
 
     values: tuple[str | None, ...]
     location: str
+    mismatch: QueryFailedError | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Projection:
     columns: tuple[str, ...]
 
 
-Format = Literal["json", "parquet"]
+Format = Literal["json", "openx", "parquet"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class Table:
         location: Where the table is, ending with a slash; partitions may be elsewhere.
         format: What its objects are.
         projection: Its partitions, if they are projected: then `partitions` is empty.
+        openx: How lines are read, if the format is `openx`.
     """
 
     database: str
@@ -64,6 +74,7 @@ class Table:
     location: str = ""
     format: Format = "json"
     projection: Projection | None = None
+    openx: Options | None = None
 
     @property
     def path_place(self) -> int:

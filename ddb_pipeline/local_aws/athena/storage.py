@@ -25,6 +25,7 @@ from moto.s3.models import FakeKey, S3Backend
 from ddb_pipeline.local_aws.athena import kept, parquet
 from ddb_pipeline.local_aws.athena.casts import text
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
+from ddb_pipeline.local_aws.athena.openx import objects as openx
 from ddb_pipeline.local_aws.athena.relations import Format, Partition, Table
 from ddb_pipeline.local_aws.athena.types import Type, duckdb_type
 
@@ -80,6 +81,7 @@ class Storage:
         # names and kinds of the values in each copy
         self._structures: dict[Path, frozenset[tuple[str, str]]] = {}
         self._parquet: dict[Path, parquet.Structure] = {}
+        self._openx = openx.KeptObjects()
 
     def stage(self, partitions: Iterable[Partition], format_: Format, cutoff: int | None) -> list[StagedObject]:
         """Copy the objects of partitions, as far as they are new.
@@ -90,13 +92,16 @@ class Storage:
             cutoff: Most bytes that may be read; None: any number.
 
         Raises:
-            QueryFailedError: A bucket is missing, or an object's compression is not supported.
+            QueryFailedError: A bucket is missing, an object's compression is not supported, or a partition's columns
+                are not the table's.
             CutoffExceededError: The objects are more than `cutoff` bytes.
         """
         found: list[StagedObject] = []
         listed: dict[str, tuple[list[str], dict[str, Any]]] = {}
         total = 0
         for partition in partitions:
+            if partition.mismatch is not None:
+                raise partition.mismatch
             bucket_name, _, prefix = partition.location.removeprefix("s3://").partition("/")
             if bucket_name not in listed:
                 listed[bucket_name] = self._listed(bucket_name, partition.location)
@@ -136,9 +141,13 @@ class Storage:
         return [name[len(prefix) :] for name in found if name.startswith(prefix)]
 
     def _path(self, name: str, etag: str, format_: Format) -> Path:
-        if format_ == "json" and _COMPRESSED.search(name):
+        ending = ".parquet" if format_ == "parquet" else ".json"
+        if format_ == "openx" and name.lower().endswith(".bz2"):
+            ending = ".json.bz2"
+        elif format_ != "parquet" and _COMPRESSED.search(name):
             raise QueryFailedError("NOT_SUPPORTED", f"the format of object '{name}' is not supported by local AWS")
-        ending = ".parquet" if format_ == "parquet" else ".json.gz" if name.lower().endswith(".gz") else ".json"
+        elif format_ != "parquet" and name.lower().endswith(".gz"):
+            ending = ".json.gz"
         return self._directory / (re.sub(r"[^0-9a-zA-Z-]", "", etag) + ending)
 
     def _copy(self, path: Path, key: Any) -> None:
@@ -176,7 +185,7 @@ class Storage:
         spelled: dict[str, str] = {}
         if table.format == "json":
             spelled = self._check(connection, table, staged)
-        else:
+        elif table.format == "parquet":
             billed = self._columns_size(connection, table, staged, used)
         if not staged:
             return _empty_sql(table), 0
@@ -185,11 +194,14 @@ class Storage:
         paths = sorted(set(paths)) if is_placed else paths
         file_column = _FILE if is_placed else None
         read = {path: path for path in paths}
+        uris = {item.path: item.uri for item in staged}
         if table.format == "json":
             read |= kept.keep(connection, table, paths, spelled, is_cancelled)
             rows = _rows_of_json(table, [read[path] for path in paths], spelled, file_column)
+        elif table.format == "openx":
+            read |= self._openx.keep(connection, table, uris, used, is_cancelled)
+            rows = kept.kept_sql(table, [read[path] for path in paths], file_column)
         else:
-            uris = {item.path: item.uri for item in staged}
             files = [(path, uris[path], self._parquet[path]) for path in paths]
             rows = parquet.scan_sql(table, files, file_column)
         return (_placed(table, staged, read, rows) if is_placed else rows), billed
@@ -325,6 +337,9 @@ def _is_hidden(relative: str) -> bool:
 
 def _kinds(structure: str) -> set[tuple[str, str]]:
     found = json.loads(structure)
+    if found == "JSON":
+        # an object without members
+        return set()
     if not isinstance(found, dict):
         return {("", _NOT_AN_OBJECT)}
     return {(name, kind if isinstance(kind, str) else "NESTED") for name, kind in found.items()}
