@@ -5,13 +5,15 @@ import json
 import pytest
 
 from ddb_pipeline.local_aws.change_stream.change_record import Change
+from ddb_pipeline.local_aws.change_stream.images import Image
 
 NEW = {"Message": {"S": "New item!"}, "Id": {"N": "101"}}
 CHANGED = {"Message": {"S": "This item has changed"}, "Id": {"N": "101"}}
 
 
 def change(old, new, **more):
-    return Change("eu-west-1", "messages", {"Id": {"N": "101"}}, old, new, 1721011165891550, **more)
+    old, new = (None if one is None else Image.of(one) for one in (old, new))
+    return Change("eu-west-1", "messages", Image.of({"Id": {"N": "101"}}), old, new, 1721011165891550, **more)
 
 
 @pytest.mark.parametrize(

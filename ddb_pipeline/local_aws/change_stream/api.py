@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.dynamodb import urls as dynamodb_urls
 from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models import dynamodb_backends
@@ -59,6 +59,9 @@ class ChangeStreamHandler(DynamoHandler):
 
     def put_item(self) -> ActionResult:
         """PutItem: condition, write and returned values are one step."""
+        if self.body.keys() == {"TableName", "Item"}:
+            self.dynamodb_backend.put_item(self.body["TableName"], self.body["Item"])
+            return EmptyResult()
         with self.dynamodb_backend.lock:
             return super().put_item()
 
@@ -76,10 +79,15 @@ class ChangeStreamHandler(DynamoHandler):
             return super().delete_item()
 
     def batch_write_item(self) -> ActionResult:
-        """BatchWriteItem: moto lets one item be written twice, and writes half of what it then refuses."""
-        for table_name, requests in self.body["RequestItems"].items():
-            self.dynamodb_backend.check_batch(table_name, requests)
-        return super().batch_write_item()
+        """BatchWriteItem."""
+        self.dynamodb_backend.write_batch(self.body["RequestItems"])
+        answer: dict[str, Any] = {"UnprocessedItems": {}}
+        if self.body.get("ReturnConsumedCapacity", "NONE") != "NONE":
+            answer["ConsumedCapacity"] = [
+                {"TableName": name, "CapacityUnits": float(len(requests))}
+                for name, requests in self.body["RequestItems"].items()
+            ]
+        return ActionResult(answer)
 
     def execute_statement(self) -> ActionResult:
         """ExecuteStatement."""

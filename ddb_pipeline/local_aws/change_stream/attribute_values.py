@@ -24,12 +24,29 @@ _NESTING_LEVELS = 32
 _CONTAINER_OVERHEAD = 3
 _ELEMENT_OVERHEAD = 1
 
+# most numbers are sent as they are kept
+_KEPT_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}(\.[0-9]{0,17}[1-9])?|-?0\.[0-9]{0,36}[1-9]", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,6})?", re.ASCII)
 _SET_ELEMENTS = {"SS": ("S", "string"), "NS": ("N", "number"), "BS": ("B", "binary")}
+_READ_AS: Mapping[str, type | tuple[type, ...]] = {
+    "S": str,
+    "B": (str, bytes),
+    "BOOL": bool,
+    "M": dict,
+    "L": list,
+    "SS": list,
+    "NS": list,
+    "BS": list,
+}
+_HELD_AS_SENT = frozenset({"S", "N", "BOOL", "NULL", "SS", "NS"})
 
 
 class InvalidValueError(Exception):
     """DynamoDB would refuse this attribute value; the message is DynamoDB's."""
+
+
+class UnreadableValueError(InvalidValueError):
+    """DynamoDB could not even read the value: a JSON number where text belongs, say (SerializationException)."""
 
 
 def normalised_number(text: str) -> str:
@@ -44,6 +61,8 @@ def normalised_number(text: str) -> str:
     Raises:
         InvalidValueError: Not a number, more than 38 significant digits, or out of range.
     """
+    if isinstance(text, str) and _KEPT_NUMBER.fullmatch(text):
+        return text
     if not isinstance(text, str) or not _NUMBER.fullmatch(text):
         raise InvalidValueError(f"The parameter cannot be converted to a numeric value: {text}")
     number = Decimal(text)
@@ -81,7 +100,7 @@ def normalised(value: AttributeValue, level: int = 1) -> dict[str, Any]:
     Raises:
         InvalidValueError: DynamoDB would refuse it.
     """
-    if not isinstance(value, Mapping) or len(value) != 1:
+    if not isinstance(value, dict) or len(value) != 1:
         raise InvalidValueError(
             "Supplied AttributeValue is empty or has more than one type, must contain exactly one of the supported "
             "datatypes"
@@ -91,6 +110,7 @@ def normalised(value: AttributeValue, level: int = 1) -> dict[str, Any]:
     [(kind, content)] = value.items()
     if kind == "N":
         return {"N": normalised_number(content)}
+    _check_type(content, _READ_AS.get(kind, object))
     if kind == "M":
         return {"M": _normalised_members(content, level + 1)}
     if kind == "L":
@@ -99,7 +119,15 @@ def normalised(value: AttributeValue, level: int = 1) -> dict[str, Any]:
         return {kind: _normalised_set(kind, content)}
     if kind == "NULL" and content is not True:
         raise InvalidValueError("Null attribute value types must have the value of true")
-    return {kind: content}
+    return value
+
+
+def _check_type(content: Any, expected: type | tuple[type, ...]) -> None:
+    if not isinstance(content, expected):
+        is_number = isinstance(content, int | float) and not isinstance(content, bool)
+        raise UnreadableValueError(
+            "NUMBER_VALUE cannot be converted to String" if is_number else "Unexpected value type in payload"
+        )
 
 
 def _normalised_members(members: Mapping[str, AttributeValue], level: int) -> dict[str, dict[str, Any]]:
@@ -114,12 +142,41 @@ def _normalised_set(kind: str, elements: list[Any]) -> list[Any]:
         raise InvalidValueError(
             f"One or more parameter values were invalid: An {_SET_ELEMENTS[kind][1]} set  may not be empty"
         )
+    for element in elements:
+        _check_type(element, (str, bytes) if kind == "BS" else str)
     found = [normalised_number(element) for element in elements] if kind == "NS" else list(elements)
     if len(set(found)) != len(found):
         raise InvalidValueError(
             "One or more parameter values were invalid: Input collection of a set contains duplicates"
         )
     return found
+
+
+def held_attributes(attributes: Mapping[str, AttributeValue]) -> dict[str, dict[str, Any]]:
+    """Return attributes of JSON as moto holds them: binary as bytes."""
+    return {name: held(value) for name, value in attributes.items()}
+
+
+def held(value: AttributeValue) -> AttributeValue:
+    """Return one value of JSON as moto holds it.
+
+    Raises:
+        ValueError: It does not have exactly one of the ten types, or binary is not base64.
+        AttributeError: It, or what it holds, is no object where there should be one.
+        TypeError: It, or what it holds, is no array or text where there should be one.
+    """
+    [(kind, content)] = value.items()
+    if kind in _HELD_AS_SENT and content is not None:
+        return value
+    if kind == "M":
+        return {"M": held_attributes(content)}
+    if kind == "L":
+        return {"L": [held(member) for member in content]}
+    if kind == "BS":
+        return {"BS": [base64.b64decode(element) for element in content]}
+    if kind == "B":
+        return {"B": base64.b64decode(content)}
+    raise ValueError(kind)
 
 
 def image_of(attributes: Mapping[str, AttributeValue]) -> dict[str, dict[str, Any]]:
@@ -134,13 +191,14 @@ def _json_value(value: AttributeValue) -> dict[str, Any]:
     if kind == "L":
         return {"L": [_json_value(member) for member in content]}
     if kind == "BS":
-        return {"BS": [_base64_text(element) for element in content]}
+        return {"BS": [base64_text(element) for element in content]}
     if kind == "B":
-        return {"B": _base64_text(content)}
+        return {"B": base64_text(content)}
     return {kind: content}
 
 
-def _base64_text(content: str | bytes) -> str:
+def base64_text(content: str | bytes) -> str:
+    """Return binary as it stands in JSON; it may stand so already."""
     return base64.b64encode(content).decode("ascii") if isinstance(content, bytes) else content
 
 
@@ -148,7 +206,11 @@ def same_image(one: Mapping[str, AttributeValue] | None, other: Mapping[str, Att
     """Say whether two images are the same item; the order inside sets means nothing, absence is None."""
     if one is None or other is None:
         return one is other
-    return bool(_comparable({"M": one}) == _comparable({"M": other}))
+    return one.keys() == other.keys() and all(_is_same(value, other[name]) for name, value in one.items())
+
+
+def _is_same(one: AttributeValue, other: AttributeValue) -> bool:
+    return one == other or bool(_comparable(one) == _comparable(other))
 
 
 def _comparable(value: AttributeValue) -> Any:
@@ -162,15 +224,20 @@ def _comparable(value: AttributeValue) -> Any:
 
 def size_of_image(image: Mapping[str, AttributeValue]) -> int:
     """Return the size of an item in bytes, as DynamoDB counts it: names in UTF-8, and their values."""
-    return sum(len(name.encode()) + _size(value) for name, value in image.items())
+    return sum(_size_of_text(name) + _size(value) for name, value in image.items())
 
 
 def _size(value: AttributeValue) -> int:
     [(kind, content)] = value.items()
     if kind in _SET_ELEMENTS:
-        return sum(_size({_SET_ELEMENTS[kind][0]: element}) for element in content)
-    size_of = _SIZES.get(kind)
-    return 1 if size_of is None else size_of(content)  # BOOL and NULL take one byte
+        size_of = _SIZES[_SET_ELEMENTS[kind][0]]
+        return sum(size_of(element) for element in content)
+    # BOOL and NULL take one byte
+    return _SIZES[kind](content) if kind in _SIZES else 1
+
+
+def _size_of_text(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _size_of_number(text: str) -> int:
@@ -180,9 +247,9 @@ def _size_of_number(text: str) -> int:
 
 
 _SIZES: Mapping[str, Callable[[Any], int]] = {
-    "S": lambda text: len(text.encode()),
+    "S": _size_of_text,
     "N": _size_of_number,
-    "B": lambda text: len(base64.b64decode(text)),
+    "B": lambda content: len(content if isinstance(content, bytes) else base64.b64decode(content)),
     "M": lambda members: _CONTAINER_OVERHEAD + size_of_image(members) + _ELEMENT_OVERHEAD * len(members),
     "L": lambda members: _CONTAINER_OVERHEAD + sum(_ELEMENT_OVERHEAD + _size(member) for member in members),
 }

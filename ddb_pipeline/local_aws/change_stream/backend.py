@@ -9,7 +9,6 @@ becomes one change record, in the order of the writes.
 from __future__ import annotations
 
 import decimal
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,25 +20,33 @@ from moto.dynamodb.exceptions import (
     ItemSizeToUpdateTooLarge,
     MockValidationException,
     ResourceNotFoundException,
+    SerializationException,
     TransactWriteSingleOpException,
 )
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.responses import validate_put_has_empty_keys
 
 from ddb_pipeline.local_aws.change_stream import kinesis
 from ddb_pipeline.local_aws.change_stream.attribute_values import (
     InvalidValueError,
-    image_of,
+    UnreadableValueError,
     normalised_attributes,
 )
 from ddb_pipeline.local_aws.change_stream.destinations import TableDestinations
 from ddb_pipeline.local_aws.change_stream.items import (
     Attributes,
+    StoredItem,
     TableItems,
+    altered_item,
+    as_stored,
     checked_key,
+    found_item,
     has_expired,
-    rebuilt_item,
+    key_parts,
+    new_item,
+    new_item_with_key,
     restore_item,
     store_item,
     stored_item,
@@ -143,9 +150,14 @@ class ChangeStreamBackend(DynamoDBBackend):
             table = self.get_table(table_name)
             attributes = normalised_attributes(item_attrs)
             before = stored_item(table, attributes)
-            item = super().put_item(table_name, attributes, *args, **kwargs)
-            self._changed(table, before, item)
-            return item
+            if args or kwargs or not _is_plain(table):
+                super().put_item(table_name, attributes, *args, **kwargs)
+            return self._replace(table, before, new_item(table, attributes))
+
+    def _replace(self, table: Table, before: StoredItem | None, item: StoredItem) -> StoredItem:
+        store_item(table, item)
+        self._changed(table, before, item)
+        return item
 
     def update_item(  # noqa: PLR0917 - moto's signature
         self,
@@ -174,7 +186,7 @@ class ChangeStreamBackend(DynamoDBBackend):
                 update_expression, names, values = as_update_expression(attribute_updates)
             if before is not None:
                 # moto updates in place: let it have a copy, and keep the item as it was
-                store_item(table, rebuilt_item(before, wire_values(before)))
+                store_item(table, altered_item(before, before.attributes()))
             try:
                 with decimal.localcontext(_NUMBER_ARITHMETIC):
                     item = super().update_item(
@@ -188,16 +200,14 @@ class ChangeStreamBackend(DynamoDBBackend):
                         condition_expression,
                         return_values_on_condition_check_failure,
                     )
-                    item = rebuilt_item(item, normalised_attributes(wire_values(item)))
+                    updated = new_item_with_key(item, normalised_attributes(wire_values(item)))
             except ItemSizeTooLarge:
                 restore_item(table, key, before)
                 raise ItemSizeToUpdateTooLarge from None
             except BaseException:
                 restore_item(table, key, before)
                 raise
-            store_item(table, item)
-            self._changed(table, before, item)
-            return item
+            return self._replace(table, before, updated)
 
     def delete_item(
         self,
@@ -214,23 +224,46 @@ class ChangeStreamBackend(DynamoDBBackend):
             key = checked_key(table, normalised_attributes(key))
             values = normalised_attributes(expression_attribute_values or {})
             item = super().delete_item(table_name, key, expression_attribute_names, values, *args, **kwargs)
-            self._changed(table, item, None)
+            if item is not None:
+                self._changed(table, as_stored(item), None)
             return item
 
-    def check_batch(self, table_name: str, requests: list[dict[str, Any]]) -> None:
-        """Check what BatchWriteItem is to write to one table, before anything is written.
+    def write_batch(self, requests_of: dict[str, list[dict[str, Any]]]) -> None:
+        """Do what BatchWriteItem asks for; moto lets one item be written twice, and writes half of what it refuses.
+
+        Args:
+            requests_of: PutRequests and DeleteRequests by the table's name.
 
         Raises:
-            MockValidationException: A value is refused, or two requests are for one item.
+            MockValidationException: A value is refused, or two requests are for one item. Nothing was written.
         """
-        with _dynamodb_errors():
-            table, keys = self.get_table(table_name), set()
-            for request in requests:
-                [content] = request.values()
-                attributes = image_of(normalised_attributes(content.get("Item") or content.get("Key") or {}))
-                keys.add(json.dumps([attributes.get(name) for name in table.table_key_attrs]))
-        if len(keys) < len(requests):
-            raise MockValidationException("Provided list of item keys contains duplicates")
+        puts: list[tuple[Table, Attributes, StoredItem]] = []
+        deletes: list[tuple[Table, Attributes]] = []
+        with self.lock, _dynamodb_errors():
+            for table_name, requests in requests_of.items():
+                table, places = self.get_table(table_name), set()
+                for request in requests:
+                    [(kind, content)] = request.items()
+                    if kind == "PutRequest":
+                        attributes = normalised_attributes(content["Item"])
+                        item = new_item(table, attributes)
+                        if not _is_plain(table):
+                            validate_put_has_empty_keys(attributes, table)
+                        puts.append((table, attributes, item))
+                        places.add((item.hash_key, item.range_key))
+                    else:
+                        key = checked_key(table, normalised_attributes(content["Key"]))
+                        deletes.append((table, key))
+                        places.add(key_parts(table, key))
+                if len(places) < len(requests):
+                    raise MockValidationException("Provided list of item keys contains duplicates")
+            for table, attributes, item in puts:
+                if _is_plain(table):
+                    self._replace(table, found_item(table, item.hash_key, item.range_key), item)
+                else:
+                    self.put_item(str(table.name), attributes)
+            for table, key in deletes:
+                self.delete_item(str(table.name), key)
 
     def transact_write_items(self, transact_items: list[dict[str, Any]]) -> None:
         """Write all items or none; changes are sent once the transaction has succeeded."""
@@ -274,7 +307,7 @@ class ChangeStreamBackend(DynamoDBBackend):
                 for write in reversed(held or ()):
                     item = write.after if write.before is None else write.before
                     if item is not None:
-                        restore_item(write.table, wire_values(item), write.before)
+                        restore_item(write.table, item.attributes(), write.before)
                 raise
 
     def expire_items(self, now: float) -> dict[str, int]:
@@ -291,7 +324,7 @@ class ChangeStreamBackend(DynamoDBBackend):
                 ]
                 for item in expired:
                     table.delete_item(item.hash_key, item.range_key)
-                    self._changed(table, item, None, expired=True)
+                    self._changed(table, as_stored(item), None, expired=True)
                 deleted[str(table.name)] = len(expired)
         return deleted
 
@@ -313,7 +346,9 @@ class ChangeStreamBackend(DynamoDBBackend):
         for write in held:
             self._commit(write)
 
-    def _changed(self, table: Table, before: Item | None, after: Item | None, *, expired: bool = False) -> None:
+    def _changed(
+        self, table: Table, before: StoredItem | None, after: StoredItem | None, *, expired: bool = False
+    ) -> None:
         write = Write(table, before, after, self.now_us(), expired=expired)
         item = before if after is None else after
         if self.touched is not None and item is not None:
@@ -332,11 +367,18 @@ class ChangeStreamBackend(DynamoDBBackend):
             self.replication.send(destination, change)
 
 
+def _is_plain(table: Table) -> bool:
+    """Whether a put concerns the table's items alone; indexes and DynamoDB's own streams are moto's."""
+    return not table.indexes and not table.global_indexes and table.stream_shard is None
+
+
 @contextmanager
 def _dynamodb_errors() -> Iterator[None]:
     """Answer values that DynamoDB refuses as DynamoDB does."""
     try:
         yield
+    except UnreadableValueError as error:
+        raise SerializationException(str(error)) from None
     except InvalidValueError as error:
         raise MockValidationException(str(error)) from None
     except decimal.Inexact:

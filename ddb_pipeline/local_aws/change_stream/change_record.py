@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from ddb_pipeline.local_aws.change_stream.attribute_values import AttributeValue, size_of_image
+from ddb_pipeline.local_aws.change_stream.images import Image
 
 Precision = Literal["MILLISECOND", "MICROSECOND"]
-Image = Mapping[str, AttributeValue]
 
 TIME_TO_LIVE_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 """userIdentity of a delete that DynamoDB's time to live made (developerguide/time-to-live-ttl-streams.html)."""
@@ -55,7 +53,7 @@ class Change:
     @property
     def size_bytes(self) -> int:
         """SizeBytes: keys and images as DynamoDB counts them (API_streams_StreamRecord.html)."""
-        return sum(size_of_image(image) for image in (self.keys, self.new_image, self.old_image) if image is not None)
+        return sum(image.size for image in (self.keys, self.new_image, self.old_image) if image is not None)
 
     @property
     def partition_key(self) -> str:
@@ -63,7 +61,7 @@ class Change:
 
         What DynamoDB hashes is not known; only that it looks so, and depends on the item's key.
         """
-        text = json.dumps([self.table_name, self.keys], sort_keys=True)
+        text = f"{self.table_name} {self.keys.text}"
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().upper()
 
     def to_record(self, event_id: str, precision: Precision) -> bytes:
@@ -76,21 +74,14 @@ class Change:
         time = self.changed_at_us
         if precision == "MILLISECOND":
             time //= _MICROSECONDS_PER_MILLISECOND
-        dynamodb: dict[str, Any] = {"ApproximateCreationDateTime": time, "Keys": self.keys}
-        if self.new_image is not None:
-            dynamodb["NewImage"] = self.new_image
-        if self.old_image is not None:
-            dynamodb["OldImage"] = self.old_image
-        dynamodb["SizeBytes"] = self.size_bytes
-        dynamodb["ApproximateCreationDateTimePrecision"] = precision
-        record = {
-            "awsRegion": self.region,
-            "eventID": event_id,
-            "eventName": self.event_name,
-            "userIdentity": TIME_TO_LIVE_IDENTITY if self.expired else None,
-            "recordFormat": "application/json",
-            "tableName": self.table_name,
-            "dynamodb": dynamodb,
-            "eventSource": "aws:dynamodb",
-        }
-        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+        # put together by hand, since the images are JSON already
+        identity = json.dumps(TIME_TO_LIVE_IDENTITY, separators=(",", ":")) if self.expired else "null"
+        new = "" if self.new_image is None else f'"NewImage":{self.new_image.text},'
+        old = "" if self.old_image is None else f'"OldImage":{self.old_image.text},'
+        return (
+            f'{{"awsRegion":{json.dumps(self.region)},"eventID":"{event_id}","eventName":"{self.event_name}",'
+            f'"userIdentity":{identity},"recordFormat":"application/json","tableName":'
+            f'{json.dumps(self.table_name)},"dynamodb":{{"ApproximateCreationDateTime":{time},"Keys":{self.keys.text},'
+            f'{new}{old}"SizeBytes":{self.size_bytes},"ApproximateCreationDateTimePrecision":"{precision}"}},'
+            f'"eventSource":"aws:dynamodb"}}'
+        ).encode()

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any, NamedTuple, cast
+from contextlib import suppress
+from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
+from moto.core.model import StructureShape
 from moto.core.parse import JSONParser
 from moto.core.utils import camelcase_to_underscores, get_service_model
 from moto.utilities.utils import get_partition
 from werkzeug.datastructures import EnvironHeaders
 
 from ddb_pipeline.local_aws.change_stream.api import CONTENT_TYPE, ChangeStreamHandler
+from ddb_pipeline.local_aws.change_stream.attribute_values import held
 
 _TARGET = "DynamoDB_20120810."
 
@@ -44,7 +47,8 @@ def answer(environ: dict[str, Any]) -> Answer | None:
     if parser is None:
         return None
     body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-    if not _is_object(body):
+    document = _object(body)
+    if document is None:
         error = {"__type": "com.amazon.coral.service#SerializationException", "Message": "Malformed JSON"}
         data = json.dumps(error).encode()
         return Answer(400, {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(data))}, data)
@@ -61,7 +65,7 @@ def answer(environ: dict[str, Any]) -> Answer | None:
     handler.partition = get_partition(handler.region)
     handler.access_key = handler.get_access_key()
     handler.current_account = handler.get_current_account()
-    handler.params = parser.parse(cast("Any", {"body": body}))
+    handler.params = parser.parse_document(document)
     status, found, content = handler.call_action()
     data = content.encode() if isinstance(content, str) else content
     sent = {name: str(value) for name, value in found.items() if name.lower() not in {"status", "content-length"}}
@@ -79,16 +83,33 @@ def _is_plain(environ: dict[str, Any]) -> bool:
     )
 
 
-def _is_object(body: bytes) -> bool:
+def _object(body: bytes) -> dict[str, Any] | None:
     try:
-        return isinstance(json.loads(body), dict)
+        document = json.loads(body)
     except ValueError:
-        return False
+        return None
+    return document if isinstance(document, dict) else None
+
+
+class _Parser(JSONParser):
+    """moto's parser; of an attribute value it would look for each of the ten types, at every depth."""
+
+    def parse_document(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Return the parameters of the operation."""
+        parameters: dict[str, Any] = self._parse_shape(self.operation_model.input_shape, document)
+        return parameters
+
+    def _parse_structure(self, shape: StructureShape, value: Any) -> Any:
+        if shape.name == "AttributeValue":
+            # what is no value moto answers as it does
+            with suppress(AttributeError, TypeError, ValueError):
+                return held(value)
+        return super()._parse_structure(shape, value)
 
 
 @functools.cache
-def _parser(operation: str) -> JSONParser | None:
+def _parser(operation: str) -> _Parser | None:
     model = get_service_model("dynamodb")
     if operation not in model.operation_names or not hasattr(ChangeStreamHandler, camelcase_to_underscores(operation)):
         return None
-    return JSONParser(model.operation_model(operation))
+    return _Parser(model.operation_model(operation))

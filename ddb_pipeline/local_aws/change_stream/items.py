@@ -1,6 +1,8 @@
 """The items that moto holds in a table: found, replaced and copied so that nothing is shared or half written.
 
 moto alters an item in place and lets attributes share their values; here an item that was stored is never altered.
+moto makes an object of each value in an item, measures all of them anew for each that it adds, and keeps them; here an
+item is text until somebody asks for its values, so writing one costs a fraction, and so does holding one.
 """
 
 from __future__ import annotations
@@ -8,14 +10,73 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
-from moto.dynamodb.exceptions import MockValidationException
-from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.dynamodb.exceptions import (
+    HashKeyTooLong,
+    InvalidAttributeTypeError,
+    ItemSizeTooLarge,
+    MockValidationException,
+    RangeKeyTooLong,
+)
+from moto.dynamodb.limits import HASH_KEY_MAX_LENGTH, RANGE_KEY_MAX_LENGTH
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import Table
+
+from ddb_pipeline.local_aws.change_stream.attribute_values import held_attributes
+from ddb_pipeline.local_aws.change_stream.images import Image
 
 Attributes = dict[str, Any]
 """Attribute values by name, as on the wire."""
+
+ITEM_BYTES = 400 * 1024
+"""Largest item (developerguide/ServiceQuotas.html, "Item size")."""
+
+
+class StoredItem(Item):
+    """An item in its table.
+
+    Attributes:
+        hash_key: Value of the partition key.
+        range_key: Value of the sort key, None in a table without one.
+        image: The item as it stands in change records.
+    """
+
+    def __init__(self, hash_key: DynamoType, range_key: DynamoType | None, image: Image) -> None:
+        self.hash_key = hash_key
+        self.range_key = range_key
+        self.image = image
+
+    @cached_property
+    def attrs(self) -> LimitedSizeDict:  # type: ignore[override]
+        """The values as moto has them."""
+        return _moto_values(self.attributes())
+
+    def attributes(self) -> Attributes:
+        """The attributes as on the wire, in containers of their own."""
+        return held_attributes(self.image.attributes())
+
+    def key_image(self, names: list[str]) -> Image:
+        """Return the key as it stands in change records.
+
+        Args:
+            names: Those of the key attributes, the partition key's first.
+        """
+        values = (self.hash_key, self.range_key)
+        return Image.of({name: {one.type: one.value} for name, one in zip(names, values, strict=False) if one})
+
+    def size(self) -> int:
+        """Bytes, as DynamoDB counts them."""
+        return self.image.size
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Item:
+        """Return an item that moto may alter."""
+        return altered_item(self, self.attributes())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is kept on disk."""
+        return {"hash_key": self.hash_key, "range_key": self.range_key, "image": self.image}
 
 
 class TableItems(defaultdict[DynamoType, Any]):
@@ -44,14 +105,74 @@ def checked_key(table: Table, key: Attributes) -> Attributes:
     return key
 
 
-def stored_item(table: Table, attributes: Attributes) -> Item | None:
+def stored_item(table: Table, attributes: Attributes) -> StoredItem | None:
     """Return the item that a table holds under the key in some attributes; None also if there is no such key."""
     key = {name: attributes[name] for name in table.table_key_attrs if name in attributes}
     try:
         checked_key(table, key)
     except MockValidationException:
         return None
-    return table.get_item(*_key_parts(table, key))
+    return found_item(table, *key_parts(table, key))
+
+
+def found_item(table: Table, hash_key: DynamoType, range_key: DynamoType | None) -> StoredItem | None:
+    """Return the item that a table holds under a key."""
+    found = table.get_item(hash_key, range_key)
+    return None if found is None else as_stored(found)
+
+
+def as_stored(item: Item) -> StoredItem:
+    """Return an item of a table as an item of ours: what moto imports from S3 is none."""
+    return item if isinstance(item, StoredItem) else new_item_with_key(item, wire_values(item))
+
+
+def new_item(table: Table, attributes: Attributes) -> StoredItem:
+    """Return an item for a table.
+
+    Args:
+        table: The table.
+        attributes: All attributes, normalised.
+
+    Raises:
+        MockValidationException: The key is missing, of another type, empty or too long, or the item is too large.
+    """
+    parts: list[DynamoType] = []
+    for name, kind in zip(table.table_key_attrs, (table.hash_key_type, table.range_key_type), strict=False):
+        if name not in attributes:
+            raise MockValidationException(
+                f"One or more parameter values were invalid: Missing the key {name} in the item"
+            )
+        part = DynamoType(attributes[name])
+        if part.type != kind:
+            raise InvalidAttributeTypeError(name, kind, part.type)
+        if not part.value:
+            raise MockValidationException(
+                "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
+                f"empty {'string' if kind == 'S' else 'binary'} value. Key: {name}"
+            )
+        parts.append(part)
+    hash_key, range_key = parts[0], parts[1] if len(parts) > 1 else None
+    if hash_key.size() > HASH_KEY_MAX_LENGTH:
+        raise HashKeyTooLong
+    if range_key is not None and range_key.size() > RANGE_KEY_MAX_LENGTH:
+        raise RangeKeyTooLong
+    return StoredItem(hash_key, range_key, _image(attributes))
+
+
+def new_item_with_key(item: Item, attributes: Attributes) -> StoredItem:
+    """Return an item for the place of another one.
+
+    Raises:
+        ItemSizeTooLarge: It is.
+    """
+    return StoredItem(item.hash_key, item.range_key, _image(attributes))
+
+
+def _image(attributes: Attributes) -> Image:
+    image = Image.of(attributes)
+    if image.size > ITEM_BYTES:
+        raise ItemSizeTooLarge
+    return image
 
 
 def store_item(table: Table, item: Item) -> None:
@@ -65,18 +186,22 @@ def store_item(table: Table, item: Item) -> None:
 def restore_item(table: Table, key: Attributes, before: Item | None) -> None:
     """Make the place of a key hold what it held before."""
     if before is None:
-        table.delete_item(*_key_parts(table, key))
+        table.delete_item(*key_parts(table, key))
     else:
         store_item(table, before)
 
 
-def rebuilt_item(item: Item, attributes: Attributes) -> Item:
-    """Return an item with the key of another, and with attributes that it shares with nothing."""
-    return Item(item.hash_key, item.range_key, attributes)
+def altered_item(item: Item, attributes: Attributes) -> Item:
+    """Return an item that moto may alter, with the key of another and attributes that it shares with nothing."""
+    copied = Item(item.hash_key, item.range_key, {})
+    copied.attrs = _moto_values(attributes)
+    return copied
 
 
 def wire_values(item: Item) -> Attributes:
     """Return the attributes of an item as on the wire, in containers of their own."""
+    if isinstance(item, StoredItem):
+        return item.attributes()
     return {name: _wire_value(value) for name, value in item.attrs.items()}
 
 
@@ -86,9 +211,17 @@ def has_expired(item: Item, attribute: str, now: float, oldest: float) -> bool:
     return value is not None and value.type == "N" and oldest <= Decimal(value.value) < now
 
 
-def _key_parts(table: Table, key: Attributes) -> tuple[DynamoType, DynamoType | None]:
+def key_parts(table: Table, key: Attributes) -> tuple[DynamoType, DynamoType | None]:
+    """Return partition key and sort key; None for the latter in a table without one."""
     sort_key = None if table.range_key_attr is None else DynamoType(key[table.range_key_attr])
     return DynamoType(key[table.hash_key_attr]), sort_key
+
+
+def _moto_values(attributes: Attributes) -> LimitedSizeDict:
+    values = LimitedSizeDict()
+    # moto's own way in measures everything again for each value
+    dict.update(values, {name: DynamoType(value) for name, value in attributes.items()})
+    return values
 
 
 def _wire_value(value: DynamoType) -> Mapping[str, Any]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table
 
-from ddb_pipeline.local_aws.change_stream.attribute_values import image_of, same_image
 from ddb_pipeline.local_aws.change_stream.change_record import Change
-from ddb_pipeline.local_aws.change_stream.items import wire_values
+from ddb_pipeline.local_aws.change_stream.items import StoredItem
 
 
 @dataclass(frozen=True)
@@ -25,16 +23,16 @@ class Write:
     """
 
     table: Table
-    before: Item | None
-    after: Item | None
+    before: StoredItem | None
+    after: StoredItem | None
     written_at_us: int
     expired: bool
 
     def change(self, region: str) -> Change | None:
         """Return the change that this is, None if nothing differs afterwards."""
-        old, new = (None if one is None else image_of(wire_values(one)) for one in (self.before, self.after))
-        image = old if new is None else new
-        if image is None or same_image(old, new):
+        old, new = (None if one is None else one.image for one in (self.before, self.after))
+        item = self.before if self.after is None else self.after
+        if item is None or (old is not None and new is not None and old.is_same(new)):
             return None
-        keys = {name: image[name] for name in self.table.table_key_attrs}
+        keys = item.key_image(self.table.table_key_attrs)
         return Change(region, self.table.name, keys, old, new, self.written_at_us, expired=self.expired)
