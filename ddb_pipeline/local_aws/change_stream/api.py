@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from moto.core.responses import ActionResult, EmptyResult
+from moto.core.responses import ActionResult
 from moto.dynamodb import urls as dynamodb_urls
 from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models import dynamodb_backends
@@ -22,6 +22,8 @@ CONTENT_TYPE = "application/x-amz-json-1.0"
 
 _RANDOM = random.Random()
 
+_PLAIN_PUT = {"TableName", "Item"}
+
 
 def change_stream_backend(account_id: str, region: str) -> ChangeStreamBackend:
     """Return the tables of an account and region.
@@ -33,6 +35,11 @@ def change_stream_backend(account_id: str, region: str) -> ChangeStreamBackend:
     if not isinstance(backend, ChangeStreamBackend):
         raise TypeError("moto's own DynamoDB is in use: call install() before the server starts")
     return backend
+
+
+def takes_json(operation: str, request: dict[str, Any]) -> bool:
+    """Whether a request's attribute values are for our own code alone, which reads them as they are in JSON."""
+    return operation == "BatchWriteItem" or (operation == "PutItem" and request.keys() == _PLAIN_PUT)
 
 
 class ChangeStreamHandler(DynamoHandler):
@@ -59,9 +66,9 @@ class ChangeStreamHandler(DynamoHandler):
 
     def put_item(self) -> ActionResult:
         """PutItem: condition, write and returned values are one step."""
-        if self.body.keys() == {"TableName", "Item"}:
+        if self.body.keys() == _PLAIN_PUT:
             self.dynamodb_backend.put_item(self.body["TableName"], self.body["Item"])
-            return EmptyResult()
+            return ActionResult({})
         with self.dynamodb_backend.lock:
             return super().put_item()
 

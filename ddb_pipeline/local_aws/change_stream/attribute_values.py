@@ -1,4 +1,4 @@
-"""DynamoDB attribute values as DynamoDB keeps them: checked, normalised, compared and measured.
+"""DynamoDB attribute values as DynamoDB keeps them: checked, normalised, measured and written, in one pass.
 
 moto stores what it is sent, so "1.0" stays "1.0" and an empty set stays an empty set. Images that leave the table
 must look as DynamoDB's do, because everything downstream compares them. Pure: no moto, no server.
@@ -7,13 +7,18 @@ must look as DynamoDB's do, because everything downstream compares them. Pure: n
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any
 
 AttributeValue = Mapping[str, Any]
-"""One value as on the wire: one type key and its value. Binary is base64 text, or bytes as moto holds it in sets."""
+"""One value as on the wire: one type key and its value. Binary is base64 text, or bytes as moto holds it."""
+
+Written = tuple[str, int]
+"""Compact DynamoDB JSON, and the size in bytes as DynamoDB counts it."""
 
 # "Naming rules and data types", developerguide/HowItWorks.NamingRulesDataTypes.html
 _SIGNIFICANT_DIGITS = 38
@@ -27,18 +32,6 @@ _ELEMENT_OVERHEAD = 1
 # most numbers are sent as they are kept
 _KEPT_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}(\.[0-9]{0,17}[1-9])?|-?0\.[0-9]{0,36}[1-9]", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,6})?", re.ASCII)
-_SET_ELEMENTS = {"SS": ("S", "string"), "NS": ("N", "number"), "BS": ("B", "binary")}
-_READ_AS: Mapping[str, type | tuple[type, ...]] = {
-    "S": str,
-    "B": (str, bytes),
-    "BOOL": bool,
-    "M": dict,
-    "L": list,
-    "SS": list,
-    "NS": list,
-    "BS": list,
-}
-_HELD_AS_SENT = frozenset({"S", "N", "BOOL", "NULL", "SS", "NS"})
 
 
 class InvalidValueError(Exception):
@@ -85,74 +78,46 @@ def normalised_number(text: str) -> str:
     return f"{Decimal((sign, tuple(map(int, digits)), exponent)):f}"
 
 
-def normalised_attributes(attributes: Mapping[str, AttributeValue]) -> dict[str, dict[str, Any]]:
-    """Check and normalise the attributes of an item, a key, or the values of an expression.
+def written_attributes(attributes: Mapping[str, AttributeValue], level: int = 1) -> Written:
+    """Write the attributes of an item, a key, or the members of a map, as DynamoDB keeps them.
+
+    Args:
+        attributes: By name; names and their order stay.
+        level: Depth, 1 for an item.
 
     Raises:
         InvalidValueError: DynamoDB would refuse one of them.
     """
-    return _normalised_members(attributes, 1)
+    pieces, size = [], 0
+    for name, value in attributes.items():
+        text, value_size = _written(value, level)
+        pieces.append(f"{encode_basestring(name)}:{text}")
+        size += _size_of_text(name) + value_size
+    if "" in attributes:
+        # "Naming rules and data types": at least one character; moto's answers would lose them
+        raise InvalidValueError("One or more parameter values were invalid: An attribute name may not be empty")
+    return f"{{{','.join(pieces)}}}", size
 
 
-def normalised(value: AttributeValue, level: int = 1) -> dict[str, Any]:
-    """Check and normalise one attribute value, with all that it holds.
+def normalised_attributes(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
+    """Check and normalise attributes, as moto holds them.
+
+    Raises:
+        InvalidValueError: DynamoDB would refuse one of them.
+    """
+    return held_attributes(json.loads(written_attributes(attributes)[0]))
+
+
+def normalised(value: AttributeValue) -> AttributeValue:
+    """Check and normalise one value, with all that it holds, as moto holds it.
 
     Raises:
         InvalidValueError: DynamoDB would refuse it.
     """
-    if not isinstance(value, dict) or len(value) != 1:
-        raise InvalidValueError(
-            "Supplied AttributeValue is empty or has more than one type, must contain exactly one of the supported "
-            "datatypes"
-        )
-    if level > _NESTING_LEVELS + 1:
-        raise InvalidValueError("Nesting Levels have exceeded supported limits")
-    [(kind, content)] = value.items()
-    if kind == "N":
-        return {"N": normalised_number(content)}
-    _check_type(content, _READ_AS.get(kind, object))
-    if kind == "M":
-        return {"M": _normalised_members(content, level + 1)}
-    if kind == "L":
-        return {"L": [normalised(member, level + 1) for member in content]}
-    if kind in _SET_ELEMENTS:
-        return {kind: _normalised_set(kind, content)}
-    if kind == "NULL" and content is not True:
-        raise InvalidValueError("Null attribute value types must have the value of true")
-    return value
+    return held(json.loads(_written(value, 1)[0]))
 
 
-def _check_type(content: Any, expected: type | tuple[type, ...]) -> None:
-    if not isinstance(content, expected):
-        is_number = isinstance(content, int | float) and not isinstance(content, bool)
-        raise UnreadableValueError(
-            "NUMBER_VALUE cannot be converted to String" if is_number else "Unexpected value type in payload"
-        )
-
-
-def _normalised_members(members: Mapping[str, AttributeValue], level: int) -> dict[str, dict[str, Any]]:
-    # "Naming rules and data types": attribute names have at least one character; moto's answers would lose them
-    if "" in members:
-        raise InvalidValueError("One or more parameter values were invalid: An attribute name may not be empty")
-    return {name: normalised(value, level) for name, value in members.items()}
-
-
-def _normalised_set(kind: str, elements: list[Any]) -> list[Any]:
-    if not elements:
-        raise InvalidValueError(
-            f"One or more parameter values were invalid: An {_SET_ELEMENTS[kind][1]} set  may not be empty"
-        )
-    for element in elements:
-        _check_type(element, (str, bytes) if kind == "BS" else str)
-    found = [normalised_number(element) for element in elements] if kind == "NS" else list(elements)
-    if len(set(found)) != len(found):
-        raise InvalidValueError(
-            "One or more parameter values were invalid: Input collection of a set contains duplicates"
-        )
-    return found
-
-
-def held_attributes(attributes: Mapping[str, AttributeValue]) -> dict[str, dict[str, Any]]:
+def held_attributes(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
     """Return attributes of JSON as moto holds them: binary as bytes."""
     return {name: held(value) for name, value in attributes.items()}
 
@@ -166,8 +131,6 @@ def held(value: AttributeValue) -> AttributeValue:
         TypeError: It, or what it holds, is no array or text where there should be one.
     """
     [(kind, content)] = value.items()
-    if kind in _HELD_AS_SENT and content is not None:
-        return value
     if kind == "M":
         return {"M": held_attributes(content)}
     if kind == "L":
@@ -176,41 +139,16 @@ def held(value: AttributeValue) -> AttributeValue:
         return {"BS": [base64.b64decode(element) for element in content]}
     if kind == "B":
         return {"B": base64.b64decode(content)}
-    raise ValueError(kind)
-
-
-def image_of(attributes: Mapping[str, AttributeValue]) -> dict[str, dict[str, Any]]:
-    """Return attributes as they stand in a change record: DynamoDB JSON, all binary as base64 text."""
-    return {name: _json_value(value) for name, value in attributes.items()}
-
-
-def _json_value(value: AttributeValue) -> dict[str, Any]:
-    [(kind, content)] = value.items()
-    if kind == "M":
-        return {"M": image_of(content)}
-    if kind == "L":
-        return {"L": [_json_value(member) for member in content]}
-    if kind == "BS":
-        return {"BS": [base64_text(element) for element in content]}
-    if kind == "B":
-        return {"B": base64_text(content)}
-    return {kind: content}
-
-
-def base64_text(content: str | bytes) -> str:
-    """Return binary as it stands in JSON; it may stand so already."""
-    return base64.b64encode(content).decode("ascii") if isinstance(content, bytes) else content
+    if kind not in _WRITERS or content is None:
+        raise ValueError(kind)
+    return value
 
 
 def same_image(one: Mapping[str, AttributeValue] | None, other: Mapping[str, AttributeValue] | None) -> bool:
     """Say whether two images are the same item; the order inside sets means nothing, absence is None."""
     if one is None or other is None:
         return one is other
-    return one.keys() == other.keys() and all(_is_same(value, other[name]) for name, value in one.items())
-
-
-def _is_same(one: AttributeValue, other: AttributeValue) -> bool:
-    return one == other or bool(_comparable(one) == _comparable(other))
+    return bool(_comparable({"M": one}) == _comparable({"M": other}))
 
 
 def _comparable(value: AttributeValue) -> Any:
@@ -219,37 +157,109 @@ def _comparable(value: AttributeValue) -> Any:
         return kind, {name: _comparable(member) for name, member in content.items()}
     if kind == "L":
         return kind, [_comparable(member) for member in content]
-    return kind, frozenset(content) if kind in _SET_ELEMENTS else content
+    return kind, frozenset(content) if kind in _SET_NAMES else content
 
 
-def size_of_image(image: Mapping[str, AttributeValue]) -> int:
-    """Return the size of an item in bytes, as DynamoDB counts it: names in UTF-8, and their values."""
-    return sum(_size_of_text(name) + _size(value) for name, value in image.items())
-
-
-def _size(value: AttributeValue) -> int:
+def _written(value: AttributeValue, level: int) -> Written:
+    if not isinstance(value, dict) or len(value) != 1:
+        raise InvalidValueError(_NOT_ONE_TYPE)
     [(kind, content)] = value.items()
-    if kind in _SET_ELEMENTS:
-        size_of = _SIZES[_SET_ELEMENTS[kind][0]]
-        return sum(size_of(element) for element in content)
-    # BOOL and NULL take one byte
-    return _SIZES[kind](content) if kind in _SIZES else 1
+    writer = _WRITERS.get(kind)
+    if writer is None:
+        raise InvalidValueError(_NOT_ONE_TYPE)
+    text, size = writer(content, level)
+    return f'{{"{kind}":{text}}}', size
+
+
+def _written_text(content: Any, _level: int) -> Written:
+    return encode_basestring(_of_type(content, str)), _size_of_text(content)
 
 
 def _size_of_text(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def _size_of_number(text: str) -> int:
+def _written_number(content: Any, _level: int) -> Written:
+    text = normalised_number(content)
     # one byte, and one for every two significant digits; AWS does not document the byte for the minus sign
     digits = text.lstrip("-").replace(".", "").strip("0")
-    return 1 + (len(digits) + 1) // 2 + (1 if text.startswith("-") else 0)
+    return f'"{text}"', 1 + (len(digits) + 1) // 2 + (1 if text.startswith("-") else 0)
 
 
-_SIZES: Mapping[str, Callable[[Any], int]] = {
-    "S": _size_of_text,
-    "N": _size_of_number,
-    "B": lambda content: len(content if isinstance(content, bytes) else base64.b64decode(content)),
-    "M": lambda members: _CONTAINER_OVERHEAD + size_of_image(members) + _ELEMENT_OVERHEAD * len(members),
-    "L": lambda members: _CONTAINER_OVERHEAD + sum(_ELEMENT_OVERHEAD + _size(member) for member in members),
+def _written_binary(content: Any, _level: int) -> Written:
+    try:
+        data = content if isinstance(content, bytes) else base64.b64decode(_of_type(content, str))
+    except ValueError:
+        raise UnreadableValueError(_UNREADABLE) from None
+    return f'"{base64.b64encode(data).decode("ascii")}"', len(data)
+
+
+def _written_boolean(content: Any, _level: int) -> Written:
+    return "true" if _of_type(content, bool) else "false", 1
+
+
+def _written_null(content: Any, _level: int) -> Written:
+    if content is not True:
+        raise InvalidValueError("Null attribute value types must have the value of true")
+    return "true", 1
+
+
+def _written_map(content: Any, level: int) -> Written:
+    _check_level(_of_type(content, dict), level)
+    text, size = written_attributes(content, level + 1)
+    return text, _CONTAINER_OVERHEAD + _ELEMENT_OVERHEAD * len(content) + size
+
+
+def _written_list(content: Any, level: int) -> Written:
+    _check_level(_of_type(content, list), level)
+    members = [_written(member, level + 1) for member in content]
+    return _array(members), _CONTAINER_OVERHEAD + sum(_ELEMENT_OVERHEAD + size for _, size in members)
+
+
+def _set_of(name: str, write: Callable[[Any, int], Written]) -> Callable[[Any, int], Written]:
+    def written_set(content: Any, level: int) -> Written:
+        if not _of_type(content, list):
+            raise InvalidValueError(f"One or more parameter values were invalid: An {name} set  may not be empty")
+        elements = [write(element, level) for element in content]
+        if len(set(elements)) != len(elements):
+            raise InvalidValueError(
+                "One or more parameter values were invalid: Input collection of a set contains duplicates"
+            )
+        return _array(elements), sum(size for _, size in elements)
+
+    return written_set
+
+
+def _array(elements: list[Written]) -> str:
+    return f"[{','.join([text for text, _ in elements])}]"
+
+
+def _check_level(content: Any, level: int) -> None:
+    if level > _NESTING_LEVELS and content:
+        raise InvalidValueError("Nesting Levels have exceeded supported limits")
+
+
+def _of_type(content: Any, expected: type) -> Any:
+    if not isinstance(content, expected):
+        is_number = isinstance(content, int | float) and not isinstance(content, bool)
+        raise UnreadableValueError("NUMBER_VALUE cannot be converted to String" if is_number else _UNREADABLE)
+    return content
+
+
+_NOT_ONE_TYPE = (
+    "Supplied AttributeValue is empty or has more than one type, must contain exactly one of the supported datatypes"
+)
+_UNREADABLE = "Unexpected value type in payload"
+_SET_NAMES = {"SS": "string", "NS": "number", "BS": "binary"}
+_WRITERS: Mapping[str, Callable[[Any, int], Written]] = {
+    "S": _written_text,
+    "N": _written_number,
+    "B": _written_binary,
+    "BOOL": _written_boolean,
+    "NULL": _written_null,
+    "M": _written_map,
+    "L": _written_list,
+    "SS": _set_of(_SET_NAMES["SS"], _written_text),
+    "NS": _set_of(_SET_NAMES["NS"], _written_number),
+    "BS": _set_of(_SET_NAMES["BS"], _written_binary),
 }

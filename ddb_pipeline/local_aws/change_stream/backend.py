@@ -8,6 +8,7 @@ becomes one change record, in the order of the writes.
 
 from __future__ import annotations
 
+import copy
 import decimal
 import time
 from collections.abc import Iterator
@@ -35,18 +36,16 @@ from ddb_pipeline.local_aws.change_stream.attribute_values import (
     normalised_attributes,
 )
 from ddb_pipeline.local_aws.change_stream.destinations import TableDestinations
+from ddb_pipeline.local_aws.change_stream.images import Image
 from ddb_pipeline.local_aws.change_stream.items import (
     Attributes,
     StoredItem,
     TableItems,
-    altered_item,
     as_stored,
     checked_key,
     found_item,
     has_expired,
-    key_parts,
     new_item,
-    new_item_with_key,
     restore_item,
     store_item,
     stored_item,
@@ -148,11 +147,11 @@ class ChangeStreamBackend(DynamoDBBackend):
         """Put an item; a change if it differs from the one that was there."""
         with self.lock, _dynamodb_errors():
             table = self.get_table(table_name)
-            attributes = normalised_attributes(item_attrs)
-            before = stored_item(table, attributes)
+            item = new_item(table, item_attrs)
+            before = found_item(table, item.hash_key, item.range_key)
             if args or kwargs or not _is_plain(table):
-                super().put_item(table_name, attributes, *args, **kwargs)
-            return self._replace(table, before, new_item(table, attributes))
+                super().put_item(table_name, item.attributes(), *args, **kwargs)
+            return self._replace(table, before, item)
 
     def _replace(self, table: Table, before: StoredItem | None, item: StoredItem) -> StoredItem:
         store_item(table, item)
@@ -186,7 +185,7 @@ class ChangeStreamBackend(DynamoDBBackend):
                 update_expression, names, values = as_update_expression(attribute_updates)
             if before is not None:
                 # moto updates in place: let it have a copy, and keep the item as it was
-                store_item(table, altered_item(before, before.attributes()))
+                store_item(table, copy.deepcopy(before))
             try:
                 with decimal.localcontext(_NUMBER_ARITHMETIC):
                     item = super().update_item(
@@ -200,7 +199,7 @@ class ChangeStreamBackend(DynamoDBBackend):
                         condition_expression,
                         return_values_on_condition_check_failure,
                     )
-                    updated = new_item_with_key(item, normalised_attributes(wire_values(item)))
+                    updated = new_item(table, wire_values(item))
             except ItemSizeTooLarge:
                 restore_item(table, key, before)
                 raise ItemSizeToUpdateTooLarge from None
@@ -225,7 +224,7 @@ class ChangeStreamBackend(DynamoDBBackend):
             values = normalised_attributes(expression_attribute_values or {})
             item = super().delete_item(table_name, key, expression_attribute_names, values, *args, **kwargs)
             if item is not None:
-                self._changed(table, as_stored(item), None)
+                self._changed(table, as_stored(table, item), None)
             return item
 
     def write_batch(self, requests_of: dict[str, list[dict[str, Any]]]) -> None:
@@ -237,31 +236,30 @@ class ChangeStreamBackend(DynamoDBBackend):
         Raises:
             MockValidationException: A value is refused, or two requests are for one item. Nothing was written.
         """
-        puts: list[tuple[Table, Attributes, StoredItem]] = []
+        puts: list[tuple[Table, StoredItem]] = []
         deletes: list[tuple[Table, Attributes]] = []
         with self.lock, _dynamodb_errors():
             for table_name, requests in requests_of.items():
-                table, places = self.get_table(table_name), set()
+                table, keys = self.get_table(table_name), set()
                 for request in requests:
-                    [(kind, content)] = request.items()
+                    kind, attributes = _batch_request(request)
                     if kind == "PutRequest":
-                        attributes = normalised_attributes(content["Item"])
                         item = new_item(table, attributes)
                         if not _is_plain(table):
                             validate_put_has_empty_keys(attributes, table)
-                        puts.append((table, attributes, item))
-                        places.add((item.hash_key, item.range_key))
+                        puts.append((table, item))
+                        keys.add(item.keys.text)
                     else:
-                        key = checked_key(table, normalised_attributes(content["Key"]))
+                        key = checked_key(table, normalised_attributes(attributes))
                         deletes.append((table, key))
-                        places.add(key_parts(table, key))
-                if len(places) < len(requests):
+                        keys.add(Image.of({name: key[name] for name in table.table_key_attrs}).text)
+                if len(keys) < len(requests):
                     raise MockValidationException("Provided list of item keys contains duplicates")
-            for table, attributes, item in puts:
+            for table, item in puts:
                 if _is_plain(table):
                     self._replace(table, found_item(table, item.hash_key, item.range_key), item)
                 else:
-                    self.put_item(str(table.name), attributes)
+                    self.put_item(str(table.name), item.attributes())
             for table, key in deletes:
                 self.delete_item(str(table.name), key)
 
@@ -324,7 +322,7 @@ class ChangeStreamBackend(DynamoDBBackend):
                 ]
                 for item in expired:
                     table.delete_item(item.hash_key, item.range_key)
-                    self._changed(table, as_stored(item), None, expired=True)
+                    self._changed(table, as_stored(table, item), None, expired=True)
                 deleted[str(table.name)] = len(expired)
         return deleted
 
@@ -370,6 +368,18 @@ class ChangeStreamBackend(DynamoDBBackend):
 def _is_plain(table: Table) -> bool:
     """Whether a put concerns the table's items alone; indexes and DynamoDB's own streams are moto's."""
     return not table.indexes and not table.global_indexes and table.stream_shard is None
+
+
+def _batch_request(request: dict[str, Any]) -> tuple[str, Attributes]:
+    """The kind of a request of BatchWriteItem, and its item or key."""
+    for kind, part in (("PutRequest", "Item"), ("DeleteRequest", "Key")):
+        content = request.get(kind)
+        if content is not None and len(request) == 1:
+            return kind, content[part]
+    raise MockValidationException(
+        "Supplied WriteRequest is empty or has more than one type, must contain exactly one of PutRequest and "
+        "DeleteRequest"
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlparse
 
 from moto.core.model import StructureShape
@@ -18,7 +18,7 @@ from moto.core.utils import camelcase_to_underscores, get_service_model
 from moto.utilities.utils import get_partition
 from werkzeug.datastructures import EnvironHeaders
 
-from ddb_pipeline.local_aws.change_stream.api import CONTENT_TYPE, ChangeStreamHandler
+from ddb_pipeline.local_aws.change_stream.api import CONTENT_TYPE, ChangeStreamHandler, takes_json
 from ddb_pipeline.local_aws.change_stream.attribute_values import held
 
 _TARGET = "DynamoDB_20120810."
@@ -43,7 +43,8 @@ def answer(environ: dict[str, Any]) -> Answer | None:
     target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
     if not target.startswith(_TARGET) or not _is_plain(environ):
         return None
-    parser = _parser(target.removeprefix(_TARGET))
+    operation = target.removeprefix(_TARGET)
+    parser = _parser(operation)
     if parser is None:
         return None
     body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
@@ -65,7 +66,7 @@ def answer(environ: dict[str, Any]) -> Answer | None:
     handler.partition = get_partition(handler.region)
     handler.access_key = handler.get_access_key()
     handler.current_account = handler.get_current_account()
-    handler.params = parser.parse_document(document)
+    handler.params = document if takes_json(operation, document) else parser.parse_document(document)
     status, found, content = handler.call_action()
     data = content.encode() if isinstance(content, str) else content
     sent = {name: str(value) for name, value in found.items() if name.lower() not in {"status", "content-length"}}
@@ -96,15 +97,14 @@ class _Parser(JSONParser):
 
     def parse_document(self, document: dict[str, Any]) -> dict[str, Any]:
         """Return the parameters of the operation."""
-        parameters: dict[str, Any] = self._parse_shape(self.operation_model.input_shape, document)
-        return parameters
+        return cast("dict[str, Any]", self._parse_shape(self.operation_model.input_shape, document))  # type: ignore[no-untyped-call]
 
     def _parse_structure(self, shape: StructureShape, value: Any) -> Any:
         if shape.name == "AttributeValue":
             # what is no value moto answers as it does
             with suppress(AttributeError, TypeError, ValueError):
                 return held(value)
-        return super()._parse_structure(shape, value)
+        return super()._parse_structure(shape, value)  # type: ignore[no-untyped-call]
 
 
 @functools.cache

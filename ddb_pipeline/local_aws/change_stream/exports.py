@@ -19,10 +19,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from ddb_pipeline.local_aws.change_stream.attribute_values import AttributeValue, size_of_image
+from ddb_pipeline.local_aws.change_stream.images import Image
 
 Status = Literal["IN_PROGRESS", "COMPLETED", "FAILED"]
-Image = Mapping[str, AttributeValue]
 
 CLIENT_TOKEN_SECONDS = 8 * 60 * 60
 """How long a client token stands for its first request (API_ExportTableToPointInTime.html)."""
@@ -186,9 +185,9 @@ def data_files(items: Iterable[tuple[str, Image]], count: int) -> Iterator[tuple
         # all items of a file are of one part of the hashed keys
         parts[int.from_bytes(_md5(key.encode())[:8], "big") % filled].append(image)
     for part in parts:
-        lines = (json.dumps({"Item": image}, ensure_ascii=False, separators=(",", ":")) + "\n" for image in part)
+        lines = (f'{{"Item":{image.text}}}\n' for image in part)
         content = gzip.compress("".join(lines).encode(), compresslevel=6, mtime=0)
-        yield content, len(part), sum(map(size_of_image, part))
+        yield content, len(part), sum(image.size for image in part)
 
 
 def file_name() -> str:

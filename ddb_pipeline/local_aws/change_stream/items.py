@@ -24,7 +24,7 @@ from moto.dynamodb.limits import HASH_KEY_MAX_LENGTH, RANGE_KEY_MAX_LENGTH
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import Table
 
-from ddb_pipeline.local_aws.change_stream.attribute_values import held_attributes
+from ddb_pipeline.local_aws.change_stream.attribute_values import AttributeValue, held_attributes
 from ddb_pipeline.local_aws.change_stream.images import Image
 
 Attributes = dict[str, Any]
@@ -40,12 +40,14 @@ class StoredItem(Item):
     Attributes:
         hash_key: Value of the partition key.
         range_key: Value of the sort key, None in a table without one.
-        image: The item as it stands in change records.
+        keys: The key as it stands in change records.
+        image: The item as it stands there.
     """
 
-    def __init__(self, hash_key: DynamoType, range_key: DynamoType | None, image: Image) -> None:
+    def __init__(self, hash_key: DynamoType, range_key: DynamoType | None, keys: Image, image: Image) -> None:
         self.hash_key = hash_key
         self.range_key = range_key
+        self.keys = keys
         self.image = image
 
     @cached_property
@@ -57,26 +59,19 @@ class StoredItem(Item):
         """The attributes as on the wire, in containers of their own."""
         return held_attributes(self.image.attributes())
 
-    def key_image(self, names: list[str]) -> Image:
-        """Return the key as it stands in change records.
-
-        Args:
-            names: Those of the key attributes, the partition key's first.
-        """
-        values = (self.hash_key, self.range_key)
-        return Image.of({name: {one.type: one.value} for name, one in zip(names, values, strict=False) if one})
-
     def size(self) -> int:
         """Bytes, as DynamoDB counts them."""
         return self.image.size
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Item:
         """Return an item that moto may alter."""
-        return altered_item(self, self.attributes())
+        copied = Item(self.hash_key, self.range_key, {})
+        copied.attrs = _moto_values(self.attributes())
+        return copied
 
     def __getstate__(self) -> dict[str, Any]:
         """What is kept on disk."""
-        return {"hash_key": self.hash_key, "range_key": self.range_key, "image": self.image}
+        return {name: value for name, value in vars(self).items() if name != "attrs"}
 
 
 class TableItems(defaultdict[DynamoType, Any]):
@@ -118,61 +113,49 @@ def stored_item(table: Table, attributes: Attributes) -> StoredItem | None:
 def found_item(table: Table, hash_key: DynamoType, range_key: DynamoType | None) -> StoredItem | None:
     """Return the item that a table holds under a key."""
     found = table.get_item(hash_key, range_key)
-    return None if found is None else as_stored(found)
+    return None if found is None else as_stored(table, found)
 
 
-def as_stored(item: Item) -> StoredItem:
+def as_stored(table: Table, item: Item) -> StoredItem:
     """Return an item of a table as an item of ours: what moto imports from S3 is none."""
-    return item if isinstance(item, StoredItem) else new_item_with_key(item, wire_values(item))
+    return item if isinstance(item, StoredItem) else new_item(table, wire_values(item))
 
 
-def new_item(table: Table, attributes: Attributes) -> StoredItem:
+def new_item(table: Table, attributes: Mapping[str, AttributeValue]) -> StoredItem:
     """Return an item for a table.
 
-    Args:
-        table: The table.
-        attributes: All attributes, normalised.
-
     Raises:
+        InvalidValueError: DynamoDB would refuse a value.
         MockValidationException: The key is missing, of another type, empty or too long, or the item is too large.
     """
-    parts: list[DynamoType] = []
-    for name, kind in zip(table.table_key_attrs, (table.hash_key_type, table.range_key_type), strict=False):
+    image = Image.of(attributes)
+    for name in table.table_key_attrs:
         if name not in attributes:
             raise MockValidationException(
                 f"One or more parameter values were invalid: Missing the key {name} in the item"
             )
-        part = DynamoType(attributes[name])
-        if part.type != kind:
-            raise InvalidAttributeTypeError(name, kind, part.type)
-        if not part.value:
-            raise MockValidationException(
-                "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
-                f"empty {'string' if kind == 'S' else 'binary'} value. Key: {name}"
-            )
-        parts.append(part)
-    hash_key, range_key = parts[0], parts[1] if len(parts) > 1 else None
+    keys = Image.of({name: attributes[name] for name in table.table_key_attrs})
+    hash_key, range_key = key_parts(table, held_attributes(keys.attributes()))
+    _check_key(table.hash_key_attr, table.hash_key_type, hash_key)
     if hash_key.size() > HASH_KEY_MAX_LENGTH:
         raise HashKeyTooLong
-    if range_key is not None and range_key.size() > RANGE_KEY_MAX_LENGTH:
-        raise RangeKeyTooLong
-    return StoredItem(hash_key, range_key, _image(attributes))
-
-
-def new_item_with_key(item: Item, attributes: Attributes) -> StoredItem:
-    """Return an item for the place of another one.
-
-    Raises:
-        ItemSizeTooLarge: It is.
-    """
-    return StoredItem(item.hash_key, item.range_key, _image(attributes))
-
-
-def _image(attributes: Attributes) -> Image:
-    image = Image.of(attributes)
+    if range_key is not None:
+        _check_key(str(table.range_key_attr), str(table.range_key_type), range_key)
+        if range_key.size() > RANGE_KEY_MAX_LENGTH:
+            raise RangeKeyTooLong
     if image.size > ITEM_BYTES:
         raise ItemSizeTooLarge
-    return image
+    return StoredItem(hash_key, range_key, keys, image)
+
+
+def _check_key(name: str, kind: str, value: DynamoType) -> None:
+    if value.type != kind:
+        raise InvalidAttributeTypeError(name, kind, value.type)
+    if not value.value:
+        raise MockValidationException(
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
+            f"empty {'string' if kind == 'S' else 'binary'} value. Key: {name}"
+        )
 
 
 def store_item(table: Table, item: Item) -> None:
@@ -189,13 +172,6 @@ def restore_item(table: Table, key: Attributes, before: Item | None) -> None:
         table.delete_item(*key_parts(table, key))
     else:
         store_item(table, before)
-
-
-def altered_item(item: Item, attributes: Attributes) -> Item:
-    """Return an item that moto may alter, with the key of another and attributes that it shares with nothing."""
-    copied = Item(item.hash_key, item.range_key, {})
-    copied.attrs = _moto_values(attributes)
-    return copied
 
 
 def wire_values(item: Item) -> Attributes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ddb_pipeline.local_aws.change_stream.attribute_values import InvalidValueError, normalised
+from ddb_pipeline.local_aws.change_stream.attribute_values import AttributeValue, InvalidValueError, normalised
 
 _CLAUSES = {
     "PUT": ("SET", "{name} = {value}"),
@@ -18,7 +18,7 @@ _CLAUSES = {
 
 def as_update_expression(
     attribute_updates: dict[str, dict[str, Any]],
-) -> tuple[str, dict[str, str], dict[str, dict[str, Any]]]:
+) -> tuple[str, dict[str, str], dict[str, AttributeValue]]:
     """Return update expression, attribute names and attribute values that ask for the same.
 
     Source of the actions: amazondynamodb/latest/developerguide/LegacyConditionalParameters.AttributeUpdates.html.
@@ -28,7 +28,7 @@ def as_update_expression(
     """
     clauses: dict[str, list[str]] = {}
     names: dict[str, str] = {}
-    values: dict[str, dict[str, Any]] = {}
+    values: dict[str, AttributeValue] = {}
     for number, (attribute, update) in enumerate(attribute_updates.items()):
         name, value = f"#attribute{number}", f":value{number}"
         names[name] = attribute

@@ -23,9 +23,8 @@ from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
 from ddb_pipeline.local_aws.change_stream import exports
-from ddb_pipeline.local_aws.change_stream.attribute_values import image_of
 from ddb_pipeline.local_aws.change_stream.exports import Export, ExportRequest, InvalidExportError
-from ddb_pipeline.local_aws.change_stream.items import wire_values
+from ddb_pipeline.local_aws.change_stream.items import as_stored
 from ddb_pipeline.local_aws.change_stream.recovery import LONGEST_PERIOD_DAYS, History, OutsideWindowError
 
 if TYPE_CHECKING:
@@ -240,7 +239,7 @@ class PointInTimeRecovery:
         # in AWS's order: a reader that waits for the summary finds everything
         self._put(export, "_started", b"")
         written = []
-        images = ((str(item.attrs[table.hash_key_attr].to_json()), image_of(wire_values(item))) for item in items)
+        images = ((str(item.hash_key.to_json()), as_stored(table, item).image) for item in items)
         for content, count, size in exports.data_files(images, len(items)):
             name = f"data/{exports.file_name()}"
             etag = self._put(export, name, content)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from moto.kinesis.exceptions import StreamNotFoundError
@@ -88,6 +89,10 @@ class Replication:
         self._latest: dict[str, float] = {}
         self._timers: dict[str, threading.Timer] = {}
 
+    @cached_property
+    def _streams(self) -> kinesis.IndexedKinesisBackend:
+        return kinesis.streams_of(self._account_id, self._region)
+
     def send(self, destination: Destination, change: Change) -> None:
         """Put the record of a change on a stream, unless it is too large."""
         faults = SETTINGS.of(_name(destination.stream_arn))
@@ -158,9 +163,8 @@ class Replication:
             destination.failed_to_replicate += 1
             LOG.warning("a change is larger than a Kinesis record: skipped, and not on %s", destination.stream_arn)
             return
-        streams = kinesis.streams_of(self._account_id, self._region)
         try:
-            streams.append(destination.stream_arn, sent.partition_key, sent.data)
+            self._streams.append(destination.stream_arn, sent.partition_key, sent.data)
         except StreamNotFoundError:
             destination.failed_to_replicate += 1
             LOG.warning("a change is lost: %s is gone", destination.stream_arn)

@@ -16,13 +16,20 @@ from moto.dynamodb.exceptions import (
     ResourceNotFoundException,
     TransactionCanceledException,
 )
-from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import validate_put_has_empty_keys
 
 from ddb_pipeline.local_aws.change_stream import partiql
-from ddb_pipeline.local_aws.change_stream.attribute_values import image_of, normalised, normalised_attributes
-from ddb_pipeline.local_aws.change_stream.items import Attributes, checked_key, stored_item, wire_values
+from ddb_pipeline.local_aws.change_stream.attribute_values import normalised, normalised_attributes
+from ddb_pipeline.local_aws.change_stream.images import Image
+from ddb_pipeline.local_aws.change_stream.items import (
+    Attributes,
+    StoredItem,
+    as_stored,
+    checked_key,
+    stored_item,
+    wire_values,
+)
 from ddb_pipeline.local_aws.change_stream.partiql import Condition, InvalidStatementError, Path, Statement
 
 if TYPE_CHECKING:
@@ -81,7 +88,7 @@ class StatementRunner:
             MockValidationException: Two statements are for one item.
         """
         statements = _all_parsed(requests, _MOST_IN_TRANSACTION)
-        places = [(one.table, str(image_of(self._place(one)))) for one in statements]
+        places = [(one.table, Image.of(self._place(one)).text) for one in statements]
         if len(set(places)) < len(places):
             raise MockValidationException("Transaction request cannot include multiple operations on one item")
         answers: list[dict[str, Any]] = []
@@ -134,11 +141,12 @@ class StatementRunner:
         return [] if shown is None else [wire_values(shown)]
 
     def _select(self, table: Table, statement: Statement) -> list[Attributes]:
-        found = [item for item in table.all_items() if _meets(item, statement.conditions)]
+        items = (as_stored(table, item) for item in table.all_items())
+        found = [item for item in items if _meets(item, statement.conditions)]
         if table.range_key_attr is not None:
             # within a partition, as Query returns them
             order = {item.hash_key: number for number, item in reversed(list(enumerate(found)))}
-            found.sort(key=lambda item: (order[item.hash_key], _sort_value(image_of(wire_values(item)), table)))
+            found.sort(key=lambda item: (order[item.hash_key], _sort_value(item.keys.attributes(), table)))
         return [_projected(wire_values(item), statement.columns) for item in found]
 
     def _key(self, table: Table, conditions: list[Condition]) -> tuple[Attributes, list[Condition]]:
@@ -195,8 +203,8 @@ def _update_expression(statement: Statement, names: _Names) -> str:
     return " ".join(clauses)
 
 
-def _meets(item: Item, conditions: list[Condition]) -> bool:
-    image = image_of(wire_values(item)) if conditions else {}
+def _meets(item: StoredItem, conditions: list[Condition]) -> bool:
+    image = item.image.attributes() if conditions else {}
     return all(_holds(_at(image, one.path), one) for one in conditions)
 
 
@@ -205,7 +213,7 @@ def _holds(found: Any, condition: Condition) -> bool:
     if found is None:
         return False
     [(kind, content)] = found.items()
-    [(wanted_kind, wanted)] = image_of({"": normalised(condition.value)})[""].items()
+    [(wanted_kind, wanted)] = Image.of({"value": condition.value}).attributes()["value"].items()
     if kind.endswith("S") and len(kind) == 2 and kind == wanted_kind:  # noqa: PLR2004 - a set
         content, wanted = sorted(content), sorted(wanted)
     if condition.operator in {"=", "<>"}:

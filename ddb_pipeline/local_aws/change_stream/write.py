@@ -34,5 +34,4 @@ class Write:
         item = self.before if self.after is None else self.after
         if item is None or (old is not None and new is not None and old.is_same(new)):
             return None
-        keys = item.key_image(self.table.table_key_attrs)
-        return Change(region, self.table.name, keys, old, new, self.written_at_us, expired=self.expired)
+        return Change(region, self.table.name, item.keys, old, new, self.written_at_us, expired=self.expired)
