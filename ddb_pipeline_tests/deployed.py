@@ -42,11 +42,17 @@ class Deployed:
 
     def ask_and_weigh(self, pipeline: str, sql: str, *parameters: str) -> tuple[list[tuple[Any, ...]], int]:
         """The same, and how many bytes Athena scanned for it."""
+        cursor = self.connection(pipeline).cursor().execute(sql, list(parameters) or None, paramstyle="qmark")
+        return cursor.fetchall(), cursor.data_scanned_in_bytes or 0
+
+    @cache  # noqa: B019 - lives as long as the session
+    def connection(self, pipeline: str) -> Any:
+        """A PyAthena connection to the pipeline's database and workgroup."""
         from pyathena import connect
 
         names = self.names[pipeline]
         settings = local_stack.environment(self.endpoint)
-        with connect(
+        return connect(
             schema_name=names.database,
             work_group=names.workgroup,
             region_name=names.region,
@@ -54,9 +60,7 @@ class Deployed:
             aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
             poll_interval=0.05,
-        ) as connection:
-            cursor = connection.cursor().execute(sql, list(parameters) or None, paramstyle="qmark")
-            return cursor.fetchall(), cursor.data_scanned_in_bytes or 0
+        )
 
     def crawl(self, pipeline: str) -> None:
         """Crawl, and wait until the crawl has ended."""

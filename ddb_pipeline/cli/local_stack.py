@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +18,22 @@ STAGE = "local"
 REGION = "eu-central-1"
 DEFAULT_PORT = 4577
 
+_KEY = "local"
+"""A made-up access key, and its secret: local AWS takes any."""
+
+_making = threading.Lock()
+"""A boto3 session is not safe between threads; the clients that it makes are."""
+
 
 def environment(endpoint: str) -> dict[str, str]:
-    """Return the settings of the local stage, as they stand in `.env`.
-
-    The keys are a made-up pair, which local AWS takes as it would take any other.
-    """
+    """Return the settings of the local stage, as they stand in `.env`."""
     return {
         "DDB_PIPELINE_STAGE": STAGE,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ACCESS_KEY_ID": _KEY,
+        "AWS_SECRET_ACCESS_KEY": _KEY,
     }
 
 
@@ -72,18 +77,16 @@ def published_names(declaration: Declaration, endpoint: str) -> dict[str, Publis
 
 def client(service: str, endpoint: str) -> Any:
     """Return a boto3 client of local AWS that reads no profile and no environment of the user."""
-    import boto3
     from botocore.config import Config
 
-    settings = environment(endpoint)
-    session = boto3.session.Session(
-        aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
-        region_name=REGION,
-    )
-    create: Any = session.client  # the stubs know one overload for each service name
-    return create(
-        service,
-        endpoint_url=endpoint,
-        config=Config(retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=5, read_timeout=120),
-    )
+    config = Config(retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=5, read_timeout=120)
+    with _making:
+        return _session().client(service, endpoint_url=endpoint, config=config)
+
+
+@cache
+def _session() -> Any:
+    """One for all clients: each new one reads megabytes of models again."""
+    import boto3
+
+    return boto3.session.Session(_KEY, _KEY, region_name=REGION)

@@ -16,7 +16,10 @@ from dagster import ConfigurableResource
 from pydantic import Field, PrivateAttr
 
 from ddb_pipeline.errors import AwsError, of_botocore_error, of_client_error
+from ddb_pipeline.resources.remembered import Remembered
 from ddb_pipeline.resources.waiting import Waiting
+
+_connections: Remembered[Any] = Remembered(60)
 
 
 class AthenaQueryError(AwsError):
@@ -89,10 +92,13 @@ class AthenaResource(ConfigurableResource):  # type: ignore[type-arg]  # the par
             AthenaQueryError: Athena refused the query, it failed, or it was cancelled or not done at the deadline.
         """
         waiting = Waiting(deadline_seconds, first_seconds=0.1, longest_seconds=5, clock=self._clock, sleep=self._sleep)
-        with self._connect(waiting) as connection:
-            return self._execute(connection, sql, on_start)
+        # PyAthena's connections may be shared by threads; making one reads megabytes of models
+        connection = _connections.get(tuple(dict(self).items()), self._connect)
+        return self._execute(connection, waiting, sql, on_start)
 
-    def _execute(self, connection: Any, sql: str, on_start: Callable[[str], None] | None) -> QueryResult:
+    def _execute(
+        self, connection: Any, waiting: Waiting, sql: str, on_start: Callable[[str], None] | None
+    ) -> QueryResult:
         from pyathena.error import Error
 
         started: list[str] = []
@@ -102,7 +108,19 @@ class AthenaResource(ConfigurableResource):  # type: ignore[type-arg]  # the par
             if on_start:
                 on_start(query_id)
 
-        cursor = connection.cursor()
+        def look(_execution: Any) -> None:
+            # called after each look at the query; PyAthena's own pause is fixed, so it is set to zero
+            if _execution.state in {"SUCCEEDED", "FAILED", "CANCELLED"}:
+                return
+            if waiting.is_over:
+                raise AthenaQueryError(
+                    f"query {_execution.query_id} was not done after {waiting.deadline_seconds:.0f} s and was stopped: "
+                    "narrow it, or allow more time",
+                    _execution.query_id,
+                )
+            waiting.pause()
+
+        cursor = connection.cursor(on_poll=look)
         try:
             cursor.execute(sql, on_start_query_execution=note)
             rows = tuple(tuple(row) for row in cursor.fetchall()) if cursor.description else ()
@@ -125,24 +143,12 @@ class AthenaResource(ConfigurableResource):  # type: ignore[type-arg]  # the par
             console_url=console_url(region, started[0]),
         )
 
-    def _connect(self, waiting: Waiting) -> Any:
+    def _connect(self) -> Any:
         import pyathena
         from pyathena.util import RetryConfig
 
         # PyAthena logs, with traceback, each error that it also raises: without a handler Python would print that
         logging.getLogger("pyathena").addHandler(logging.NullHandler())
-
-        def look(_execution: Any) -> None:
-            # called after each look at the query; PyAthena's own pause is fixed, so it is set to zero
-            if _execution.state in {"SUCCEEDED", "FAILED", "CANCELLED"}:
-                return
-            if waiting.is_over:
-                raise AthenaQueryError(
-                    f"query {_execution.query_id} was not done after {waiting.deadline_seconds:.0f} s and was stopped: "
-                    "narrow it, or allow more time",
-                    _execution.query_id,
-                )
-            waiting.pause()
 
         return pyathena.connect(
             work_group=self.workgroup,
@@ -154,7 +160,6 @@ class AthenaResource(ConfigurableResource):  # type: ignore[type-arg]  # the par
             aws_secret_access_key=self.aws_secret_access_key,
             aws_session_token=self.aws_session_token,
             poll_interval=0,
-            on_poll=look,
             # we stop the query ourselves, for every kind of interrupt
             kill_on_interrupt=False,
             retry_config=RetryConfig(attempt=self.max_attempts, max_delay=20),

@@ -6,13 +6,11 @@ Nothing is read and nothing is called when Dagster loads it. Clients come from p
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from dagster import ConfigurableResource
 from pydantic import Field
@@ -26,37 +24,16 @@ from ddb_pipeline.resources.change_catalog import ChangeCatalog
 from ddb_pipeline.resources.column_memory import ColumnMemory
 from ddb_pipeline.resources.glue_crawler import GlueCrawlerResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
+from ddb_pipeline.resources.remembered import Remembered
 from ddb_pipeline.resources.settings import Connection, Settings, read_settings
 from ddb_pipeline.resources.statement_runs import StatementRuns
 from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
 
 MAKE_VIEWS_ADVICE = "Dagster makes the views: run `dagster dev` and press Materialize all, or wait for its sensor"
 
-T = TypeVar("T")
-
-
-class _Remembered(Generic[T]):
-    """What was made or read is used again for a while: a sensor ticks every few seconds.
-
-    Only for a while, so that a new deployment and new credentials are noticed without a restart.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._lock = threading.Lock()
-        self._entries: dict[Hashable, tuple[float, T]] = {}
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        with self._lock:
-            now = time.monotonic()
-            self._entries = {key: entry for key, entry in self._entries.items() if now - entry[0] < self._seconds}
-            if key not in self._entries:
-                self._entries[key] = (now, make())
-            return self._entries[key][1]
-
-
-_names: _Remembered[PublishedNames] = _Remembered(10)
-_clients: _Remembered[Any] = _Remembered(60)
+_names: Remembered[PublishedNames] = Remembered(10)
+_clients: Remembered[Any] = Remembered(60)
+_sessions: Remembered[Any] = Remembered(60)
 
 
 @dataclass(frozen=True)
@@ -193,20 +170,24 @@ def make_client(service: str, connection: Connection) -> Any:
 
 
 def _make_client(service: str, connection: Connection, read_timeout: int = 60) -> Any:
-    import boto3
     from botocore.config import Config
 
-    session = boto3.Session(
+    # a session is not safe between threads: it is used only here, where `_clients` lets one thread in at a time
+    session = _sessions.get(connection, lambda: _make_session(connection))
+    config = Config(connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "max_attempts": 4})
+    return session.client(service, endpoint_url=connection.endpoint_url, config=config)
+
+
+def _make_session(connection: Connection) -> Any:
+    import boto3
+
+    return boto3.Session(
         profile_name=connection.profile,
         region_name=connection.region,
         aws_access_key_id=connection.access_key_id,
         aws_secret_access_key=connection.secret_access_key,
         aws_session_token=connection.session_token,
     )
-    # the stubs know one overload per service name
-    create: Any = session.client
-    config = Config(connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "max_attempts": 4})
-    return create(service, endpoint_url=connection.endpoint_url, config=config)
 
 
 def _make_s3_client(connection: Connection) -> Any:

@@ -1,0 +1,42 @@
+"""What is dear to make or read is used again for a while, by all threads of the process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Remembered(Generic[T]):
+    """What was made or read is used again for a while: a sensor ticks every few seconds, a run asks many queries.
+
+    Only for a while, so that a new deployment and new credentials are noticed without a restart. One thread makes at a
+    time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """Nothing is remembered yet.
+
+        Args:
+            seconds: How long something is used after it was made.
+        """
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._entries: dict[Hashable, tuple[float, T]] = {}
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made for a key, or make it.
+
+        Args:
+            key: What it is made from.
+            make: Makes it.
+        """
+        with self._lock:
+            now = time.monotonic()
+            self._entries = {key: entry for key, entry in self._entries.items() if now - entry[0] < self._seconds}
+            if key not in self._entries:
+                self._entries[key] = (now, make())
+            return self._entries[key][1]
