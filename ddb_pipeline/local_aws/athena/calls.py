@@ -8,6 +8,7 @@ from ddb_pipeline.local_aws.athena import aggregates, functions, moments, specia
 from ddb_pipeline.local_aws.athena.arguments import UnsupportedArgumentError
 from ddb_pipeline.local_aws.athena.compiler import Expressions, compiles, function_name
 from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
+from ddb_pipeline.local_aws.athena.grouping import grouping
 from ddb_pipeline.local_aws.athena.lambdas import LAMBDA_FUNCTIONS, lambda_function
 from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.types import ZONED, Type
@@ -31,6 +32,8 @@ def _function(c: Expressions, node: exp.Anonymous) -> Value:
         return aggregates.aggregate(c, node, "")
     if name in _WINDOW_NAMES:
         raise failed_at(c.env.sql, node, "MISSING_OVER", f"Window function {name} requires an OVER clause")
+    if name == "grouping":
+        return grouping(c, node)
     if name == "now" and not node.expressions:
         return special_forms.now(c.env.started)
     if name in LAMBDA_FUNCTIONS:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
+from ddb_pipeline.local_aws.athena.grouping import has_sets
 from ddb_pipeline.local_aws.athena.relations import Origins, Relation
 from ddb_pipeline.local_aws.athena.scope import Column, Scope, find
 
@@ -61,15 +62,16 @@ def _conjuncts(condition: exp.Expr) -> list[exp.Expr]:
 def origins_of(node: exp.Select, columns: Sequence[Column], values: Sequence[str]) -> Origins:
     """Where the result columns of a SELECT come from, as far as a condition on them may be pushed below it.
 
-    Rows must not depend on each other: LIMIT and window functions end it. A column of a grouped SELECT that is a plain
-    column is one of its keys, so the rows of a group stay together.
+    Rows must not depend on each other: LIMIT and window functions end it, as does a NULL in place of a key. A column of
+    a grouped SELECT that is a plain column is one of its keys, so the rows of a group stay together.
 
     Args:
         node: The SELECT.
         columns: What its FROM gives.
         values: SQL of its result columns.
     """
-    ends = node.args.get("limit") or node.args.get("offset") or any(node.find_all(exp.Window))
+    group = node.args.get("group")
+    ends = node.args.get("limit") or node.args.get("offset") or any(node.find_all(exp.Window)) or has_sets(group)
     known = {} if ends else {column.sql: column.origins for column in columns}
     return tuple(known.get(value, ()) for value in values)
 

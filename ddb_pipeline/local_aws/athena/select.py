@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
 from ddb_pipeline.local_aws.athena.expressions import Environment, Expressions, ResolvedColumn, direction, is_aggregate
+from ddb_pipeline.local_aws.athena.grouping import GroupCompiler, KeySet, group_by
 from ddb_pipeline.local_aws.athena.ordering import limit, output_place
 from ddb_pipeline.local_aws.athena.pushdown import origins_of, push_down
 from ddb_pipeline.local_aws.athena.relations import Field, Relation
@@ -57,7 +58,7 @@ class SelectCompiler:
         clauses = [f"SELECT {distinct}" + ", ".join(f"{value.sql} AS c{i}" for i, value in enumerate(values, 1))]
         if source.sql:
             clauses.append(f"FROM {source.sql}")
-        clauses += [where, self._group(), self._having()]
+        clauses += [where, group_by(self._sets) if self._sets else "", self._having()]
         clauses.append(self._order(fields, values, distinct=bool(distinct)))
 
         origins = origins_of(node, source.columns, [value.sql for value in values])
@@ -140,37 +141,16 @@ class SelectCompiler:
         """Compiled keys; None: the SELECT is not grouped."""
         self._grouped = None
         group = self._node.args.get("group")
-        self._keys: list[list[str]] = []
+        self._sets: list[KeySet] = []
         if group is None:
             parts = [item for item, _ in self._items]
             parts += [clause for clause in (self._node.args.get("having"), self._node.args.get("order")) if clause]
             return frozenset() if any(_aggregates(part) for part in parts) or self._node.args.get("having") else None
-        if any(part for key, part in group.args.items() if key != "expressions" and part):
-            raise not_supported(self._query.sql, group, "this form of GROUP BY")
-        for key in group.expressions:
-            self._keys.append(self._group_key(key))
-        return frozenset(sql for keys in self._keys for sql in keys)
-
-    def _group_key(self, key: exp.Expr) -> list[str]:
-        if isinstance(key, (exp.GroupingSets, exp.Cube, exp.Rollup)):
-            raise not_supported(self._query.sql, key, key.key.upper())
-        if isinstance(key, exp.Tuple):
-            return [sql for part in key.expressions for sql in self._group_key(part)]
-        if isinstance(key, exp.Literal) and not key.is_string:
-            place = int(key.name) if key.name.isdecimal() else 0
-            if not 1 <= place <= len(self._items):
-                message = f"GROUP BY position {key.name} is not in select list"
-                raise failed_at(self._query.sql, key, "INVALID_COLUMN_REFERENCE", message)
-            key = self._items[place - 1][0]
-        value = self._value(key, "GROUP BY")
-        if value.type == JSON:
-            raise not_supported(self._query.sql, key, "GROUP BY of json")
-        return [value.sql]
-
-    def _group(self) -> str:
-        if not self._keys:
-            return ""
-        return "GROUP BY " + ", ".join(sql for keys in self._keys for sql in keys)
+        compiler = GroupCompiler(
+            self._query.sql, [item for item, _ in self._items], lambda node: self._value(node, "GROUP BY")
+        )
+        self._sets = compiler.sets(group)
+        return frozenset(sql for keys in self._sets for sql in keys)
 
     def _having(self) -> str:
         having = self._node.args.get("having")
