@@ -111,12 +111,75 @@ def test_a_table_of_parquet_is_made_written_and_dropped_and_its_objects_stay(loc
         ("CREATE EXTERNAL TABLE nowhere.x (a int) STORED AS PARQUET LOCATION 's3://b/'", "SCHEMA_NOT_FOUND"),
         ("DROP TABLE seen", "FAILED: SemanticException [Error 10001]: Cannot drop a view with DROP TABLE"),
         ("DROP TABLE x; DROP TABLE y", "SYNTAX_ERROR: line 1:13: mismatched input ';'. Expecting: the end"),
-        ("ALTER TABLE changes ADD COLUMNS (a int)", "SYNTAX_ERROR: line 1:25: mismatched input 'COLUMNS'"),
-        ("ALTER TABLE changes RENAME TO y", "NOT_SUPPORTED: ALTER TABLE other than ADD PARTITION"),
+        ("ALTER TABLE changes ADD COLUMNS (a binary)", "NOT_SUPPORTED: the type binary of column a"),
+        ("ALTER TABLE changes ADD COLUMNS (event_id int)", "FAILED: SemanticException [Error 10036]: Duplicate"),
+        ("ALTER TABLE changes ADD COLUMNS (hour int)", "FAILED: SemanticException [Error 10036]: Duplicate"),
+        ("ALTER TABLE changes REPLACE COLUMNS (a int)", "NOT_SUPPORTED: ALTER TABLE other than ADD COLUMNS"),
+        ("ALTER TABLE seen ADD COLUMNS (a int)", "FAILED: SemanticException: To alter a view"),
+        ("ALTER TABLE changes RENAME TO y", "NOT_SUPPORTED: ALTER TABLE other than ADD COLUMNS"),
     ],
 )
 def test_what_cannot_be_made_or_changed_is_refused_by_name(local, sql, said):
     assert local.reason(sql).startswith(said)
+
+
+def test_columns_are_added_behind_the_others(local, name):
+    create(local, name)
+    for hour, line in (("1", '{"id": 1}'), ("2", '{"id": 2, "extra": "x"}')):
+        local.s3.put_object(Bucket=local.raw, Key=f"{name}/day=1/hour={hour}/one.json", Body=f"{line}\n".encode())
+    done(local, f"ALTER TABLE {name} ADD PARTITION (day='1', hour='1')")
+    done(local, f"ALTER TABLE {name} ADD COLUMNS (extra string COMMENT 'new', more int)")
+    done(local, f"ALTER TABLE {name} ADD PARTITION (day='1', hour='2')")
+    assert local.rows(f"SELECT * FROM {name} ORDER BY id") == [
+        ["1", None, None, None, None, "1", "1"], ["2", None, None, "x", None, "1", "2"],
+    ]  # fmt: skip
+    assert lines(local, f"SHOW COLUMNS IN {name}") == ["id", "name", "price", "extra", "more", "day", "hour"]
+    assert local.glue.get_table(DatabaseName=local.database, Name=name)["Table"]["Parameters"]["owner"] == "me"
+
+
+# tables about the catalog
+
+
+def test_the_information_schema_shows_databases_tables_views_and_columns(local, name):
+    create(local, name)
+    own = f"WHERE table_schema = '{local.database}'"
+    tables = local.rows(
+        f"SELECT * FROM information_schema.tables {own} AND table_name IN ('{name}', 'seen') ORDER BY 4"
+    )
+    assert tables == [
+        ["awsdatacatalog", local.database, name, "BASE TABLE"], ["awsdatacatalog", local.database, "seen", "VIEW"],
+    ]  # fmt: skip
+    columns = (
+        "SELECT column_name, ordinal_position, is_nullable, data_type FROM awsdatacatalog.information_schema.columns"
+    )
+    assert local.rows(f"{columns} {own} AND table_name = '{name}' ORDER BY ordinal_position") == [
+        ["id", "1", "YES", "bigint"], ["name", "2", "YES", "varchar"], ["price", "3", "YES", "decimal(10,2)"],
+        ["day", "4", "YES", "varchar"], ["hour", "5", "YES", "varchar"],
+    ]  # fmt: skip
+    assert local.rows(f"{columns} {own} AND table_name = 'seen' ORDER BY 2")[1] == ["size_bytes", "2", "YES", "bigint"]
+    assert local.rows(f"SELECT view_definition FROM information_schema.views {own}") == [
+        ["SELECT event_id, size_bytes\nFROM changes"]
+    ]
+    schemata = "SELECT schema_name FROM information_schema.schemata WHERE schema_name IN ('{}', 'information_schema')"
+    assert sorted(local.rows(schemata.format(local.database))) == sorted([[local.database], ["information_schema"]])
+    counted = local.rows("SELECT table_name, count(*) FROM information_schema.columns GROUP BY 1")
+    assert ["columns", "8"] in counted
+    assert "cannot make a view" in local.reason("CREATE VIEW x AS SELECT * FROM information_schema.tables")
+    assert "TABLE_NOT_FOUND" in local.reason("SELECT * FROM information_schema.enabled_roles")
+    assert "tables about the catalog" in local.reason("INSERT INTO \"changes$partitions\" VALUES ('1')")
+
+
+def test_partitions_are_shown_as_a_table(local, name):
+    create(local, name)
+    shown = f'SELECT * FROM "{name}$partitions" ORDER BY hour DESC'
+    assert local.rows(shown) == []
+    done(local, f"ALTER TABLE {name} ADD PARTITION (day='1', hour='2') PARTITION (day='1', hour='3')")
+    assert local.rows(shown) == [["1", "3"], ["1", "2"]]
+    assert local.rows(f'SELECT max(hour) FROM "{local.database}"."{name}$partitions" p WHERE p.day = \'1\'') == [["3"]]
+    for other in ("seen", "nothing"):
+        assert "TABLE_NOT_FOUND" in local.reason(f'SELECT * FROM "{other}$partitions"')
+    done(local, f"ALTER TABLE {name} SET TBLPROPERTIES ('projection.enabled' = 'true')")
+    assert "whose partitions are projected" in local.reason(shown)
 
 
 # partitions

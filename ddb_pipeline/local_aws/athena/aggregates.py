@@ -38,6 +38,8 @@ def aggregate(c: Expressions, node: exp.Anonymous, suffix: str, *, window: bool 
         c.inside_aggregate = outer
     _check_aggregate(c, name, found, node)
     is_average = name == "avg" and found.type.name == "decimal"
+    if name.startswith("approx_"):
+        _check_approximation(c, node, name, nodes, distinct=distinct)
     finish = functions.FINISHED.get((name, len(nodes)))
     if window and (is_average or finish is not None):
         raise not_supported(c.env.sql, node, f"{name} of {found.type} as a window function")
@@ -73,6 +75,18 @@ def _check_aggregate(c: Expressions, name: str, found: Value, node: exp.Expr) ->
         raise not_supported(c.env.sql, node, f"{name} of json")
 
 
+def _check_approximation(c: Expressions, node: exp.Expr, name: str, nodes: list[exp.Expr], *, distinct: bool) -> None:
+    """Hold the arguments to what is computed here, which is exact: a wrong percentage would turn the order round."""
+    if distinct:
+        raise not_supported(c.env.sql, node, f"DISTINCT in {name}")
+    if name == "approx_percentile":
+        shares = nodes[1].expressions if isinstance(nodes[1], exp.Array) else nodes[1:]
+        if not all(isinstance(share, exp.Literal) and not share.is_string for share in shares):
+            raise not_supported(c.env.sql, node, "a percentage that is computed")
+        if any(float(share.name) > 1 for share in shares):
+            raise failed_at(c.env.sql, node, "INVALID_FUNCTION_ARGUMENT", "Percentile must be between 0 and 1")
+
+
 def _aggregate_parts(c: Expressions, node: exp.Anonymous, name: str) -> tuple[bool, str, list[exp.Expr]]:
     nodes: list[exp.Expr] = list(node.expressions)
     order = ""
@@ -86,7 +100,7 @@ def _aggregate_parts(c: Expressions, node: exp.Anonymous, name: str) -> tuple[bo
     if distinct:
         c.only(nodes[0], "expressions")
         nodes = list(nodes[0].expressions)
-        if order and [item.this for item in node.expressions[-1].expressions] != nodes:
+        if order and any(item.this not in nodes for item in node.expressions[-1].expressions):
             message = "For aggregate function with DISTINCT, ORDER BY expressions must appear in arguments"
             raise failed_at(c.env.sql, node, "EXPRESSION_NOT_IN_DISTINCT", message)
     return distinct, order, nodes

@@ -10,11 +10,12 @@ from ddb_pipeline.local_aws.athena.compiler import Expressions, compiles, functi
 from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
 from ddb_pipeline.local_aws.athena.grouping import grouping
 from ddb_pipeline.local_aws.athena.lambdas import LAMBDA_FUNCTIONS, lambda_function
+from ddb_pipeline.local_aws.athena.sequences import sequence
 from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.types import ZONED, Type
 
 _SCALAR_NAMES = functions.known(functions.SCALARS)
-_FORMS = special_forms.FORMS | moments.MOMENTS
+_FORMS = special_forms.FORMS | moments.MOMENTS | {"sequence": (2, 3, sequence)}
 _WINDOW_NAMES = functions.known(functions.WINDOWS)
 _AGGREGATE_NAMES = functions.known(functions.AGGREGATES)
 _EXTRACTED = {

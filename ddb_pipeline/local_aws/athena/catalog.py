@@ -17,7 +17,8 @@ from ddb_pipeline.local_aws.athena.formats import FORMATS, reads
 from ddb_pipeline.local_aws.athena.openx.options import read_options
 from ddb_pipeline.local_aws.athena.partition_schemas import mismatch
 from ddb_pipeline.local_aws.athena.projection import read_projection
-from ddb_pipeline.local_aws.athena.relations import Field, Format, Partition, Table, View
+from ddb_pipeline.local_aws.athena.relations import Field, Format, Listing, Partition, Table, View
+from ddb_pipeline.local_aws.athena.system_tables import INFORMATION_SCHEMA, PARTITIONS, information_schema, partitions
 from ddb_pipeline.local_aws.athena.types import VARCHAR
 
 # what Glue's UpdateTable takes (API shape `TableInput`)
@@ -46,8 +47,8 @@ class Catalog:
         """Every table of a database, as Athena's API shows it."""
         return [shown_table(found.as_dict()) for found in self._glue.databases[database].tables.values()]
 
-    def find(self, database: str, name: str) -> Table | View | None:
-        """Look a table or view up.
+    def find(self, database: str, name: str) -> Table | View | Listing | None:
+        """Look a table, a view or a table about the catalog up.
 
         Args:
             database: Lower-case name of the database.
@@ -56,8 +57,12 @@ class Catalog:
         Raises:
             QueryFailedError: The database does not exist, or the table is of a kind that local AWS does not read.
         """
+        if database == INFORMATION_SCHEMA:
+            return information_schema(self, name)
         if not self.has_database(database):
             raise QueryFailedError("SCHEMA_NOT_FOUND", f"Schema '{database}' does not exist")
+        if name.endswith(PARTITIONS):
+            return partitions(self, database, name.removesuffix(PARTITIONS))
         entry = self.entry(database, name)
         if entry is None:
             return None
@@ -92,10 +97,14 @@ class Catalog:
 
     def set_parameters(self, database: str, name: str, parameters: Mapping[str, str]) -> None:
         """Add to the parameters of a table, as its next version."""
+        own = (self.entry(database, name) or {}).get("Parameters") or {}
+        self.change(database, name, {"Parameters": {**own, **parameters}})
+
+    def change(self, database: str, name: str, parts: Mapping[str, Any]) -> None:
+        """Replace parts of a table's entry, as its next version."""
         entry = self.entry(database, name) or {}
         kept = {key: value for key, value in entry.items() if key in _TABLE_INPUT}
-        kept["Parameters"] = {**(entry.get("Parameters") or {}), **parameters}
-        self._glue.update_table(database, name, kept)
+        self._glue.update_table(database, name, {**kept, **parts})
 
     def drop_partitions(self, database: str, name: str, gone: Iterable[tuple[str | None, ...]]) -> None:
         """Take partitions out of the catalog; their objects stay."""

@@ -17,6 +17,7 @@ from sqlglot import exp
 from ddb_pipeline.local_aws.athena import functions, special_forms
 from ddb_pipeline.local_aws.athena.casts import coerce
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError, failed_at, not_supported
+from ddb_pipeline.local_aws.athena.operators import is_known_elsewhere
 from ddb_pipeline.local_aws.athena.scope import Scope
 from ddb_pipeline.local_aws.athena.signatures import Value, call
 from ddb_pipeline.local_aws.athena.types import BOOLEAN, VARCHAR, Type
@@ -119,6 +120,8 @@ class Expressions:
         """Return the value; where it is None, fail because the operator does not take these operands."""
         if value is None:
             shown = f" {operator} ".join(str(operand.type) for operand in operands)
+            if is_known_elsewhere(operator, operands[0].type, operands[-1].type):
+                raise not_supported(self.env.sql, node, f"the operator {shown}")
             raise self.mismatch(node, f"Cannot apply operator: {shown}")
         return value
 

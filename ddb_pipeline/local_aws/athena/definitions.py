@@ -6,6 +6,7 @@ Source: Athena user guide, "DDL statements". Messages are Hive's, as far as they
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from ddb_pipeline.local_aws.athena import parquet, views
 from ddb_pipeline.local_aws.athena.catalog import Catalog
@@ -207,7 +208,7 @@ def drop_table(session: Session) -> Lines:
 
 
 def alter_table(session: Session) -> Lines:
-    """ALTER TABLE ... ADD PARTITION, DROP PARTITION or SET TBLPROPERTIES."""
+    """ALTER TABLE ... ADD COLUMNS, ADD PARTITION, DROP PARTITION or SET TBLPROPERTIES."""
     reader = Reader(session)
     reader.expect("ALTER", "TABLE")
     schema, name = reader.table()
@@ -215,7 +216,9 @@ def alter_table(session: Session) -> Lines:
     if entry is None:
         raise not_found(name)
     keys = [str(key["Name"]).lower() for key in entry.get("PartitionKeys") or []]
-    if reader.accept("ADD"):
+    if reader.accept("ADD", "COLUMNS"):
+        _add_columns(reader, session, schema, name, entry)
+    elif reader.accept("ADD"):
         _add_partitions(reader, session.catalog, schema, name, keys)
     elif reader.accept("DROP"):
         _drop_partitions(reader, session.catalog, schema, name, keys)
@@ -225,9 +228,23 @@ def alter_table(session: Session) -> Lines:
         session.catalog.set_parameters(schema, name, parameters)
     else:
         raise not_supported(
-            session.sql, None, "ALTER TABLE other than ADD PARTITION, DROP PARTITION, SET TBLPROPERTIES"
+            session.sql, None, "ALTER TABLE other than ADD COLUMNS, ADD PARTITION, DROP PARTITION, SET TBLPROPERTIES"
         )
     return Lines()
+
+
+def _add_columns(reader: Reader, session: Session, schema: str, name: str, entry: dict[str, Any]) -> None:
+    """New columns come behind the table's own; partitions that there are do not have them."""
+    if entry.get("TableType") == views.TABLE_TYPE:
+        raise QueryFailedError("FAILED", "SemanticException: To alter a view you need to use CREATE OR REPLACE VIEW")
+    new = reader.columns()
+    reader.end()
+    storage = entry.get("StorageDescriptor") or {}
+    serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary")
+    columns = [*(storage.get("Columns") or []), *new]
+    if serde in FORMATS:
+        _check_columns(session, serde, columns, entry.get("PartitionKeys") or [])
+    session.catalog.change(schema, name, {"StorageDescriptor": {**storage, "Columns": columns}})
 
 
 def _add_partitions(reader: Reader, catalog: Catalog, schema: str, name: str, keys: list[str]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlglot import exp
 
 from ddb_pipeline.local_aws.athena.compiler import Expressions
-from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
+from ddb_pipeline.local_aws.athena.errors import QueryFailedError, failed_at, not_supported
 from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.types import INTEGER, JSON
 
@@ -50,27 +50,29 @@ class GroupCompiler:
         elements = [self._element(key) for key in group.expressions]
         count = math.prod(map(len, elements))
         if count > MAX_SETS:
-            message = f"GROUP BY has {count} grouping sets but can contain at most {MAX_SETS}"
-            raise failed_at(self._sql, group, "TOO_MANY_GROUPING_SETS", message)
+            raise self._too_many(group, count)
         found = [_joined(chosen) for chosen in itertools.product(*elements)]
         # GROUP BY DISTINCT
         return list({frozenset(keys): keys for keys in found}.values()) if group.args.get("all") is False else found
+
+    def _too_many(self, node: exp.Expr, count: int) -> QueryFailedError:
+        message = f"GROUP BY has {count} grouping sets but can contain at most {MAX_SETS}"
+        return failed_at(self._sql, node, "TOO_MANY_GROUPING_SETS", message)
 
     def _element(self, key: exp.Expr) -> list[KeySet]:
         """The sets that one element of GROUP BY stands for."""
         if not isinstance(key, _COMPLEX):
             parts = key.expressions if isinstance(key, exp.Tuple) else [key]
             return [_joined([self._key(part)] for part in parts)]
-        parts = [self._columns(part) for part in key.expressions]
+        sets = [self._columns(part) for part in key.expressions]
         if isinstance(key, exp.GroupingSets):
-            return parts
+            return sets
+        lengths = range(len(sets), -1, -1)
         if isinstance(key, exp.Rollup):
-            return [_joined(parts[:length]) for length in range(len(parts), -1, -1)]
-        if 2 ** len(parts) > MAX_SETS:
-            message = f"GROUP BY has {2 ** len(parts)} grouping sets but can contain at most {MAX_SETS}"
-            raise failed_at(self._sql, key, "TOO_MANY_GROUPING_SETS", message)
-        lengths = range(len(parts), -1, -1)
-        return [_joined(chosen) for length in lengths for chosen in itertools.combinations(parts, length)]
+            return [_joined(sets[:length]) for length in lengths]
+        if 2 ** len(sets) > MAX_SETS:
+            raise self._too_many(key, 2 ** len(sets))
+        return [_joined(chosen) for length in lengths for chosen in itertools.combinations(sets, length)]
 
     def _columns(self, part: exp.Expr) -> KeySet:
         """A set in GROUPING SETS, or what ROLLUP and CUBE take as one; of columns only, as Trino has it."""

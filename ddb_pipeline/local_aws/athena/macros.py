@@ -20,6 +20,13 @@ _LONG_SEQUENCE = failure(
     f"result of sequence function must not have more than {MAX_SEQUENCE} entries",
     Type("array", parts=(BIGINT,)),
 )
+_ZERO_STEP = failure("INVALID_FUNCTION_ARGUMENT", "step must not be zero", Type("array", parts=(BIGINT,)))
+_WRONG_STEP = failure(
+    "INVALID_FUNCTION_ARGUMENT",
+    "sequence stop value should be greater than or equal to start value if step is greater than zero otherwise stop "
+    "value should be less than or equal to start value",
+    Type("array", parts=(BIGINT,)),
+)
 _NO_ELEMENT = failure("INVALID_FUNCTION_ARGUMENT", "Array subscript must be less than or equal to array length", BIGINT)
 _ZERO_INDEX = failure("INVALID_FUNCTION_ARGUMENT", "SQL array indices start at 1", BIGINT)
 _NEGATIVE_INDEX = failure("INVALID_FUNCTION_ARGUMENT", "Array subscript is negative", BIGINT)
@@ -123,6 +130,11 @@ MACROS: tuple[str, ...] = (
     (
         f"athena_sequence(a, b) AS CASE WHEN abs(CAST(b AS HUGEINT) - a) >= {MAX_SEQUENCE} THEN {_LONG_SEQUENCE} "
         "WHEN a <= b THEN generate_series(a, b) ELSE generate_series(a, b, -1) END"
+    ),
+    (
+        f"athena_sequence_by(a, b, s) AS CASE WHEN s = 0 THEN {_ZERO_STEP} WHEN (b > a AND s < 0) OR (b < a AND s > 0) "
+        f"THEN {_WRONG_STEP} WHEN abs((CAST(b AS HUGEINT) - a) // s) >= {MAX_SEQUENCE} THEN {_LONG_SEQUENCE} "
+        "WHEN a IS NOT NULL AND b IS NOT NULL AND s IS NOT NULL THEN generate_series(a, b, s) END"
     ),
     (
         f"athena_subscript(a, i) AS list_extract(a, CASE WHEN i = 0 THEN {_ZERO_INDEX} WHEN i < 0 THEN {_NEGATIVE_INDEX} "

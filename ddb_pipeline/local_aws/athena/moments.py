@@ -46,7 +46,7 @@ _PATTERNS = {
 }  # fmt: skip
 FIELDS = (
     "day", "day_of_month", "day_of_week", "day_of_year", "dow", "doy", "hour", "last_day_of_month", "millisecond",
-    "minute", "month", "quarter", "second", "week", "year",
+    "minute", "month", "quarter", "second", "week", "week_of_year", "year", "year_of_week",
 )  # fmt: skip
 """Functions that read a field of a moment: of an instant, the one that clocks of its zone show."""
 

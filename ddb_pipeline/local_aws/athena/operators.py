@@ -20,6 +20,7 @@ from ddb_pipeline.local_aws.athena.types import (
     VARCHAR,
     ZONED,
     Type,
+    array,
     as_decimal,
     common_type,
     decimal,
@@ -118,6 +119,16 @@ def distinct_from(left: Value, right: Value, *, negated: bool) -> Value | None:
     return Value(f"({a} IS {'NOT ' if negated else ''}DISTINCT FROM {b})", BOOLEAN)
 
 
+def is_known_elsewhere(operator: str, left: Type, right: Type) -> bool:
+    """Whether an operator that is refused here is one that Trino has for these types."""
+    if operator == "-" and left.name in _TIMES and right.name in _TIMES:
+        return common_type(left, right) is not None
+    if {left, right} & {DAYS, MONTHS}:
+        return left == right or left.is_number or right.is_number or operator in "+-"
+    common = common_type(left, right)
+    return common is not None and bool(common.parts)
+
+
 def comparable(left: Type, right: Type) -> Type | None:
     """Common type of two sides of a comparison.
 
@@ -133,7 +144,20 @@ def concatenate(left: Value, right: Value) -> Value | None:
         a, b = coerce(left.sql, left.type, VARCHAR), coerce(right.sql, right.type, VARCHAR)
         return Value(f"({a} || {b})", VARCHAR)
     common = common_type(left.type, right.type)
-    if common is None or common.name not in {"varbinary", "array"}:
+    if common is None:
+        return _with_element(left, right)
+    if common.name not in {"varbinary", "array"}:
         return None
     a, b = coerce(left.sql, left.type, common), coerce(right.sql, right.type, common)
     return Value(f"({a} || {b})", common)
+
+
+def _with_element(left: Value, right: Value) -> Value | None:
+    """Compile `array || element` and `element || array`; an array that is NULL stays it."""
+    own, other = (left, right) if left.type.name == "array" else (right, left)
+    element = common_type(own.type.parts[0], other.type) if own.type.name == "array" else None
+    if element is None or other.type == UNKNOWN:
+        return None
+    items, item = coerce(own.sql, own.type, array(element)), coerce(other.sql, other.type, element)
+    joined = f"list_append({items}, {item})" if own is left else f"list_prepend({item}, {items})"
+    return Value(f"CASE WHEN {own.sql} IS NOT NULL THEN {joined} END", array(element))

@@ -14,17 +14,17 @@ from datetime import datetime
 
 from sqlglot import exp
 
-from ddb_pipeline.local_aws.athena.casts import coerce
+from ddb_pipeline.local_aws.athena.casts import coerce, text
 from ddb_pipeline.local_aws.athena.dialect import parse_statement
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError, failed_at, not_supported
 from ddb_pipeline.local_aws.athena.expressions import Environment, Expressions, direction
 from ddb_pipeline.local_aws.athena.ordering import limit, output_place
 from ddb_pipeline.local_aws.athena.pushdown import united
-from ddb_pipeline.local_aws.athena.relations import Field, Origins, Relation, Scan, Table, View
+from ddb_pipeline.local_aws.athena.relations import Field, Listing, Origins, Relation, Scan, Table, View
 from ddb_pipeline.local_aws.athena.scope import Scope
 from ddb_pipeline.local_aws.athena.select import SelectCompiler
 from ddb_pipeline.local_aws.athena.special_forms import unify
-from ddb_pipeline.local_aws.athena.types import JSON, MIXED, UTC, Type, common_type
+from ddb_pipeline.local_aws.athena.types import JSON, MIXED, UTC, Type, common_type, duckdb_type
 from ddb_pipeline.local_aws.athena.zones import local
 
 MAX_VIEW_DEPTH = 32
@@ -56,7 +56,7 @@ class QueryCompiler:
         sql: str,
         database: str | None,
         started: datetime,
-        find: Callable[[str, str], Table | View | None],
+        find: Callable[[str, str], Table | View | Listing | None],
     ) -> None:
         self.sql = sql
         self.database = database
@@ -178,11 +178,25 @@ class QueryCompiler:
             raise failed_at(self.sql, node, "TABLE_NOT_FOUND", f"Table '{full}' does not exist")
         if isinstance(found, View):
             return self._view(found, node), None
+        if isinstance(found, Listing):
+            return self._listing(found), None
         scan = Scan(f"scan_{len(self.scans) + 1}", found)
         self.scans.append(scan)
         own: Origins = tuple(((scan, place),) for place in range(1, len(found.partition_columns) + 1))
         origins = (*(() for _ in found.columns), *own)
         return Relation(f"SELECT * FROM {scan.name}", (*found.columns, *found.partition_columns), origins), scan
+
+    def _listing(self, listing: Listing) -> Relation:
+        """Rows that are known, as SQL."""
+        types = [duckdb_type(field.type) for field in listing.columns]
+        rows = listing.rows or ((None,) * len(types),)
+        lines = ", ".join(
+            f"({', '.join(f'CAST({_constant(value)} AS {type_})' for value, type_ in zip(row, types, strict=True))})"
+            for row in rows
+        )
+        names = ", ".join(f"c{i}" for i in range(1, len(types) + 1))
+        kept = "" if listing.rows else " WHERE false"
+        return Relation(f"SELECT * FROM (VALUES {lines}) AS {self.alias()}({names}){kept}", listing.columns)
 
     def _common_table(self, node: exp.Expr, entry: CommonTable) -> Relation:
         relation = self.query(entry.query, None, entry.visible)
@@ -277,6 +291,10 @@ class QueryCompiler:
         sql = f"SELECT * FROM ({relation.sql}) AS {alias}{ordering}{limit(self.sql, node)}"
         is_cut = node.args.get("limit") or node.args.get("offset")
         return Relation(sql, relation.fields, () if is_cut else relation.origins)
+
+
+def _constant(value: str | int | None) -> str:
+    return "NULL" if value is None else text(value) if isinstance(value, str) else str(value)
 
 
 def _can_be_shown(type_: Type) -> bool:

@@ -92,6 +92,20 @@ class View:
     columns: tuple[Field, ...]
 
 
+@dataclass(frozen=True)
+class Listing:
+    """A table that shows the catalog: its rows are known before the query runs.
+
+    Attributes:
+        rows: Values of its columns, which are varchar and bigint.
+    """
+
+    database: str
+    name: str
+    columns: tuple[Field, ...]
+    rows: tuple[tuple[str | int | None, ...], ...]
+
+
 @dataclass
 class Scan:
     """One reading of a table in a query.

@@ -24,8 +24,9 @@ from ddb_pipeline.local_aws.athena.errors import QueryFailedError, failed_at, no
 from ddb_pipeline.local_aws.athena.listings import describe, show
 from ddb_pipeline.local_aws.athena.plans import Lines, Outcome, Plan, Session, Write
 from ddb_pipeline.local_aws.athena.query import QueryCompiler
-from ddb_pipeline.local_aws.athena.relations import Field, Table, View
+from ddb_pipeline.local_aws.athena.relations import Field, Listing, Table, View
 from ddb_pipeline.local_aws.athena.repair import repair_table
+from ddb_pipeline.local_aws.athena.system_tables import INFORMATION_SCHEMA
 from ddb_pipeline.local_aws.athena.table_names import CATALOG, name_of
 from ddb_pipeline.local_aws.athena.types import VARCHAR
 from ddb_pipeline.local_aws.athena.writes import create_table_as, insert
@@ -145,7 +146,7 @@ def _outcome(statement: exp.Expr, session: Session) -> Outcome:
         compiler = QueryCompiler(session.sql, session.database, session.started, session.catalog.find)
         return Plan(compiler.compile(node), tuple(compiler.scans))
 
-    if isinstance(statement, exp.Query):
+    if isinstance(statement, (exp.Query, exp.Values)):
         return compile_query(statement)
     if isinstance(statement, exp.Insert):
         return insert(statement, session, compile_query)
@@ -174,7 +175,9 @@ def _create_view(statement: exp.Create, session: Session) -> Lines:
     if existing is not None and not statement.args.get("replace"):
         raise failed_at(sql, None, "ALREADY_EXISTS", f"line 1:1: View already exists: '{full}'")
 
-    def find(own_schema: str, own_name: str) -> Table | View | None:
+    def find(own_schema: str, own_name: str) -> Table | View | Listing | None:
+        if own_schema == INFORMATION_SCHEMA:
+            raise QueryFailedError("NOT_SUPPORTED", f"CREATE VIEW cannot make a view on {INFORMATION_SCHEMA}")
         if (own_schema, own_name) == (schema, name) and existing is not None:
             raise QueryFailedError("VIEW_IS_RECURSIVE", "Statement would create a recursive view")
         return catalog.find(own_schema, own_name)

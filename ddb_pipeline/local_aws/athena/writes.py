@@ -78,8 +78,9 @@ def _target(node: exp.Expr, session: Session) -> Table:
     if found is None:
         message = f"Table 'awsdatacatalog.{schema}.{name}' does not exist"
         raise failed_at(session.sql, node, "TABLE_NOT_FOUND", message)
-    if isinstance(found, View):
-        raise failed_at(session.sql, node, "NOT_SUPPORTED", "Inserting into views is not supported")
+    if not isinstance(found, Table):
+        kind = "views" if isinstance(found, View) else "tables about the catalog"
+        raise failed_at(session.sql, node, "NOT_SUPPORTED", f"Inserting into {kind} is not supported")
     if found.projection is not None:
         raise not_supported(session.sql, node, f"INSERT INTO table {name}, whose partitions are projected,")
     if found.format != "parquet":
