@@ -164,17 +164,17 @@ def test_records_put_by_many_writers_are_all_kept_in_their_shards(deployed):
 def test_records_are_forgotten_after_the_retention_period():
     shard = IndexedShard(0, 0, LARGEST_HASH)
     for number in range(5):
-        shard.put_record("k", str(number), None)
+        shard.append("k", str(number).encode(), None)
         shard.records_after(number, 1)[0].created_at = 1000.0 + number
 
     shard.trim(1002.0)
-    assert [record.data for record in shard.records_after(0, 10)] == ["2", "3", "4"]
+    assert [record.data for record in shard.records_after(0, 10)] == [b"2", b"3", b"4"]
     assert shard.newest == 5
     assert shard.position_at(1003.0) == 3
-    shard.put_record("k", "5", None)
+    shard.append("k", b"5", None)
     assert [record.position for record in shard.records_after(4, 10)] == [5, 6]
     shard.trim(2_000.0)
-    assert [record.data for record in shard.records_after(0, 10)] == ["5"]
+    assert [record.data for record in shard.records_after(0, 10)] == [b"5"]
 
 
 def test_the_cost_of_a_record_does_not_grow_with_the_stream():
@@ -191,7 +191,7 @@ def test_the_cost_of_a_record_does_not_grow_with_the_stream():
 
         sys.settrace(tracer)
         try:
-            shard.put_record("k", "x", None)
+            shard.append("k", b"x", None)
             shard.records_after(shard.newest // 2, 10)
             shard.position_of(shard.sequence_number(shard.newest, 0))
         finally:
@@ -201,5 +201,5 @@ def test_the_cost_of_a_record_does_not_grow_with_the_stream():
     small, large = IndexedShard(0, 0, LARGEST_HASH), IndexedShard(0, 0, LARGEST_HASH)
     for shard, count in ((small, 100), (large, 20_000)):
         for _ in range(count):
-            shard.put_record("k", "x", None)
+            shard.append("k", b"x", None)
     assert steps(large) == steps(small)

@@ -17,7 +17,7 @@ from ddb_pipeline_tests.unit.test_delivery_settings import REQUEST
 def record(number=1, data=b"abc", partition_key="key"):
     return SourceRecord(
         number=number,
-        data=base64.b64encode(data).decode(),
+        data=data,
         shard_id="shardId-000000000000",
         sequence_number=str(number),
         partition_key=partition_key,

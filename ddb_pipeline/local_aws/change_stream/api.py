@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,10 @@ def takes_json(operation: str, request: dict[str, Any]) -> bool:
     return operation == "BatchWriteItem" or (operation == "PutItem" and request.keys() == _PLAIN_PUT)
 
 
+class _JsonAnswer(ActionResult):
+    """An answer without times and binary."""
+
+
 class ChangeStreamHandler(DynamoHandler):
     """moto's DynamoDB API with the operations on Kinesis streaming destinations."""
 
@@ -51,9 +56,9 @@ class ChangeStreamHandler(DynamoHandler):
         return change_stream_backend(self.current_account, self.region)
 
     def serialized(self, action_result: ActionResult) -> Any:
-        """Write an answer; most writes answer nothing, which needs no look at the operation's model."""
-        if action_result.result == {}:
-            return 200, {"Content-Type": CONTENT_TYPE, **self.response_headers}, "{}"
+        """Write an answer; that to most writes is JSON already, which needs no look at the operation's model."""
+        if isinstance(action_result, _JsonAnswer) or action_result.result == {}:
+            return 200, {"Content-Type": CONTENT_TYPE, **self.response_headers}, json.dumps(action_result.result)
         return super().serialized(action_result)
 
     @staticmethod
@@ -68,7 +73,7 @@ class ChangeStreamHandler(DynamoHandler):
         """PutItem: condition, write and returned values are one step."""
         if self.body.keys() == _PLAIN_PUT:
             self.dynamodb_backend.put_item(self.body["TableName"], self.body["Item"])
-            return ActionResult({})
+            return _JsonAnswer({})
         with self.dynamodb_backend.lock:
             return super().put_item()
 
@@ -94,7 +99,7 @@ class ChangeStreamHandler(DynamoHandler):
                 {"TableName": name, "CapacityUnits": float(len(requests))}
                 for name, requests in self.body["RequestItems"].items()
             ]
-        return ActionResult(answer)
+        return _JsonAnswer(answer)
 
     def execute_statement(self) -> ActionResult:
         """ExecuteStatement."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ddb_pipeline.local_aws.change_stream.images import Image
 
@@ -21,8 +20,7 @@ TIME_TO_LIVE_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.c
 _MICROSECONDS_PER_MILLISECOND = 1000
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One change of one item, committed.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 from datetime import datetime
 from typing import Any, cast
@@ -69,7 +68,7 @@ class IndexedKinesisBackend(KinesisBackend):
         """
         with self.arrival:
             stream = self.describe_stream(stream_arn=stream_arn, stream_name=stream_arn.rpartition("/")[2])
-            stream.put_record(partition_key, None, base64.b64encode(data).decode("ascii"))
+            stream.append(partition_key, None, data)
             self.arrival.notify_all()
 
     def get_shard_iterator(  # type: ignore[override]  # noqa: PLR0917 - moto's signature; its types are wrong

@@ -9,9 +9,9 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from moto.kinesis.exceptions import StreamNotFoundError
 
@@ -62,8 +62,7 @@ SETTINGS = FaultSettings()
 _RANDOM = random.Random()
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """A change record on its way."""
 
     destination: Destination
@@ -127,7 +126,7 @@ class Replication:
         order = self._orders.setdefault(arn, FaultyOrder(faults, _name(arn), counts))
         changed_at_us = faults.time_of(change.changed_at_us)
         counts.coarse += changed_at_us != change.changed_at_us
-        record = _record(destination, replace(change, changed_at_us=changed_at_us))
+        record = _record(destination, change._replace(changed_at_us=changed_at_us))
         for arrived in order.put(record):
             self._put(arrived)
         self._latest[arn] = time.monotonic()

@@ -37,13 +37,15 @@ class StreamRecord:
         position: Its place in the shard: 1, 2, 3, without gaps.
         partition_key: As it was put.
         explicit_hash_key: As it was put, None if it was not.
-        data: Its bytes, as base64 text.
+        data: Its bytes.
         created_at: When it arrived, epoch seconds.
     """
 
     __slots__ = ("created_at", "data", "explicit_hash_key", "partition_key", "position", "shard")
 
-    def __init__(self, shard: IndexedShard, position: int, partition_key: str, data: str, hash_key: str | None) -> None:
+    def __init__(
+        self, shard: IndexedShard, position: int, partition_key: str, data: bytes, hash_key: str | None
+    ) -> None:
         self.shard = shard
         self.position = position
         self.partition_key = partition_key
@@ -59,7 +61,7 @@ class StreamRecord:
     def to_json(self) -> dict[str, Any]:
         """The record as GetRecords shows it."""
         return {
-            "Data": base64.b64decode(self.data),
+            "Data": self.data,
             "PartitionKey": self.partition_key,
             "SequenceNumber": self.sequence_number,
             "ApproximateArrivalTimestamp": datetime.fromtimestamp(self.created_at, UTC),
@@ -118,11 +120,11 @@ class IndexedShard(Shard):
         kept = range(self._oldest, self.newest + 1)
         return self._oldest - 1 + bisect.bisect_left(kept, moment, key=lambda number: self._kept[number].created_at)
 
-    def put_record(self, partition_key: str, data: str, explicit_hash_key: str | None) -> str:
+    def append(self, partition_key: str, data: bytes, explicit_hash_key: str | None) -> StreamRecord:
         """Append a record."""
         record = StreamRecord(self, self.newest + 1, partition_key, data, explicit_hash_key)
         self._kept[record.position] = record
-        return record.sequence_number
+        return record
 
     def trim(self, oldest: float) -> None:
         """Forget the records that arrived before a moment, epoch seconds."""
@@ -145,7 +147,7 @@ class IndexedShard(Shard):
         found: list[StreamRecord] = []
         size = 0
         for record in self.records_after(position, min(limit or _MOST_RECORDS, _MOST_RECORDS)):
-            size += len(record.data) * 3 // 4
+            size += len(record.data)
             if found and size > _MOST_BYTES:
                 break
             found.append(record)
@@ -231,21 +233,30 @@ class IndexedStream(Stream):
 
     def get_shard_for_key(self, partition_key: str, explicit_hash_key: str | None) -> IndexedShard:
         """Return the open shard that a record belongs to; moto's may be closed, or none at all."""
-        for name, key, longest in (("PartitionKey", partition_key, 256), ("ExplicitHashKey", explicit_hash_key, 39)):
-            if key is not None and not 1 <= len(key) <= longest:
-                raise InvalidArgumentError(f"{name} has from 1 to {longest} characters")
+        _check_length("PartitionKey", partition_key, 256)
         if explicit_hash_key is None:
             place = int.from_bytes(hashlib.md5(partition_key.encode(), usedforsecurity=False).digest(), "big")
         else:
+            _check_length("ExplicitHashKey", explicit_hash_key, 39)
             place = int(explicit_hash_key) if explicit_hash_key.isdecimal() else 2**128
         for shard in self.shards.values():
             if shard.is_open and shard.starting_hash <= place <= shard.ending_hash:
                 return shard
         raise InvalidArgumentError(f"Invalid ExplicitHashKey: {explicit_hash_key}")
 
-    def put_record(self, partition_key: str, explicit_hash_key: str | None, data: str) -> tuple[str, str]:
+    def append(self, partition_key: str, explicit_hash_key: str | None, data: bytes) -> StreamRecord:
         """Append a record to its shard, and forget those that are older than the retention period."""
         shard = self.get_shard_for_key(partition_key, explicit_hash_key)
-        number = shard.put_record(partition_key, data, explicit_hash_key)
-        shard.trim(time.time() - self.retention_period_hours * _SECONDS_PER_HOUR)
-        return number, shard.shard_id
+        record = shard.append(partition_key, data, explicit_hash_key)
+        shard.trim(record.created_at - self.retention_period_hours * _SECONDS_PER_HOUR)
+        return record
+
+    def put_record(self, partition_key: str, explicit_hash_key: str | None, data: str) -> tuple[str, str]:
+        """Append a record sent through the API, its data in base64."""
+        record = self.append(partition_key, explicit_hash_key, base64.b64decode(data))
+        return record.sequence_number, record.shard.shard_id
+
+
+def _check_length(name: str, key: str, longest: int) -> None:
+    if not 1 <= len(key) <= longest:
+        raise InvalidArgumentError(f"{name} has from 1 to {longest} characters")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from moto.dynamodb.models.table import Table
 
@@ -10,8 +10,7 @@ from ddb_pipeline.local_aws.change_stream.change_record import Change
 from ddb_pipeline.local_aws.change_stream.items import StoredItem
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(NamedTuple):
     """One write of one item, whether it changes anything or not.
 
     Attributes:

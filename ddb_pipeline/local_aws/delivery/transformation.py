@@ -30,7 +30,7 @@ class SourceRecord(NamedTuple):
 
     Attributes:
         number: Its place among all records that the delivery stream has read, from 1.
-        data: Its data in base64.
+        data: Its data.
         shard_id: Shard that it came from.
         sequence_number: Its number in that shard.
         partition_key: Partition key that it was put with.
@@ -38,7 +38,7 @@ class SourceRecord(NamedTuple):
     """
 
     number: int
-    data: str
+    data: bytes
     shard_id: str
     sequence_number: str
     partition_key: str
@@ -52,21 +52,25 @@ class SourceRecord(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of the data."""
-        return len(self.data) * 3 // 4 - self.data[-2:].count("=")
+        return len(self.data)
 
     @property
     def most_bytes_in_event(self) -> int:
         """Upper bound of the bytes that the record takes in the event."""
-        return len(self.data) + _LONGEST_ESCAPE * len(self.partition_key) + _METADATA_BYTES
+        return (len(self.data) + 2) // 3 * 4 + _LONGEST_ESCAPE * len(self.partition_key) + _METADATA_BYTES
 
     def in_event(self) -> str:
         """The record as it stands in the event, JSON; put together by hand, being half the cost of an event."""
         return (
             f'{{"recordId":"{self.record_id}","approximateArrivalTimestamp":{self.arrived_at_ms},'
-            f'"data":"{self.data}","kinesisRecordMetadata":{{"sequenceNumber":"{self.sequence_number}",'
+            f'"data":"{_base64_text(self.data)}","kinesisRecordMetadata":{{"sequenceNumber":"{self.sequence_number}",'
             f'"subsequenceNumber":0,"partitionKey":{json.dumps(self.partition_key)},"shardId":"{self.shard_id}",'
             f'"approximateArrivalTimestamp":{self.arrived_at_ms}}}}}'
         )
+
+
+def _base64_text(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,7 @@ def failure_line(outcome: Outcome, *, attempts: int, ended_at_ms: int, function_
         "errorCode": failure.code,
         "errorMessage": failure.message,
         "attemptEndingTimestamp": ended_at_ms,
-        "rawData": outcome.record.data,
+        "rawData": _base64_text(outcome.record.data),
         "lambdaArn": function_arn,
     }
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
@@ -226,7 +230,7 @@ def misfit_line(
         "ErrorCode": misfit.code,
         "ErrorMessage": str(misfit),
         "attemptEndingTimestamp": ended_at_ms,
-        "rawData": binascii.b2a_base64(data, newline=False).decode(),
+        "rawData": _base64_text(data),
         "sequenceNumber": record.sequence_number,
         "subSequenceNumber": 0,
         "dataCatalogTable": dict(table),

@@ -7,7 +7,6 @@ while too much waits.
 
 from __future__ import annotations
 
-import base64
 import logging
 import threading
 import time
@@ -200,7 +199,7 @@ class DeliveryWorker:
             self._collect(self._invocations.take())
         processor = self.settings.processor
         if processor is None and self._invocations.oldest_number is None:
-            outcomes = [Outcome(one, base64.b64decode(one.data)) for one in self._unconverted]
+            outcomes = [Outcome(one, one.data) for one in self._unconverted]
             self._unconverted.clear()
             self._unconverted_bytes = 0
             self._outbox.take(outcomes)

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS items (
     table_id TEXT, item_key TEXT, content BLOB NOT NULL, PRIMARY KEY (table_id, item_key)
 );
 CREATE TABLE IF NOT EXISTS records (
-    stream_arn TEXT, shard_id TEXT, position INTEGER, partition_key TEXT, hash_key TEXT, data TEXT, created_at REAL,
+    stream_arn TEXT, shard_id TEXT, position INTEGER, partition_key TEXT, hash_key TEXT, data BLOB, created_at REAL,
     PRIMARY KEY (stream_arn, shard_id, position)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects (bucket TEXT, name TEXT, content BLOB NOT NULL, PRIMARY KEY (bucket, name));
