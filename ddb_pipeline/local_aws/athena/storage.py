@@ -1,15 +1,12 @@
-"""S3 objects as local files that DuckDB reads: copied once per content, checked once.
+"""S3 objects as local files that DuckDB reads: copied once per content, looked at once.
 
-A file is named by the object's ETag, so a query fetches only what is new. When an object is first copied, the
-structure of its lines is looked at, because DuckDB reads more than Athena's SerDe does: it matches names by case
-where the SerDe does not, and converts values that the SerDe refuses.
+A file is named by the object's ETag, so a query fetches only what is new.
 """
 
 # ruff: noqa: S608 - SQL is what this module makes; no text of a user is in it but through casts.text
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from bisect import bisect_left
@@ -25,26 +22,13 @@ from moto.s3.models import FakeKey, S3Backend
 from ddb_pipeline.local_aws.athena import kept, parquet
 from ddb_pipeline.local_aws.athena.casts import text
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
+from ddb_pipeline.local_aws.athena.hive_json import objects as hive_json
 from ddb_pipeline.local_aws.athena.openx import objects as openx
 from ddb_pipeline.local_aws.athena.relations import Format, Partition, Table
-from ddb_pipeline.local_aws.athena.types import Type, duckdb_type
+from ddb_pipeline.local_aws.athena.types import duckdb_type
 
 _COMPRESSED = re.compile(r"\.(bz2|zst|zstd|snappy|lzo|lz4|deflate|xz|zip|parquet|orc|avro)$", re.IGNORECASE)
 _FILE = "athena_source_file"
-_NOT_AN_OBJECT = "NOT_AN_OBJECT"
-# kinds of JSON values (DuckDB's json_structure) that a column of a type reads as Athena's SerDe does
-_WHOLE = ("UBIGINT", "BIGINT")
-_ACCEPTED: dict[str, tuple[str, ...]] = {
-    "tinyint": _WHOLE,
-    "smallint": _WHOLE,
-    "integer": _WHOLE,
-    "bigint": _WHOLE,
-    "boolean": ("BOOLEAN",),
-    "double": (*_WHOLE, "DOUBLE"),
-    # a fraction would pass through a binary number on its way
-    "decimal": _WHOLE,
-    "varchar": ("VARCHAR", *_WHOLE, "BOOLEAN"),
-}
 
 
 @dataclass(frozen=True)
@@ -78,9 +62,8 @@ class Storage:
         self._lock = threading.Lock()
         # held while a statement's objects appear, so that no query sees a part of them
         self.commits = threading.RLock()
-        # names and kinds of the values in each copy
-        self._structures: dict[Path, frozenset[tuple[str, str]]] = {}
         self._parquet: dict[Path, parquet.Structure] = {}
+        self._json = hive_json.KeptObjects()
         self._openx = openx.KeptObjects()
 
     def stage(self, partitions: Iterable[Partition], format_: Format, cutoff: int | None) -> list[StagedObject]:
@@ -182,10 +165,7 @@ class Storage:
             QueryFailedError: An object cannot be read as Athena would.
         """
         billed = sum(item.size for item in staged)
-        spelled: dict[str, str] = {}
-        if table.format == "json":
-            spelled = self._check(connection, table, staged)
-        elif table.format == "parquet":
+        if table.format == "parquet":
             billed = self._columns_size(connection, table, staged, used)
         if not staged:
             return _empty_sql(table), 0
@@ -196,8 +176,9 @@ class Storage:
         read = {path: path for path in paths}
         uris = {item.path: item.uri for item in staged}
         if table.format == "json":
-            read |= kept.keep(connection, table, paths, spelled, is_cancelled)
-            rows = _rows_of_json(table, [read[path] for path in paths], spelled, file_column)
+            reading = self._json.keep(connection, table, uris, is_cancelled)
+            read = reading.paths
+            rows = _rows_of_json(table, [read[path] for path in paths], reading.spelled, file_column)
         elif table.format == "openx":
             read |= self._openx.keep(connection, table, uris, used, is_cancelled)
             rows = kept.kept_sql(table, [read[path] for path in paths], file_column)
@@ -214,59 +195,6 @@ class Storage:
                 self._parquet[item.path] = parquet.look(connection, item.path, item.uri)
         names = [str(field.name) for place, field in enumerate(table.columns, 1) if place in used]
         return sum(self._parquet[item.path].sizes.get(name, 0) for item in staged for name in names)
-
-    def _check(
-        self, connection: duckdb.DuckDBPyConnection, table: Table, staged: Sequence[StagedObject]
-    ) -> dict[str, str]:
-        """Look at the structure of new copies, and hold them to the table's columns.
-
-        Args:
-            connection: Used for reading.
-            table: The table they belong to.
-            staged: The objects.
-
-        Returns:
-            For each column, the name it has in the objects.
-
-        Raises:
-            QueryFailedError: A line is not a JSON object, or a value or name cannot be read as Athena would.
-        """
-        new = sorted({item.path for item in staged if item.path not in self._structures})
-        if new:
-            self._look(connection, new, staged)
-        spelled: dict[str, str] = {}
-        types = {str(field.name): field.type for field in table.columns}
-        for item in staged:
-            for name, kind in self._structures[item.path]:
-                if kind == _NOT_AN_OBJECT:
-                    raise QueryFailedError("HIVE_CURSOR_ERROR", f"Row is not a valid JSON Object in {item.uri}")
-                own = types.get(name.lower())
-                if own is None:
-                    continue
-                if kind != "NULL" and kind not in _ACCEPTED[own.name]:
-                    raise _bad_value(item, name, kind, own)
-                if spelled.setdefault(name.lower(), name) != name:
-                    both = f"'{spelled[name.lower()]}' and '{name}'"
-                    message = f"column {name.lower()} is spelled {both} in the objects of table {table.name}"
-                    raise QueryFailedError("NOT_SUPPORTED", f"{message}: not supported by local AWS")
-        return spelled
-
-    def _look(
-        self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], staged: Sequence[StagedObject]
-    ) -> None:
-        query = (
-            "SELECT DISTINCT filename, CAST(json_structure(json) AS VARCHAR) FROM read_json_objects("
-            f"{_list(paths)}, format='newline_delimited', filename=true, maximum_object_size=33554432)"
-        )
-        structures: dict[Path, set[tuple[str, str]]] = {path: set() for path in paths}
-        try:
-            for filename, structure in connection.execute(query).fetchall():
-                structures[Path(filename)] |= _kinds(structure)
-        except duckdb.InterruptException:
-            raise
-        except duckdb.Error as error:
-            raise _unreadable(staged, str(error)) from None
-        self._structures.update({path: frozenset(found) for path, found in structures.items()})
 
 
 class CutoffExceededError(Exception):
@@ -318,39 +246,5 @@ def literal(value: str | None) -> str:
     return "CAST(NULL AS VARCHAR)" if value is None else text(value)
 
 
-def _unreadable(staged: Sequence[StagedObject], message: str) -> QueryFailedError:
-    """Name the object that DuckDB could not read as lines of JSON."""
-    uris = {str(item.path): item.uri for item in staged}
-    place = re.search(r'in file "([^"]+)"', message)
-    line = re.search(r"in line (\d+)", message)
-    shown = f" in {uris[place[1]]}{f', line {line[1]}' if line else ''}" if place and place[1] in uris else ""
-    return QueryFailedError("HIVE_CURSOR_ERROR", f"Row is not a valid JSON Object{shown}")
-
-
-def _list(paths: Sequence[Path]) -> str:
-    return f"[{', '.join(text(str(path)) for path in paths)}]"
-
-
 def _is_hidden(relative: str) -> bool:
     return any(part.startswith(("_", ".")) for part in relative.split("/"))
-
-
-def _kinds(structure: str) -> set[tuple[str, str]]:
-    found = json.loads(structure)
-    if found == "JSON":
-        # an object without members
-        return set()
-    if not isinstance(found, dict):
-        return {("", _NOT_AN_OBJECT)}
-    return {(name, kind if isinstance(kind, str) else "NESTED") for name, kind in found.items()}
-
-
-def _bad_value(item: StagedObject, name: str, kind: str, type_: Type) -> QueryFailedError:
-    shown = {
-        "UBIGINT": "a whole number",
-        "BIGINT": "a whole number",
-        "DOUBLE": "a fraction",
-        "NESTED": "an object or array",
-    }
-    message = f"a value of '{name}' in {item.uri} is {shown.get(kind, kind.lower())}, the column is {type_}"
-    return QueryFailedError("HIVE_CURSOR_ERROR", message)

@@ -1,0 +1,246 @@
+"""S3 objects of Hive JSON tables: each is looked at and parsed once, and kept as Parquet for all later queries.
+
+An object's parse costs far more than the reading of its columns afterwards. A copy is named by the object's ETag and
+by the columns it was read for, so it never grows stale. What cannot be kept is read as it is, every time.
+"""
+
+# ruff: noqa: S608 - SQL is what this module makes; no text of a user is in it but through casts.text
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import uuid
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from ddb_pipeline.local_aws.athena import kept
+from ddb_pipeline.local_aws.athena.casts import text
+from ddb_pipeline.local_aws.athena.errors import QueryFailedError
+from ddb_pipeline.local_aws.athena.hive_json import layout
+from ddb_pipeline.local_aws.athena.hive_json.layout import Kinds
+from ddb_pipeline.local_aws.athena.relations import Table
+from ddb_pipeline.local_aws.athena.types import Type, duckdb_type
+
+MAX_THREADS = 4
+"""Most objects that are read at once: gzip is read by one thread each."""
+_BLOCK_BYTES = 1 << 19
+_NOT_AN_OBJECT = "NOT_AN_OBJECT"
+# kinds of JSON values that a column of a type reads as Athena's SerDe does
+_WHOLE = ("UBIGINT", "BIGINT")
+_ACCEPTED: dict[str, tuple[str, ...]] = {
+    "tinyint": _WHOLE,
+    "smallint": _WHOLE,
+    "integer": _WHOLE,
+    "bigint": _WHOLE,
+    "boolean": ("BOOLEAN",),
+    "double": (*_WHOLE, "DOUBLE"),
+    # a fraction would pass through a binary number on its way
+    "decimal": _WHOLE,
+    "varchar": ("VARCHAR", *_WHOLE, "BOOLEAN"),
+}
+_SHOWN = {
+    "UBIGINT": "a whole number",
+    "BIGINT": "a whole number",
+    "DOUBLE": "a fraction",
+    "OBJECT": "an object or array",
+    "ARRAY": "an object or array",
+}
+
+
+@dataclass(frozen=True)
+class _Object:
+    """An object: its local copy, its address, and where it is kept."""
+
+    copy: Path
+    uri: str
+    target: Path
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How objects are read.
+
+    Attributes:
+        paths: For each local copy, what is read instead: what was kept of it, or itself.
+        spelled: For each column, the name that it has in the objects.
+    """
+
+    paths: dict[Path, Path]
+    spelled: dict[str, str]
+
+
+class KeptObjects:
+    """What was found in the copies of objects."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[Path, Kinds] = {}
+
+    def keep(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: Table,
+        uris: Mapping[Path, str],
+        is_cancelled: Callable[[], bool],
+    ) -> Reading:
+        """Look at and parse what was not yet, and hold all objects to the table's columns.
+
+        Args:
+            connection: Its cursors are used, one an object.
+            table: The table that they are read for.
+            uris: Addresses of the objects by their local copies.
+            is_cancelled: Asked before each object; once it is true, no other is read.
+
+        Raises:
+            QueryFailedError: A line is not a JSON object, or a value or name cannot be read as Athena would.
+        """
+        columns = [(str(field.name), duckdb_type(field.type)) for field in table.columns]
+        signature = hashlib.sha256(repr(columns).encode()).hexdigest()[:16]
+        targets = {path: path.with_name(f"{path.name.partition('.')[0]}-{signature}.parquet") for path in uris}
+        new = [path for path, target in targets.items() if path not in self._kinds or not target.exists()]
+        if new:
+            with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1, len(new)), "athena-parse") as pool:
+                reading = [
+                    pool.submit(
+                        self._read, connection.cursor(), table, _Object(path, uris[path], targets[path]), is_cancelled
+                    )
+                    for path in new
+                ]
+                for future in reading:
+                    future.result()
+        known = {uri: self._kinds[path] for path, uri in uris.items() if path in self._kinds}
+        paths = {path: target if target.exists() else path for path, target in targets.items()}
+        return Reading(paths, _spelled(table, known))
+
+    def _read(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        table: Table,
+        given: _Object,
+        is_cancelled: Callable[[], bool],
+    ) -> None:
+        """Find what is in an object, and keep it, if it can be read for the table."""
+        unpacked = given.copy.with_suffix(f".{uuid.uuid4().hex}.json")
+        try:
+            if is_cancelled():
+                return
+            found, lines = self._kinds.get(given.copy), given.copy
+            if found is None:
+                guess = _unpack(given.copy, unpacked)
+                lines = unpacked if unpacked.exists() else given.copy
+                # DuckDB reads no line that is not JSON, so the guess is right if it reads them
+                if guess is not None and _keep(cursor, table, lines, guess, given):
+                    self._kinds[given.copy] = guess
+                    return
+                found = self._kinds[given.copy] = _look(cursor, lines, given.uri)
+            _keep(cursor, table, lines, found, given)
+        finally:
+            unpacked.unlink(missing_ok=True)
+            cursor.close()
+
+
+def _unpack(path: Path, target: Path) -> Kinds | None:
+    """Write the plain lines of a copy, and find the kinds of their values; None: they are not plain to see.
+
+    What cannot be unpacked is not written: DuckDB says what is wrong with it.
+    """
+    found: set[tuple[str, str]] | None = set()
+    try:
+        with target.open("wb") as file:
+            for block in _blocks(path):
+                file.write(block)
+                own = layout.kinds(block) if found is not None else None
+                found = None if found is None or own is None else found | own
+    except (OSError, EOFError, zlib.error):
+        target.unlink()
+        return None
+    return None if found is None else frozenset(found)
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Whole lines, each with its newline, many at a time."""
+    rest = b""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            head, newline, tail = block.rpartition(b"\n")
+            if newline:
+                yield rest + head + newline
+                rest = b""
+            rest += tail
+    if rest:
+        yield rest + b"\n"
+
+
+def _look(cursor: duckdb.DuckDBPyConnection, path: Path, uri: str) -> Kinds:
+    """Parse lines, and find the kinds of their values."""
+    is_object = "starts_with(ltrim(json, chr(32) || chr(9) || chr(13)), '{')"
+    names = f"CASE WHEN {is_object} THEN json_keys(json) ELSE [''] END"
+    kinds = f"CASE WHEN {is_object} THEN json_type(json, '$.*') ELSE [{text(_NOT_AN_OBJECT)}] END"
+    query = (
+        f"SELECT DISTINCT unnest({names}), unnest({kinds}) FROM read_json_objects({text(str(path))}, "
+        f"format='newline_delimited', maximum_object_size={kept.MOST_LINE_BYTES})"
+    )
+    try:
+        return frozenset(cursor.execute(query).fetchall())
+    except duckdb.Error as error:
+        line = re.search(r"in line (\d+)", str(error))
+        place = f" in {uri}{f', line {line[1]}' if line else ''}"
+        raise QueryFailedError("HIVE_CURSOR_ERROR", f"Row is not a valid JSON Object{place}") from None
+
+
+def _keep(cursor: duckdb.DuckDBPyConnection, table: Table, lines: Path, kinds: Kinds, given: _Object) -> bool:
+    """Write the columns of an object's lines as Parquet; False: they cannot be read for the table."""
+    # two queries may parse the same object: each under a name of its own, and the last one stays
+    part = given.target.with_suffix(f".{uuid.uuid4().hex}.part")
+    try:
+        rows = kept.json_sql(table, [lines], _spelled(table, {given.uri: kinds}), None)
+        cursor.execute(f"COPY ({rows}) TO {text(str(part))} (FORMAT parquet, COMPRESSION lz4)")
+        part.replace(given.target)
+    except (QueryFailedError, duckdb.Error):
+        # the query will come to the same value, and say what is wrong with it if it needs it
+        part.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def _spelled(table: Table, kinds: Mapping[str, Kinds]) -> dict[str, str]:
+    """Hold the values of objects to the table's columns.
+
+    Args:
+        table: The table.
+        kinds: Names and kinds of the values of each object, by its address.
+
+    Returns:
+        For each column, the name that it has in the objects.
+
+    Raises:
+        QueryFailedError: A line is not a JSON object, or a value or name cannot be read as Athena would.
+    """
+    spelled: dict[str, str] = {}
+    types = {str(field.name): field.type for field in table.columns}
+    for uri, found in kinds.items():
+        for name, kind in sorted(found):
+            if kind == _NOT_AN_OBJECT:
+                raise QueryFailedError("HIVE_CURSOR_ERROR", f"Row is not a valid JSON Object in {uri}")
+            own = types.get(name.lower())
+            if own is None:
+                continue
+            if kind != "NULL" and kind not in _ACCEPTED[own.name]:
+                raise _bad_value(uri, name, kind, own)
+            if spelled.setdefault(name.lower(), name) != name:
+                both = f"'{spelled[name.lower()]}' and '{name}'"
+                message = f"column {name.lower()} is spelled {both} in the objects of table {table.name}"
+                raise QueryFailedError("NOT_SUPPORTED", f"{message}: not supported by local AWS")
+    return spelled
+
+
+def _bad_value(uri: str, name: str, kind: str, type_: Type) -> QueryFailedError:
+    message = f"a value of '{name}' in {uri} is {_SHOWN.get(kind, kind.lower())}, the column is {type_}"
+    return QueryFailedError("HIVE_CURSOR_ERROR", message)
