@@ -2,7 +2,8 @@
 
 A program that writes lines writes each with the same names in the same order. Whether lines are like that can be seen
 from their bytes, many times faster than by a parser: a name ends where a colon stands directly behind a quote that no
-backslash escapes, and nowhere else. Whatever looks otherwise is left to a parser.
+backslash escapes, and nowhere else as long as no string begins with a colon. Whatever looks otherwise is left to a
+parser.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from numpy.typing import NDArray
 Kinds = frozenset[tuple[str, str]]
 """Each name of a member with each kind of its values: DuckDB's name of a JSON type, as its `json_type` gives it."""
 
-_QUOTE, _COLON, _BACKSLASH, _NEWLINE, _SPACE, _MINUS, _ZERO = b'":\\\n -0'
-_AFTER_NUMBER = tuple(b",}")
+_QUOTE, _COLON, _COMMA, _BRACE, _BACKSLASH, _NEWLINE, _SPACE, _MINUS, _ZERO = b'":,}\\\n -0'
 # before the first line, a newline as before every other; behind the last, what may be looked at beyond it
 _PADDING = b"\n" * 32
 # a number of so few digits is surely a whole one of 64 bits
@@ -25,6 +25,7 @@ _KINDS = {"VARCHAR": b'"', "UBIGINT": b"0123456789", "BIGINT": b"-", "BOOLEAN": 
 _BITS = np.zeros(256, np.uint8)
 for _place, _first in enumerate(_KINDS.values()):
     _BITS[list(_first)] = 1 << _place
+_TEXT = 0b00001
 _NUMBERS = 0b00110
 _NULL = 0b10000
 
@@ -56,8 +57,9 @@ def kinds(lines: bytes) -> Kinds | None:
     bits = _BITS[text[values]]
     if names is None or not bits.all() or not _are_whole(text, words, values[bits & _NUMBERS != 0]):
         return None
-    # some parsers know a number `nan`
-    if (text[values[bits == _NULL] + 1] != ord("u")).any():
+    second = text[values + 1]
+    # DuckDB knows a number `nan`
+    if (second[bits == _NULL] != ord("u")).any() or (second[bits == _TEXT] == _COLON).any():
         return None
     of_names = np.bitwise_or.reduce(bits, axis=0).tolist()
     return frozenset(
@@ -66,7 +68,7 @@ def kinds(lines: bytes) -> Kinds | None:
 
 
 def _ends_of_names(text: _Bytes) -> _Places | None:
-    """Places of the colons behind the names of members; None: there may be others."""
+    """Places of the colons behind all names of members, and at the beginning of strings; None: there may be others."""
     is_colon = text[1:] == _COLON
     is_apart = is_colon & (text[:-1] <= _SPACE)
     if is_apart.any():
@@ -85,7 +87,7 @@ def _ends_of_names(text: _Bytes) -> _Places | None:
 
 
 def _names(lines: bytes, words: _Words, ends: _Places) -> list[str] | None:
-    """Names of the members in their order; None: lines differ in them, or a name has an escape or comes twice."""
+    """Names of the members in their order; None: lines differ in them, or they are not plain, or one comes twice."""
     written: list[bytes] = []
     for end in (ends[0] - len(_PADDING)).tolist():
         # with its quotes and the byte before, which must not escape the first of them
@@ -102,7 +104,8 @@ def _names(lines: bytes, words: _Words, ends: _Places) -> list[str] | None:
         if (own != own[0]).any():
             return None
     names = [name[name.index(b'"') + 1 : -1].decode("utf-8", "replace") for name in written]
-    return names if len(set(names)) == len(names) else None
+    is_sure = len(set(names)) == len(names) and not any(name.startswith(":") for name in names)
+    return names if is_sure else None
 
 
 def _are_whole(text: _Bytes, words: _Words, numbers: _Places) -> bool:
@@ -110,4 +113,5 @@ def _are_whole(text: _Bytes, words: _Words, numbers: _Places) -> bool:
     first = numbers + (text[numbers] == _MINUS)
     behind = words[first[:, None] + np.arange(0, _MOST_DIGITS + 1, 8)].view(np.uint8)[:, : _MOST_DIGITS + 1]
     end = np.argmin(behind - _ZERO < _TEN, axis=1)
-    return bool(np.isin(behind[np.arange(len(first)), end], _AFTER_NUMBER).all())
+    after = behind[np.arange(len(first)), end]
+    return bool(((after == _COMMA) | (after == _BRACE)).all())

@@ -31,7 +31,7 @@ from ddb_pipeline.local_aws.athena.types import Type, duckdb_type
 
 MAX_THREADS = 4
 """Most objects that are read at once: gzip is read by one thread each."""
-_BLOCK_BYTES = 1 << 19
+_BLOCK_BYTES = 1 << 20
 _NOT_AN_OBJECT = "NOT_AN_OBJECT"
 # kinds of JSON values that a column of a type reads as Athena's SerDe does
 _WHOLE = ("UBIGINT", "BIGINT")
@@ -77,6 +77,10 @@ class Reading:
     spelled: dict[str, str]
 
 
+class _LineTooLongError(Exception):
+    """A line has more bytes than are read."""
+
+
 class KeptObjects:
     """What was found in the copies of objects."""
 
@@ -115,7 +119,7 @@ class KeptObjects:
                 ]
                 for future in reading:
                     future.result()
-        known = {uri: self._kinds[path] for path, uri in uris.items() if path in self._kinds}
+        known = {self._kinds[path]: uri for path, uri in uris.items() if path in self._kinds}
         paths = {path: target if target.exists() else path for path, target in targets.items()}
         return Reading(paths, _spelled(table, known))
 
@@ -139,7 +143,7 @@ class KeptObjects:
                 if guess is not None and _keep(cursor, table, lines, guess, given):
                     self._kinds[given.copy] = guess
                     return
-                found = self._kinds[given.copy] = _look(cursor, lines, given.uri)
+                found = self._kinds[given.copy] = parse_kinds(cursor, lines, given.uri)
             _keep(cursor, table, lines, found, given)
         finally:
             unpacked.unlink(missing_ok=True)
@@ -158,14 +162,19 @@ def _unpack(path: Path, target: Path) -> Kinds | None:
                 file.write(block)
                 own = layout.kinds(block) if found is not None else None
                 found = None if found is None or own is None else found | own
-    except (OSError, EOFError, zlib.error):
+    except (OSError, EOFError, zlib.error, _LineTooLongError):
         target.unlink()
         return None
     return None if found is None else frozenset(found)
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    """Whole lines, each with its newline, many at a time."""
+    """Whole lines, each with its newline, many at a time.
+
+    Raises:
+        OSError, EOFError, zlib.error: The copy cannot be unpacked.
+        _LineTooLongError: A line is longer than DuckDB reads.
+    """
     rest = b""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
@@ -174,12 +183,23 @@ def _blocks(path: Path) -> Iterator[bytes]:
                 yield rest + head + newline
                 rest = b""
             rest += tail
+            if len(rest) > kept.MOST_LINE_BYTES:
+                raise _LineTooLongError
     if rest:
         yield rest + b"\n"
 
 
-def _look(cursor: duckdb.DuckDBPyConnection, path: Path, uri: str) -> Kinds:
-    """Parse lines, and find the kinds of their values."""
+def parse_kinds(cursor: duckdb.DuckDBPyConnection, path: Path, uri: str) -> Kinds:
+    """Parse lines, and find the kinds of their values.
+
+    Args:
+        cursor: Used for parsing.
+        path: Where the lines are.
+        uri: Address of their object.
+
+    Raises:
+        QueryFailedError: A line is not JSON.
+    """
     is_object = "starts_with(ltrim(json, chr(32) || chr(9) || chr(13)), '{')"
     names = f"CASE WHEN {is_object} THEN json_keys(json) ELSE [''] END"
     kinds = f"CASE WHEN {is_object} THEN json_type(json, '$.*') ELSE [{text(_NOT_AN_OBJECT)}] END"
@@ -200,7 +220,7 @@ def _keep(cursor: duckdb.DuckDBPyConnection, table: Table, lines: Path, kinds: K
     # two queries may parse the same object: each under a name of its own, and the last one stays
     part = given.target.with_suffix(f".{uuid.uuid4().hex}.part")
     try:
-        rows = kept.json_sql(table, [lines], _spelled(table, {given.uri: kinds}), None)
+        rows = kept.json_sql(table, [lines], _spelled(table, {kinds: given.uri}), None)
         cursor.execute(f"COPY ({rows}) TO {text(str(part))} (FORMAT parquet, COMPRESSION lz4)")
         part.replace(given.target)
     except (QueryFailedError, duckdb.Error):
@@ -210,12 +230,12 @@ def _keep(cursor: duckdb.DuckDBPyConnection, table: Table, lines: Path, kinds: K
     return True
 
 
-def _spelled(table: Table, kinds: Mapping[str, Kinds]) -> dict[str, str]:
+def _spelled(table: Table, kinds: Mapping[Kinds, str]) -> dict[str, str]:
     """Hold the values of objects to the table's columns.
 
     Args:
         table: The table.
-        kinds: Names and kinds of the values of each object, by its address.
+        kinds: Names and kinds of the values of objects, and the address of one that has them.
 
     Returns:
         For each column, the name that it has in the objects.
@@ -225,7 +245,7 @@ def _spelled(table: Table, kinds: Mapping[str, Kinds]) -> dict[str, str]:
     """
     spelled: dict[str, str] = {}
     types = {str(field.name): field.type for field in table.columns}
-    for uri, found in kinds.items():
+    for found, uri in kinds.items():
         for name, kind in sorted(found):
             if kind == _NOT_AN_OBJECT:
                 raise QueryFailedError("HIVE_CURSOR_ERROR", f"Row is not a valid JSON Object in {uri}")
