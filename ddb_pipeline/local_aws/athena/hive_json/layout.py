@@ -75,7 +75,7 @@ def _ends_of_names(text: _Bytes) -> _Places | None:
         before = text[np.flatnonzero(is_apart) - 1]
         if ((before == _QUOTE) | (before <= _SPACE)).any():
             return None
-    found = np.flatnonzero(is_colon & (text[:-1] == _QUOTE)) + 1
+    found: _Places = np.flatnonzero(is_colon & (text[:-1] == _QUOTE)) + 1
     is_escaped = text[found - 2] == _BACKSLASH
     # two backslashes are one that escapes nothing: of an even number before a quote, it ends a name
     last = found[is_escaped] - 2
@@ -83,7 +83,8 @@ def _ends_of_names(text: _Bytes) -> _Places | None:
         last = last[text[last - 1] == _BACKSLASH] - 2
         if (text[last] != _BACKSLASH).any():
             return None
-    return found[~is_escaped]
+    plain: _Places = found[~is_escaped]
+    return plain
 
 
 def _names(lines: bytes, words: _Words, ends: _Places) -> list[str] | None:
