@@ -13,6 +13,8 @@ from ddb_pipeline.local_aws.athena.types import VARCHAR, Type
 _JSON_NUMBER = r"'(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'"
 # numbers that DuckDB writes anew, and what it takes for JSON although it is none
 _FRACTION = text(r"(?:^|[\[:,\s])-?[0-9]+[.eE]")
+_NUMBER = text(r"(?:^|[\[:,\s])-?(?:[0-9]+[.eE]|[NIi]|n[^u])")
+_DIGITS = text(r"^-?[0-9].*")
 _UNUSUAL = text(r"(?:^|[\[:,])(?:-?[0-9]+[.eE]|-0|-?[NIi]|n[^u])")
 # a number so long that a double may not hold it
 _LONG_NUMBER = text(r"(?:^|[\[:,])-?[0-9.eE+-]{17,}")
@@ -32,7 +34,9 @@ JSON_MACROS: tuple[str, ...] = (
         "athena_json_scalar(x, p) AS CASE TRY(json_type(x, p)) WHEN 'VARCHAR' THEN TRY(json_extract_string(x, p)) "
         "WHEN 'UBIGINT' THEN TRY(json_extract_string(x, p)) WHEN 'BOOLEAN' THEN TRY(json_extract_string(x, p)) "
         "WHEN 'BIGINT' THEN TRY(json_extract_string(athena_quote_numbers(x), p)) "
-        "WHEN 'DOUBLE' THEN TRY(json_extract_string(athena_quote_numbers(x), p)) ELSE NULL END"
+        # NaN and Infinity are doubles to DuckDB, and no JSON to Trino
+        f"WHEN 'DOUBLE' THEN nullif(regexp_extract(TRY(json_extract_string(athena_quote_numbers(x), p)), {_DIGITS}), '') "
+        "ELSE NULL END"
     ),
     # of the type json: its numbers have gone through a double, if Athena's do
     (
@@ -52,7 +56,7 @@ JSON_MACROS: tuple[str, ...] = (
     ),
     f"athena_json_shown(x) AS CASE WHEN regexp_matches(x, {_LONG_NUMBER}) THEN athena_python_json_shown(x) ELSE x END",
     (
-        f"athena_json_extract(x, p) AS CASE WHEN regexp_matches(x, {_FRACTION}) THEN athena_python_json_extract(x, p) "
+        f"athena_json_extract(x, p) AS CASE WHEN regexp_matches(x, {_NUMBER}) THEN athena_python_json_extract(x, p) "
         "ELSE TRY(CAST(json_extract(x, p) AS VARCHAR)) END"
     ),
     (
