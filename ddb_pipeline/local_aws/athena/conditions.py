@@ -9,12 +9,12 @@ from dataclasses import replace
 from sqlglot import exp
 
 from ddb_pipeline.local_aws.athena import operators, special_forms
-from ddb_pipeline.local_aws.athena.casts import cast, coerce
+from ddb_pipeline.local_aws.athena.casts import cast, coerce, failure
 from ddb_pipeline.local_aws.athena.compiler import Expressions, compiles
 from ddb_pipeline.local_aws.athena.errors import failed_at, not_supported
 from ddb_pipeline.local_aws.athena.literals import read_type
 from ddb_pipeline.local_aws.athena.signatures import Value
-from ddb_pipeline.local_aws.athena.types import BIGINT, BOOLEAN, UNKNOWN, VARCHAR, ZONED, array
+from ddb_pipeline.local_aws.athena.types import BIGINT, BOOLEAN, UNKNOWN, VARCHAR, ZONED, array, row
 
 _ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 _COMPARISONS = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
@@ -96,6 +96,8 @@ def _in(c: Expressions, node: exp.In) -> Value:
     value = c.compile(node.this)
     if node.args.get("query"):
         sql, types = c.subquery(node.args["query"])
+        if len(types) > 1 and value.type.name == "row":
+            return _row_in(c, node, value, Value(sql, row((None,) * len(types), tuple(types))))
         if len(types) != 1:
             raise c.mismatch(node, f"Multiple columns returned by subquery are not supported: {len(types)}")
         common = operators.comparable(value.type, types[0])
@@ -112,6 +114,33 @@ def _in(c: Expressions, node: exp.In) -> Value:
         c.checked(operators.compare("=", value, item), node, "=", value, item).sql for item in c.every(node.expressions)
     ]
     return Value(f"({' OR '.join(tests)})", BOOLEAN)
+
+
+def _row_in(c: Expressions, node: exp.In, value: Value, found: Value) -> Value:
+    """A row among the rows of a subquery, whose columns are its fields.
+
+    A join finds equal rows without NULLs; those that hold one are few, and are compared as rows are.
+    """
+    columns = [Value(f"s.c{i}", part) for i, part in enumerate(found.type.parts, 1)]
+    pairs = list(zip(operators.fields(value), columns, strict=False))
+    commons = [operators.comparable(own.type, other.type) for own, other in pairs]
+    if None in commons or len(value.type.parts) != len(columns):
+        types = f"{value.type} vs {found.type}"
+        raise c.mismatch(node, f"value and result of subquery must be of the same type for IN expression: {types}")
+    sides = [
+        [str(coerce(one.sql, one.type, common)) for one, common in zip(side, commons, strict=True) if common]
+        for side in zip(*pairs, strict=True)
+    ]
+    probe, row_ = (f"row({', '.join(side)})" for side in sides)
+    tests = " AND ".join(f"({own} = {other})" for own, other in zip(*sides, strict=True))
+    probe_null, row_null = (" OR ".join(f"{one.sql} IS NULL" for one in side) for side in zip(*pairs, strict=True))
+    refused = failure(
+        "NOT_SUPPORTED", "a row with NULL before IN and a subquery is not supported by local AWS", BOOLEAN
+    )
+    equal = f"{probe} IN (SELECT {row_} FROM ({found.sql}) AS s WHERE NOT ({row_null}))"
+    unknown = f"EXISTS (SELECT 1 FROM (SELECT * FROM ({found.sql}) AS s WHERE {row_null}) AS s WHERE ({tests}) IS NULL)"
+    sql = f"CASE WHEN {probe_null} THEN {refused} WHEN {equal} THEN true WHEN {unknown} THEN NULL ELSE false END"
+    return Value(sql, BOOLEAN)
 
 
 @compiles(exp.Like, exp.Escape)

@@ -90,6 +90,8 @@ def from_json(sql: str, target: Type, cast: Cast, failed: Callable[[str, Type], 
         return values if element == "e" else f"list_transform({values}, lambda e: {element})"
     if target.name == "map":
         return _map_from_json(sql, target, cast, failed)
+    if target.name == "row":
+        return _row_from_json(sql, target, cast, failed)
     return _scalar_from_json(sql, target, cast, failed)
 
 
@@ -104,6 +106,44 @@ def _map_from_json(sql: str, target: Type, cast: Cast, failed: Callable[[str, Ty
     keys = f"map_keys({members})" if key == "e" else f"list_transform(map_keys({members}), lambda e: {key})"
     values = f"map_values({members})" if value == "e" else f"list_transform(map_values({members}), lambda e: {value})"
     return members if key == value == "e" else f"map({keys}, {values})"
+
+
+def _row_from_json(sql: str, target: Type, cast: Cast, failed: Callable[[str, Type], str]) -> str | None:
+    """An object by names, whatever the case of its own; an array by places, one for each field (Trino's JsonUtil)."""
+    names = target.names
+    by_name = [
+        f"list_extract(struct_extract(m, 'p'), list_position(struct_extract(m, 'k'), {_text(n or '')}))" for n in names
+    ]
+    by_place = [f"list_extract(athena_json_parts({sql}), {i})" for i in range(1, len(names) + 1)]
+    rows = [_row_of(parts, target, cast, failed) for parts in (by_name, by_place)]
+    named = [name for name in names if name is not None]
+    if None in rows or len(set(named)) != len(named):
+        return None
+    listed = ", ".join(_text(name or "") for name in names)
+    own = f"list_filter(struct_extract(m, 'k'), lambda k: k IN ({listed}))"
+    is_repeated = f"len({own}) <> len(list_distinct({own}))"
+    members = f"[{{'k': list_transform(json_keys({sql}), lambda k: lower(k)), 'p': athena_json_parts({sql})}}]"
+    wrong = failed(sql, target)
+    from_object = (
+        f"list_extract(list_transform({members}, lambda m: CASE WHEN {is_repeated} THEN {wrong} ELSE {rows[0]} END), 1)"
+    )
+    from_array = f"CASE WHEN json_array_length({sql}) = {len(names)} THEN {rows[1]} ELSE {wrong} END"
+    return (
+        f"CASE WHEN {sql} IS NULL THEN NULL ELSE CASE athena_json_kind({sql}) WHEN 'null' THEN NULL "
+        f"WHEN 'object' THEN {from_object if len(named) == len(names) else wrong} WHEN 'array' THEN {from_array} "
+        f"ELSE {wrong} END END"
+    )
+
+
+def _row_of(parts: list[str], target: Type, cast: Cast, failed: Callable[[str, Type], str]) -> str | None:
+    """A row of the texts of its fields."""
+    fields = [
+        part if type_ == JSON else from_json(part, type_, cast, failed)
+        for part, type_ in zip(parts, target.parts, strict=True)
+    ]
+    known = [field for field in fields if field is not None]
+    shown = ", ".join(f"'f{i}': {field}" for i, field in enumerate(known, 1))
+    return f"{{{shown}}}" if len(known) == len(fields) else None
 
 
 def _scalar_from_json(sql: str, target: Type, cast: Cast, failed: Callable[[str, Type], str]) -> str | None:

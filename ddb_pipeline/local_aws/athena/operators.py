@@ -80,6 +80,8 @@ def _decimals(operator: str, left: Value, right: Value) -> Value | None:
 def _moments(operator: str, left: Value, right: Value) -> Value | None:
     if operator == "+" and left.type in (DAYS, MONTHS):
         left, right = right, left
+    if operator == "-" and left.type.name in _TIMES and right.type.name in _TIMES:
+        return _between(left, right)
     if operator not in "+-" or left.type.name not in _TIMES or right.type not in (DAYS, MONTHS):
         return None
     if right.type == MONTHS and left.type.zone != UTC:
@@ -91,6 +93,15 @@ def _moments(operator: str, left: Value, right: Value) -> Value | None:
     return None if right.literal == "time" else Value(f"CAST({moved} AS DATE)", left.type)
 
 
+def _between(left: Value, right: Value) -> Value | None:
+    """The time between two moments; of dates, whole days."""
+    common = common_type(left.type, right.type)
+    if common is None:
+        return None
+    instants = [f"epoch_us({coerce(value.sql, value.type, common)})" for value in (left, right)]
+    return Value(f"to_microseconds({' - '.join(instants)})", DAYS)
+
+
 def negate(value: Value) -> Value | None:
     """Compile `-value`."""
     return Value(f"(- {value.sql})", value.type) if value.type.is_number else None
@@ -98,6 +109,8 @@ def negate(value: Value) -> Value | None:
 
 def compare(operator: str, left: Value, right: Value) -> Value | None:
     """Compile = <> < <= > >=; None: Trino cannot compare these types, or local AWS not as Trino does."""
+    if left.type.name == right.type.name == "row" and operator in {"=", "<>"}:
+        return _rows(operator, left, right)
     common = comparable(left.type, right.type)
     if common is None:
         return None
@@ -108,6 +121,21 @@ def compare(operator: str, left: Value, right: Value) -> Value | None:
     if operator == "<>":
         return Value(f"({a} <> {b} OR isnan({a}) OR isnan({b}))", BOOLEAN)
     return Value(f"({a} {operator} {b} AND NOT isnan({a}) AND NOT isnan({b}))", BOOLEAN)
+
+
+def fields(value: Value) -> list[Value]:
+    """The fields of a row."""
+    return [Value(f"struct_extract({value.sql}, 'f{i}')", part) for i, part in enumerate(value.type.parts, 1)]
+
+
+def _rows(operator: str, left: Value, right: Value) -> Value | None:
+    """Rows are equal if all fields are, and not if one is not; else NULL decides (RowType of trino-spi)."""
+    if len(left.type.parts) != len(right.type.parts):
+        return None
+    tests = [compare("=", a, b) for a, b in zip(fields(left), fields(right), strict=True)]
+    known = [test.sql for test in tests if test is not None]
+    equal = f"({' AND '.join(known)})"
+    return Value(equal if operator == "=" else f"(NOT {equal})", BOOLEAN) if len(known) == len(tests) else None
 
 
 def distinct_from(left: Value, right: Value, *, negated: bool) -> Value | None:
@@ -121,8 +149,6 @@ def distinct_from(left: Value, right: Value, *, negated: bool) -> Value | None:
 
 def is_known_elsewhere(operator: str, left: Type, right: Type) -> bool:
     """Whether an operator that is refused here is one that Trino has for these types."""
-    if operator == "-" and left.name in _TIMES and right.name in _TIMES:
-        return common_type(left, right) is not None
     if {left, right} & {DAYS, MONTHS}:
         return left == right or left.is_number or right.is_number or operator in "+-"
     common = common_type(left, right)
