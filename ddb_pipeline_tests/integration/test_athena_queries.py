@@ -272,6 +272,15 @@ def test_a_wrong_or_unknown_query_fails_with_athenas_kind_of_error(local, sql, s
     assert local.reason(sql).startswith(said.replace("{db}", local.database))
 
 
+def test_values_are_a_query(local):
+    assert local.rows("VALUES (1, 'a'), (2, 'b'), (3, NULL) ORDER BY 1 DESC LIMIT 2") == [["3", None], ["2", "b"]]
+
+
+def test_what_duckdb_does_not_have_is_no_internal_error(local):
+    correlated = "SELECT (1, 2) IN (SELECT x, t.a FROM (VALUES 1) u (x)) FROM (VALUES 1) t (a)"
+    assert local.reason(correlated).startswith("NOT_SUPPORTED: Correlated IN")
+
+
 def test_tables_of_other_formats_are_refused_by_name(local):
     local.make_table("lines", serde="org.apache.hadoop.hive.serde2.OpenCSVSerde")
     assert "the SerDe of table lines is org.apache.hadoop.hive.serde2.OpenCSVSerde" in local.reason(

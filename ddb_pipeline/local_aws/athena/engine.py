@@ -40,6 +40,13 @@ _BATCH = 5000
 _BY_USER = "Query cancelled by user"
 # Athena cancels a query that reads too much (ug/workgroups-setting-control-limits-cloudwatch.html)
 _OVER_CUTOFF = "Bytes scanned limit was exceeded"
+_NAMES: dict[type[duckdb.Error], str] = {
+    duckdb.OutOfRangeException: "NUMERIC_VALUE_OUT_OF_RANGE",
+    duckdb.ConversionException: "NUMERIC_VALUE_OUT_OF_RANGE",
+    duckdb.InvalidInputException: "INVALID_FUNCTION_ARGUMENT",
+    duckdb.NotImplementedException: "NOT_SUPPORTED",
+}
+"""Trino's names of what DuckDB finds while it runs."""
 _ENCRYPTION = {"SSE_S3": "AES256", "SSE_KMS": "aws:kms"}
 
 
@@ -249,8 +256,7 @@ def translate(error: duckdb.Error) -> QueryFailedError:  # noqa: PLR0911
     first = message.splitlines()[0]
     if isinstance(error, duckdb.ConversionException) and re.search(r"(date|timestamp|time) (field|value)", first):
         return QueryFailedError("INVALID_CAST_ARGUMENT", first.partition(": ")[2])
-    if isinstance(error, (duckdb.OutOfRangeException, duckdb.ConversionException)):
-        return QueryFailedError("NUMERIC_VALUE_OUT_OF_RANGE", first.partition(": ")[2])
-    if isinstance(error, duckdb.InvalidInputException):
-        return QueryFailedError("INVALID_FUNCTION_ARGUMENT", first.partition(": ")[2])
+    name = next((name for kind, name in _NAMES.items() if isinstance(error, kind)), None)
+    if name is not None:
+        return QueryFailedError(name, first.partition(": ")[2])
     return QueryFailedError("GENERIC_INTERNAL_ERROR", f"local AWS could not run this: {first}", category=SYSTEM_ERROR)

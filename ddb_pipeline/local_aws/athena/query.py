@@ -104,7 +104,7 @@ class QueryCompiler:
         if isinstance(node, exp.SetOperation):
             return self._set_operation(node, parent, self._with(node, tables))
         if isinstance(node, exp.Values):
-            return self.values(node, parent)
+            return self._ordered(node, self.values(node, parent))
         if isinstance(node, exp.Select):
             return SelectCompiler(self, node, parent, self._with(node, tables)).compile()
         raise not_supported(self.sql, node, f"{node.key.upper()} as a query")

@@ -71,7 +71,7 @@ class KeptObjects:
             QueryFailedError: A line or a value cannot be read as Athena would.
         """
         signature = hashlib.sha256(repr((table.columns, table.openx)).encode()).hexdigest()[:16]
-        found = {path: path.with_name(f"{path.name.partition('.')[0]}-{signature}.parquet") for path in uris}
+        found = {path: path.with_name(f"{path.name.replace('.', '-')}-{signature}.parquet") for path in uris}
         for path, target in found.items():
             if target not in self._misfits:
                 try:
