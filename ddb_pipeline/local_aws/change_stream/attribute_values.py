@@ -165,7 +165,7 @@ def _written(value: AttributeValue, level: int) -> Written:
         raise InvalidValueError(_NOT_ONE_TYPE)
     [(kind, content)] = value.items()
     writer = _WRITERS.get(kind)
-    if writer is None:
+    if writer is None or content is None:
         raise InvalidValueError(_NOT_ONE_TYPE)
     text, size = writer(content, level)
     return f'{{"{kind}":{text}}}', size
@@ -188,7 +188,7 @@ def _written_number(content: Any, _level: int) -> Written:
 
 def _written_binary(content: Any, _level: int) -> Written:
     try:
-        data = content if isinstance(content, bytes) else base64.b64decode(_of_type(content, str))
+        data = content if isinstance(content, bytes) else base64.b64decode(_of_type(content, str), validate=True)
     except ValueError:
         raise UnreadableValueError(_UNREADABLE) from None
     return f'"{base64.b64encode(data).decode("ascii")}"', len(data)
