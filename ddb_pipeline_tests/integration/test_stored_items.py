@@ -150,6 +150,14 @@ def test_a_sort_key_is_checked_and_normalised_too(deployed):
     assert sorted(change["dynamodb"]["Keys"]["sk"]["N"] for change in table.new_changes()) == ["1", "2"]
 
 
+def test_a_batch_has_25_requests_at_most(table):
+    requests = [put_request(pk={"S": str(number)}) for number in range(26)]
+
+    refused("ValidationException", batch, table, *requests)
+    batch(table, *requests[:25])
+    assert len(table.new_changes()) == 25
+
+
 def test_a_batch_tells_what_it_consumed_only_if_it_is_asked(table):
     requests = {table.name: [put_request(**KEY)]}
 
@@ -212,7 +220,9 @@ def test_tables_with_indexes_and_streams_of_their_own_get_batches_too(deployed):
     )
     try:
         table = Table(dynamodb, None, "indexed", "")
-        refused("ValidationException", batch, table, put_request(**KEY), put_request(pk={"S": "b"}, area={"S": ""}))
+        for no_key in ({"S": ""}, {"NULL": True}):
+            refused("ValidationException", batch, table, put_request(**KEY), put_request(pk={"S": "b"}, area=no_key))
+            refused("ValidationException", put, table, {**KEY, "area": no_key})
         assert table.item() is None
         batch(table, put_request(**KEY, area={"S": "north"}))
 

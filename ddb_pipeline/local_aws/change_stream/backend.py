@@ -27,7 +27,6 @@ from moto.dynamodb.exceptions import (
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
-from moto.dynamodb.responses import validate_put_has_empty_keys
 
 from ddb_pipeline.local_aws.change_stream import kinesis
 from ddb_pipeline.local_aws.change_stream.attribute_values import (
@@ -35,8 +34,8 @@ from ddb_pipeline.local_aws.change_stream.attribute_values import (
     UnreadableValueError,
     normalised_attributes,
 )
+from ddb_pipeline.local_aws.change_stream.batches import check_index_keys, is_plain, read_batch
 from ddb_pipeline.local_aws.change_stream.destinations import TableDestinations
-from ddb_pipeline.local_aws.change_stream.images import Image
 from ddb_pipeline.local_aws.change_stream.items import (
     Attributes,
     StoredItem,
@@ -149,7 +148,8 @@ class ChangeStreamBackend(DynamoDBBackend):
             table = self.get_table(table_name)
             item = new_item(table, item_attrs)
             before = found_item(table, item.hash_key, item.range_key)
-            if args or kwargs or not _is_plain(table):
+            check_index_keys(table, item_attrs)
+            if args or kwargs or not is_plain(table):
                 super().put_item(table_name, item.attributes(), *args, **kwargs)
             return self._replace(table, before, item)
 
@@ -236,31 +236,14 @@ class ChangeStreamBackend(DynamoDBBackend):
         Raises:
             MockValidationException: A value is refused, or two requests are for one item. Nothing was written.
         """
-        puts: list[tuple[Table, StoredItem]] = []
-        deletes: list[tuple[Table, Attributes]] = []
         with self.lock, _dynamodb_errors():
-            for table_name, requests in requests_of.items():
-                table, keys = self.get_table(table_name), set()
-                for request in requests:
-                    kind, attributes = _batch_request(request)
-                    if kind == "PutRequest":
-                        item = new_item(table, attributes)
-                        if not _is_plain(table):
-                            validate_put_has_empty_keys(attributes, table)
-                        puts.append((table, item))
-                        keys.add(item.keys.text)
-                    else:
-                        key = checked_key(table, normalised_attributes(attributes))
-                        deletes.append((table, key))
-                        keys.add(Image.of({name: key[name] for name in table.table_key_attrs}).text)
-                if len(keys) < len(requests):
-                    raise MockValidationException("Provided list of item keys contains duplicates")
-            for table, item in puts:
-                if _is_plain(table):
+            batch = read_batch(requests_of, self.get_table)
+            for table, item in batch.puts:
+                if is_plain(table):
                     self._replace(table, found_item(table, item.hash_key, item.range_key), item)
                 else:
                     self.put_item(str(table.name), item.attributes())
-            for table, key in deletes:
+            for table, key in batch.deletes:
                 self.delete_item(str(table.name), key)
 
     def transact_write_items(self, transact_items: list[dict[str, Any]]) -> None:
@@ -363,23 +346,6 @@ class ChangeStreamBackend(DynamoDBBackend):
         change = None if destination is None else write.change(self.region_name)
         if destination is not None and change is not None:
             self.replication.send(destination, change)
-
-
-def _is_plain(table: Table) -> bool:
-    """Whether a put concerns the table's items alone; indexes and DynamoDB's own streams are moto's."""
-    return not table.indexes and not table.global_indexes and table.stream_shard is None
-
-
-def _batch_request(request: dict[str, Any]) -> tuple[str, Attributes]:
-    """The kind of a request of BatchWriteItem, and its item or key."""
-    for kind, part in (("PutRequest", "Item"), ("DeleteRequest", "Key")):
-        content = request.get(kind)
-        if content is not None and len(request) == 1:
-            return kind, content[part]
-    raise MockValidationException(
-        "Supplied WriteRequest is empty or has more than one type, must contain exactly one of PutRequest and "
-        "DeleteRequest"
-    )
 
 
 @contextmanager
