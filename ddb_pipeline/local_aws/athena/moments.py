@@ -12,6 +12,7 @@ from ddb_pipeline.local_aws.athena.signatures import Value
 from ddb_pipeline.local_aws.athena.types import (
     BIGINT,
     DATE,
+    DAYS,
     DOUBLE,
     TIMESTAMP,
     UTC,
@@ -265,6 +266,11 @@ def _refuse_days_of_zones(unit: str, type_: Type) -> None:
         raise UnsupportedArgumentError("days in a time zone other than UTC are not supported here by local AWS")
 
 
+def to_milliseconds(interval: Value) -> Value | None:
+    """`to_milliseconds(interval)` of days and times."""
+    return Value(f"(epoch_us({interval.sql}) // 1000)", BIGINT) if interval.type == DAYS else None
+
+
 MOMENTS: dict[str, tuple[int, int, Callable[..., Value | None]]] = {
     "at_timezone": (2, 2, at_timezone),
     "date": (1, 1, to_date),
@@ -278,6 +284,7 @@ MOMENTS: dict[str, tuple[int, int, Callable[..., Value | None]]] = {
     "from_unixtime": (1, 2, from_unixtime),
     "parse_datetime": (2, 2, parse_datetime),
     "to_iso8601": (1, 1, to_iso8601),
+    "to_milliseconds": (1, 1, to_milliseconds),
     "to_unixtime": (1, 1, to_unixtime),
     "with_timezone": (2, 2, with_timezone),
 }

@@ -15,6 +15,7 @@ from ddb_pipeline.local_aws.athena.types import (
     JSON,
     MAX_DECIMAL_DIGITS,
     MONTHS,
+    TIMESTAMP,
     UNKNOWN,
     UTC,
     VARCHAR,
@@ -96,7 +97,8 @@ def _moments(operator: str, left: Value, right: Value) -> Value | None:
 def _between(left: Value, right: Value) -> Value | None:
     """The time between two moments; of dates, whole days."""
     common = common_type(left.type, right.type)
-    if common is None:
+    if common is None or (common.numbers and common.numbers[0] > TIMESTAMP.numbers[0]):
+        # intervals have milliseconds, and how the rest is rounded is not known
         return None
     instants = [f"epoch_us({coerce(value.sql, value.type, common)})" for value in (left, right)]
     return Value(f"to_microseconds({' - '.join(instants)})", DAYS)
@@ -149,6 +151,8 @@ def distinct_from(left: Value, right: Value, *, negated: bool) -> Value | None:
 
 def is_known_elsewhere(operator: str, left: Type, right: Type) -> bool:
     """Whether an operator that is refused here is one that Trino has for these types."""
+    if operator == "-" and left.name in _TIMES and right.name in _TIMES:
+        return common_type(left, right) is not None
     if {left, right} & {DAYS, MONTHS}:
         return left == right or left.is_number or right.is_number or operator in "+-"
     common = common_type(left, right)

@@ -24,7 +24,7 @@ from ddb_pipeline.local_aws.athena.relations import Field, Listing, Origins, Rel
 from ddb_pipeline.local_aws.athena.scope import Scope
 from ddb_pipeline.local_aws.athena.select import SelectCompiler
 from ddb_pipeline.local_aws.athena.special_forms import unify
-from ddb_pipeline.local_aws.athena.types import JSON, MIXED, UTC, Type, common_type, duckdb_type
+from ddb_pipeline.local_aws.athena.types import JSON, MIXED, MONTHS, UTC, Type, common_type, duckdb_type
 from ddb_pipeline.local_aws.athena.zones import local
 
 MAX_VIEW_DEPTH = 32
@@ -298,7 +298,7 @@ def _constant(value: str | int | None) -> str:
 
 
 def _can_be_shown(type_: Type) -> bool:
-    if type_.name.startswith("interval") or type_.zone == MIXED:
+    if type_ == MONTHS or type_.zone == MIXED:
         return False
     # how Athena shows JSON inside of arrays, maps and rows is not known
     return all(part != JSON and part.zone == UTC and _can_be_shown(part) for part in type_.parts)

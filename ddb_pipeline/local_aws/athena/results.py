@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,16 @@ def _scalar(value: Any, type_: Type) -> str:  # noqa: PLR0911
         return f"{text} {type_.zone}" if type_.name == "timestamp with time zone" else text
     if isinstance(value, date):
         return value.isoformat()
-    return str(value)
+    return interval_text(value) if isinstance(value, timedelta) else str(value)
+
+
+def interval_text(value: timedelta) -> str:
+    """Write an interval of days and times as Trino does (IntervalDayTime of trino-client): `-1 02:03:04.005`."""
+    milliseconds = abs(value) // timedelta(milliseconds=1)
+    seconds, fraction = divmod(milliseconds, 1000)
+    hours, rest = divmod(seconds, 3600)
+    sign = "-" if value < timedelta(0) else ""
+    return f"{sign}{hours // 24} {hours % 24:02d}:{rest // 60:02d}:{rest % 60:02d}.{fraction:03d}"
 
 
 def double_text(value: float) -> str:
