@@ -255,7 +255,7 @@ def test_a_view_whose_table_changed_is_stale(local):
         ("SELECT CAST('x' AS bigint)", "INVALID_CAST_ARGUMENT: Cannot cast 'x' to BIGINT"),
         ("SELECT FROM WHERE", "SYNTAX_ERROR: "),
         ("SELECT 1; SELECT 2", "SYNTAX_ERROR: Only one sql statement is allowed. Got: 2"),
-        ("-- comment\nUNLOAD (SELECT 1) TO 's3://x/' WITH (format = 'JSON')", "NOT_SUPPORTED: the statement UNLOAD"),
+        ("-- comment\nUNLOAD (SELECT 1) TO 's3://x/' WITH (format = 'JSON')", "NOT_SUPPORTED: format 'JSON'"),
         ("INSERT INTO changes SELECT * FROM changes", "NOT_SUPPORTED: line 1:13: INSERT INTO table changes, which is"),
         ('SELECT "$file_size" FROM changes', 'NOT_SUPPORTED: line 1:8: the hidden column "$file_size"'),
         ("SELECT * FROM read_csv('/etc/passwd')", "NOT_SUPPORTED: "),

@@ -149,9 +149,7 @@ class Engine:
             )
         elif isinstance(outcome, Write):
             # also of an EXECUTE, whose own words do not say it
-            is_new = outcome.creates is not None
-            execution.statement_type = "DDL" if is_new else "DML"
-            execution.substatement_type = "CREATE_TABLE_AS_SELECT" if is_new else "INSERT"
+            execution.statement_type, execution.substatement_type = outcome.kinds
             execution.fields = (Field("rows", BIGINT),)
             execution.result_file.write_text("", encoding="utf-8")
             self._writer.write(connection, execution, outcome)

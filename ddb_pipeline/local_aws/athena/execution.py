@@ -115,7 +115,7 @@ class QueryExecution:
         folder = self.results_folder
         if self.substatement_type == "CREATE_TABLE_AS_SELECT":
             return f"{folder}tables/{self.id}"
-        if self.substatement_type == "INSERT":
+        if self.substatement_type in {"INSERT", "UNLOAD"}:
             return f"{folder}{self.id}"
         return f"{folder}{self.id}.{'csv' if self.statement_type == 'DML' else 'txt'}"
 

@@ -67,6 +67,7 @@ class Write:
         values: SQL of each column of the table, over a relation `w` with the query's columns; of partition columns too.
         compression: DuckDB's name of the objects' compression.
         creates: Glue's `TableInput` of a table that is made with them; None: it is there already.
+        is_unload: Whether they go to the table's location alone, and there is no such table.
     """
 
     plan: Plan
@@ -74,6 +75,14 @@ class Write:
     values: tuple[str, ...]
     compression: str = "GZIP"
     creates: dict[str, Any] | None = None
+    is_unload: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, str]:
+        """StatementType and SubstatementType."""
+        if self.creates is not None:
+            return "DDL", "CREATE_TABLE_AS_SELECT"
+        return "DML", "UNLOAD" if self.is_unload else "INSERT"
 
 
 @dataclass(frozen=True)

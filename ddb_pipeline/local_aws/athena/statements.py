@@ -29,6 +29,7 @@ from ddb_pipeline.local_aws.athena.repair import repair_table
 from ddb_pipeline.local_aws.athena.system_tables import INFORMATION_SCHEMA
 from ddb_pipeline.local_aws.athena.table_names import CATALOG, name_of
 from ddb_pipeline.local_aws.athena.types import VARCHAR
+from ddb_pipeline.local_aws.athena.unload import unload
 from ddb_pipeline.local_aws.athena.writes import create_table_as, insert
 
 StatementType = Literal["DML", "DDL", "UTILITY"]
@@ -39,7 +40,6 @@ _OTHER_STATEMENTS = frozenset(
         "DELETE",
         "MERGE",
         "OPTIMIZE",
-        "UNLOAD",
         "UPDATE",
         "VACUUM",
     ]
@@ -61,6 +61,7 @@ _ABOUT_CATALOG: dict[tuple[str, ...], Callable[[Session], Lines]] = {
     ("PREPARE",): prepared.prepare_statement,
     ("SHOW",): show,
 }
+_DML = {"SELECT": "SELECT", "WITH": "SELECT", "VALUES": "SELECT", "INSERT": "INSERT", "UNLOAD": "UNLOAD"}
 _KINDS = ("DATABASE", "SCHEMA", "TABLE", "VIEW")
 _WITH_PARAMETERS = {"SELECT", "WITH", "VALUES", "INSERT", "CREATE"}
 
@@ -76,7 +77,13 @@ def kinds(sql: str) -> tuple[StatementType, str | None]:
         return "DDL", f"{first}_{kind}" if kind else None
     if first in {"SHOW", "DESCRIBE", "DESC", "EXPLAIN"}:
         return "UTILITY", {"SHOW": "_".join(found[:2]), "EXPLAIN": "EXPLAIN"}.get(first, "DESCRIBE_TABLE")
-    return "DML", {"SELECT": "SELECT", "WITH": "SELECT", "VALUES": "SELECT", "INSERT": "INSERT"}.get(first)
+    return "DML", {
+        "SELECT": "SELECT",
+        "WITH": "SELECT",
+        "VALUES": "SELECT",
+        "INSERT": "INSERT",
+        "UNLOAD": "UNLOAD",
+    }.get(first)
 
 
 def prepare(session: Session) -> Outcome:
@@ -98,6 +105,8 @@ def prepare(session: Session) -> Outcome:
         session = replace(session, sql=text, parameters=parameters)
     if word == "EXPLAIN":
         return _explain(session)
+    if word == "UNLOAD":
+        return unload(session, _compiled)
     about_catalog = _about_catalog(sql)
     if about_catalog is not None:
         return about_catalog(session)
@@ -141,10 +150,14 @@ def _explain(session: Session) -> Lines:
     return Lines((Field("Query Plan", VARCHAR),), (f"Output[{shown}]", *scans))
 
 
+def _compiled(node: exp.Expr, session: Session) -> Plan:
+    compiler = QueryCompiler(session.sql, session.database, session.started, session.catalog.find)
+    return Plan(compiler.compile(node), tuple(compiler.scans))
+
+
 def _outcome(statement: exp.Expr, session: Session) -> Outcome:
     def compile_query(node: exp.Expr) -> Plan:
-        compiler = QueryCompiler(session.sql, session.database, session.started, session.catalog.find)
-        return Plan(compiler.compile(node), tuple(compiler.scans))
+        return _compiled(node, session)
 
     if isinstance(statement, (exp.Query, exp.Values)):
         return compile_query(statement)

@@ -132,9 +132,10 @@ class Writer:
 
     def _commit(self, execution: QueryExecution, write: Write, files: list[_File]) -> None:
         table = write.table
-        if write.creates is not None:
+        is_added = write.creates is None and not write.is_unload
+        if not is_added:
             self._require_nothing(write)
-        known = {} if write.creates is not None else self._catalog.partition_locations(table.database, table.name)
+        known = {} if not is_added else self._catalog.partition_locations(table.database, table.name)
         new: dict[tuple[str | None, ...], str] = {}
         prefix = self._object_prefix(execution)
         put: list[tuple[str, str]] = []
@@ -152,7 +153,8 @@ class Writer:
             self._s3.put_object(bucket, name, manifest.encode())
             if write.creates is not None:
                 self._catalog.create(table.database, write.creates)
-            self._catalog.add_partitions(table.database, table.name, new)
+            if not write.is_unload:
+                self._catalog.add_partitions(table.database, table.name, new)
         except BaseException:
             for bucket, name in put:
                 if name in self._s3.get_bucket(bucket).keys:
@@ -160,9 +162,9 @@ class Writer:
             raise
 
     def _require_nothing(self, write: Write) -> None:
-        """CREATE TABLE AS never adds to what is there."""
+        """CREATE TABLE AS and UNLOAD never add to what is there."""
         table = write.table
-        if self._catalog.entry(table.database, table.name) is not None:
+        if not write.is_unload and self._catalog.entry(table.database, table.name) is not None:
             message = f"Table 'awsdatacatalog.{table.database}.{table.name}' already exists"
             raise QueryFailedError("TABLE_ALREADY_EXISTS", message)
         if self._storage.names(table.location):

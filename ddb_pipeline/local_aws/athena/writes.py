@@ -28,13 +28,14 @@ _PROPERTIES = {
     "parquet_compression",
     "table_type",
 }
-_COMPRESSIONS = {
+COMPRESSIONS = {
     "GZIP": "GZIP",
     "SNAPPY": "SNAPPY",
     "ZSTD": "ZSTD",
     "NONE": "UNCOMPRESSED",
     "UNCOMPRESSED": "UNCOMPRESSED",
 }
+"""DuckDB's names of the compressions that Parquet is written with."""
 _CREATE_PARTS = {"this", "kind", "expression", "exists", "properties"}
 _ENFORCED = (
     "The Create Table As Select query failed because it was submitted with an 'external_location' property to an "
@@ -125,15 +126,15 @@ def create_table_as(statement: exp.Create, session: Session, compile_query: Comp
     query = statement.expression if has_data else exp.Subquery(this=statement.expression, limit=_nothing())
     plan = compile_query(query)
     columns = hive_columns(plan.relation.fields)
-    keys = _partition_keys(properties.get("partitioned_by", []), columns, plan.relation.fields)
+    keys = partition_keys(properties.get("partitioned_by", []), columns, plan.relation.fields)
     inner = len(columns) - len(keys)
     table = Table(
         schema, name, plan.relation.fields[:inner], plan.relation.fields[inner:], (), location, "parquet"
     )  # fmt: skip
     values = tuple(f"w.c{place}" for place in range(1, len(columns) + 1))
     compression = properties.get("write_compression") or properties.get("parquet_compression") or "GZIP"
-    entry = _table_input(name, columns[:inner], columns[inner:], location, _COMPRESSIONS[compression])
-    return Write(plan, table, values, _COMPRESSIONS[compression], entry)
+    entry = _table_input(name, columns[:inner], columns[inner:], location, COMPRESSIONS[compression])
+    return Write(plan, table, values, COMPRESSIONS[compression], entry)
 
 
 def _nothing() -> exp.Limit:
@@ -156,8 +157,8 @@ def _properties(statement: exp.Create, sql: str) -> tuple[dict[str, Any], bool]:
         found[name] = value
     _only(found, "format", ("PARQUET",))
     _only(found, "table_type", ("HIVE",))
-    _only(found, "write_compression", tuple(_COMPRESSIONS))
-    _only(found, "parquet_compression", tuple(_COMPRESSIONS))
+    _only(found, "write_compression", tuple(COMPRESSIONS))
+    _only(found, "parquet_compression", tuple(COMPRESSIONS))
     return found, has_data
 
 
@@ -192,7 +193,12 @@ def _location(properties: dict[str, Any], session: Session) -> str:
     return location if location.endswith("/") else f"{location}/"
 
 
-def _partition_keys(keys: list[str], columns: list[dict[str, str]], fields: Sequence[Field]) -> list[str]:
+def partition_keys(keys: list[str], columns: list[dict[str, str]], fields: Sequence[Field]) -> list[str]:
+    """Hold the names of partition columns to a query's columns.
+
+    Raises:
+        QueryFailedError: They are not its last columns, or not of a type that local AWS writes as one.
+    """
     names = [column["Name"] for column in columns]
     missing = [key for key in keys if key not in names]
     if missing:
