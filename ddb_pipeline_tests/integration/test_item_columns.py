@@ -157,7 +157,8 @@ def test_hostile_names_and_all_types_come_through_the_real_path(
     result = refresh(loaded, instance, REAL)
 
     columns = remembered(stage, REAL)
-    paths = [path for path in columns if path[0] in values or path[0] in hostile]
+    # other tests of this table may have written a map of such a name
+    paths = [path for path in columns if path[0] in values or (len(path) == 1 and path[0] in hostile)]
     selected = ", ".join(columns[path] for path in paths)
     (row,) = stage.ask(REAL, f"SELECT {selected} FROM latest_item_state WHERE pk = '{key}'")
     found = dict(zip(paths, row, strict=True))
