@@ -192,19 +192,32 @@ def _partition(table: str, table_storage: dict[str, Any], keys: list[str], entry
     if len(values) != len(keys):
         message = f"a partition of {table} has {len(values)} values, not {len(keys)}"
         raise QueryFailedError("HIVE_INVALID_METADATA", message)
-    folder = folder_name(keys, values).removesuffix("/")
+    wrong = None
+    if any(storage.get(part) != table_storage.get(part) for part in ("Columns", "SerdeInfo")):
+        wrong = _mismatch(table, table_storage, folder_name(keys, values).removesuffix("/"), storage)
+    return Partition(values, _location(table, storage), wrong)
+
+
+def _mismatch(
+    table: str, table_storage: dict[str, Any], folder: str, storage: dict[str, Any]
+) -> QueryFailedError | None:
+    """Why a partition whose storage differs cannot be read as the table's; None: it can.
+
+    Raises:
+        QueryFailedError: It has another SerDe.
+    """
     table_serde = table_storage["SerdeInfo"]["SerializationLibrary"]
     serde = (storage.get("SerdeInfo") or {}).get("SerializationLibrary", table_serde)
     _require(f"{table}, partition {folder}", "the SerDe", serde, table_serde)
-    wrong = None
-    if FORMATS[serde].name != "parquet":
-        wrong = mismatch(table, table_storage.get("Columns") or [], folder, storage.get("Columns") or [])
-    if FORMATS[serde].name == "openx" and storage.get("SerdeInfo") and wrong is None:
-        own, of_table = _serde_parameters(storage), _serde_parameters(table_storage)
-        if read_options(own) != read_options(of_table):
-            message = f"SerDe properties of partition '{folder}' that are not those of table {table}"
-            wrong = QueryFailedError("NOT_SUPPORTED", f"{message} are not supported by local AWS")
-    return Partition(values, _location(table, storage), wrong)
+    if FORMATS[serde].name == "parquet":
+        return None
+    wrong = mismatch(table, table_storage.get("Columns") or [], folder, storage.get("Columns") or [])
+    if wrong is not None or FORMATS[serde].name != "openx" or not storage.get("SerdeInfo"):
+        return wrong
+    if read_options(_serde_parameters(storage)) == read_options(_serde_parameters(table_storage)):
+        return None
+    message = f"SerDe properties of partition '{folder}' that are not those of table {table}"
+    return QueryFailedError("NOT_SUPPORTED", f"{message} are not supported by local AWS")
 
 
 def _serde_parameters(storage: dict[str, Any]) -> dict[str, str]:
