@@ -16,14 +16,14 @@ from dagster import (
     multi_asset_check,
 )
 
-from ddb_pipeline.arrivals import listed, partition_key
 from ddb_pipeline.assets.baseline import NAME as BASELINE
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan
 from ddb_pipeline.baseline_making.capture import complaint, observe
 from ddb_pipeline.baseline_making.late import late_changes
-from ddb_pipeline.baselines.choice import expired_too_early, newest
+from ddb_pipeline.baseline_making.standing import damaged, expired, expired_hours, too_late
+from ddb_pipeline.baselines.choice import newest
 from ddb_pipeline.baselines.records import moment_of
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.resources.aws import PipelineAwsResource
@@ -74,9 +74,9 @@ def _late_check(pipeline: Pipeline) -> AssetChecksDefinition:
                 return
             manifest = newest(deployment.baselines.manifests())
             late = late_changes(deployment, manifest) if manifest else None
+            description = too_late(deployment, manifest, late) if manifest and late else None
         metadata: dict[str, Any] = {"baseline_id": manifest.baseline_id if manifest else "none yet"}
-        description = None
-        if manifest and late:
+        if late:
             metadata |= {"late_changes": late.changes, "bytes_scanned": late.bytes_scanned}
             if late.changes:
                 metadata["items"] = MetadataValue.table(
@@ -84,12 +84,6 @@ def _late_check(pipeline: Pipeline) -> AssetChecksDefinition:
                         TableRecord({"item_key": item, "changed_at": moment_of(changed).isoformat(), "event_id": event})
                         for item, changed, event in late.keys
                     ]
-                )
-                description = (
-                    f"{late.changes} changes from before {moment_of(manifest.cut_us):%Y-%m-%d %H:%M:%S} UTC came after "
-                    f"baseline {manifest.baseline_id} was made, so the views lack them; the oldest is of "
-                    f"{moment_of(late.oldest_us or 0):%Y-%m-%d %H:%M:%S}: the next baseline heals it (run "
-                    f"{pipeline.name}_baseline); if this comes back, raise baseline_margin_seconds"
                 )
         yield AssetCheckResult(
             check_name=LATE_CHECK, asset_key=key, passed=description is None, metadata=metadata, description=description
@@ -136,18 +130,9 @@ def _expiry_check(pipeline: Pipeline) -> AssetChecksDefinition:
     def no_hour_expired(aws: PipelineAwsResource) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             manifest = newest(deployment.baselines.manifests())
-            gone = expired_too_early(manifest, deployment.catalog.hours(), deployment.raw_bucket.all_hours())
-        bound = f"baseline {manifest.baseline_id} does not bridge" if manifest else "no baseline bridges"
+            gone = expired_hours(deployment, manifest)
         return AssetCheckResult(
-            passed=not gone,
-            metadata={"hours_gone": len(gone)},
-            description=(
-                f"gone from S3 though the views read them: {listed([partition_key(hour) for hour in gone], 20)}; "
-                f"{bound} them: only an export of the table still holds what they said: make a baseline with "
-                'baseline = "export", and let baselines be made more often than raw_retention_days'
-                if gone
-                else None
-            ),
+            passed=not gone, description=expired(manifest, gone), metadata={"hours_gone": len(gone)}
         )
 
     return no_hour_expired
@@ -165,19 +150,14 @@ def _data_check(pipeline: Pipeline) -> AssetChecksDefinition:
             store = deployment.baselines
             healed = store.register_manifests()
             manifest = newest(store.manifests())
-            is_whole = manifest is None or store.files(manifest.baseline_id) == manifest.files
+            said = damaged(deployment, manifest) if manifest else None
         return AssetCheckResult(
-            passed=is_whole,
+            passed=said is None,
+            description=said,
             metadata={
                 "baseline_id": manifest.baseline_id if manifest else "none yet",
                 "brought_to_the_manifests": ", ".join(healed) or "nothing",
             },
-            description=(
-                None
-                if is_whole or manifest is None
-                else f"files of baseline {manifest.baseline_id} were changed or deleted: run {pipeline.name}_baseline, "
-                "which makes another from one that is whole"
-            ),
         )
 
     return baseline_is_what_was_verified

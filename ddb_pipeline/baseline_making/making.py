@@ -105,8 +105,12 @@ class Making:
             # before it costs something
             require_settled(capture, now_us, self._margin_us)
             lacking = tuple(found.baseline_id for found in store.manifests() if not self._lacks_nothing(found))
-            name = baseline_id(now_us, self._margin_us, "export")
-            return Pending(name, "export", now_us, self._margin_us, now_us, now_us, None, capture.number, lacking)
+            # What was captured before a gap must not decide against the table as it is after it. Nothing is lost by
+            # that: what changed since, but for the last moments, is in the export. Ids tell margins in whole seconds.
+            second_us = 1_000_000
+            margin_us = min(self._margin_us, (now_us - capture.active_since_us) // second_us * second_us)
+            name = baseline_id(now_us, margin_us, "export")
+            return Pending(name, "export", now_us, margin_us, now_us, now_us, None, capture.number, lacking)
         # What happened since then may still be under way. So the views read all of it, and the baseline is what was
         # before: none of it may be in there, for half of an instant would be worse than nothing.
         as_of_us = now_us - self._margin_us

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
-from ddb_pipeline.baselines.records import Manifest
+from ddb_pipeline.baselines.records import Capture, Manifest
 
 
 def newest(baselines: Iterable[Manifest]) -> Manifest | None:
@@ -28,6 +28,24 @@ def for_moment(baselines: Iterable[Manifest], moment_us: int) -> Manifest | None
         moment_us: The moment, epoch microseconds.
     """
     return newest(found for found in without_healed(baselines) if found.settled_us <= moment_us)
+
+
+def is_behind_a_gap(baselines: Iterable[Manifest], capture: Capture | None, moment_us: int) -> bool:
+    """Whether the changes between a moment and what its state starts from may not all have been captured.
+
+    Args:
+        baselines: All that there are.
+        capture: What is known of the capture of changes; None: nobody has looked yet.
+        moment_us: The moment, epoch microseconds.
+    """
+    known = list(baselines)
+    start = for_moment(known, moment_us)
+    number = start.capture if start else 1
+    # a snapshot tells nothing of gaps: it rests on what its parent rests on
+    later = [found for found in known if found.source == "export" and found.as_of_us > moment_us]
+    if later:
+        return min(later, key=lambda found: found.as_of_us).capture > number
+    return capture is not None and capture.number > number and moment_us >= capture.active_since_us
 
 
 def expired_too_early(

@@ -55,7 +55,11 @@ def main() -> None:
 
 @main.command(epilog=_examples("ddb-pipeline check", "DDB_PIPELINE_FILE=other/pipeline.toml ddb-pipeline check"))
 def check() -> None:
-    """Say whether pipeline.toml is right."""
+    """Say whether pipeline.toml is right, and how baselines stand.
+
+    Baselines are looked at where a stage is configured: the newest one, its age, and which changes came too late for
+    it, which takes a query where objects have been stored since.
+    """
     from ddb_pipeline.declaration import load_declaration
 
     declaration = load_declaration()
@@ -63,6 +67,11 @@ def check() -> None:
     for pipeline in declaration.pipelines.values():
         keys = ", ".join(f"{key.name} ({key.type})" for key in pipeline.key_attributes)
         click.echo(f"  pipeline {pipeline.name}: key {keys}")
+        if pipeline.baseline != "none":
+            from ddb_pipeline.cli.baseline_report import baseline_sentences
+
+            for sentence in baseline_sentences(declaration, pipeline):
+                click.echo(f"    {sentence}")
     for stage in declaration.stages.values():
         kept = "data kept" if stage.keep_data else "data goes with the stack"
         click.echo(f"  stage {stage.name}: automation {stage.automation}, measure {stage.measure}, {kept}")
@@ -135,8 +144,9 @@ def local() -> None:
 @click.option("--expire-every", default=10.0, show_default=True, type=click.FloatRange(0), metavar="SECONDS",
               help="How often items whose time to live has passed are deleted; 0 is never.")  # fmt: skip
 @click.option("--stream-faults", default="", metavar="FAULTS",
-              help="What change streams are to do wrong: rates of repeats, reorders, losses, coarse_times; unit of "
-              "coarse times (millisecond, second, minute), window of reordering in records, seed.")  # fmt: skip
+              help="What change streams are to do wrong: rates of repeats, reorders, late, losses, coarse_times; "
+              "late_seconds; unit of coarse times (millisecond, second, minute); window of reordering in records; "
+              "seed.")  # fmt: skip
 @click.option("--state", default=None, metavar="DIRECTORY", type=click.Path(file_okay=False, path_type=Path),
               help="Keep tables, streams, objects, catalog and stacks there, and go on with those.")  # fmt: skip
 def up(port: int | None, yes: bool, expire_every: float, stream_faults: str, state: Path | None) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from ddb_pipeline.arrivals import hour_of
 from ddb_pipeline.assets.view_inputs import view_inputs
 from ddb_pipeline.baselines import Baseline
-from ddb_pipeline.baselines.choice import expired_too_early, for_moment, newest
+from ddb_pipeline.baselines.choice import expired_too_early, for_moment, is_behind_a_gap, newest
 from ddb_pipeline.baselines.records import microseconds, moment_of
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.resources.aws import Deployment
@@ -99,6 +99,24 @@ def baseline_at(deployment: Deployment, at: datetime) -> Baseline | None:
     if chosen is not None and chosen.baseline_id not in store.registered():
         store.register_manifests()
     return chosen.baseline if chosen else None
+
+
+def gap_note(deployment: Deployment, at: datetime) -> str | None:
+    """Say that the state at a moment may lack changes that nobody captured; None: as far as it is known, it does not.
+
+    Args:
+        deployment: The pipeline on its stage.
+        at: The moment.
+    """
+    if deployment.pipeline.baseline == "none":
+        return None
+    store = deployment.baselines
+    if not is_behind_a_gap(store.manifests(), store.capture(), microseconds(at)):
+        return None
+    return (
+        "between this moment and the baseline before it, changes were not captured for a while, or the table was made "
+        "again: the state may lack some of them"
+    )
 
 
 def views_in(sql: str, known: tuple[str, ...], database: str) -> list[str]:

@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from ddb_pipeline.cli import local_stack
-from ddb_pipeline.cli.as_of import EVERYTHING, moment, statement_at
+from ddb_pipeline.cli.as_of import EVERYTHING, gap_note, moment, statement_at
 from ddb_pipeline.cli.console import UserError, console
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.names import PublishedNames
@@ -50,6 +50,7 @@ def run_query(sql: str | None, *, pipeline_name: str | None, rows: int, as_of: s
         under_way = timedelta(seconds=2 * deployment.stage.buffer_seconds + 60)
         # a question of the catalog, which costs nothing: an empty answer must not pass for an empty table
         empty = not deployment.catalog.has_hours()
+        gap = gap_note(deployment, at) if at else None
     if answer.columns:
         print_rows(None, answer, most=rows)
     left = len(answer.rows) - rows
@@ -61,6 +62,8 @@ def run_query(sql: str | None, *, pipeline_name: str | None, rows: int, as_of: s
     )
     if at and now - at < under_way:
         console.print(f"[dim]changes of the last {under_way.total_seconds():.0f} s may still be under way[/]")
+    if gap:
+        console.print(f"[yellow]{gap}[/]")
     if empty:
         console.print(
             "[yellow]No hour of changes is in the catalog yet, so every view is empty:[/] write to the table, then let "

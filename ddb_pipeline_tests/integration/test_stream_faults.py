@@ -66,6 +66,25 @@ def test_what_waits_to_be_overtaken_arrives_when_the_stream_is_quiet(table):
     assert sorted(found) == [0, 0, 1, 1, 2, 2]
 
 
+def test_late_records_arrive_when_their_time_has_come_and_at_once_when_the_faults_change(table):
+    change_stream.set_stream_faults(StreamFaults(late=1, late_seconds=2), table.name)
+    begun = time.monotonic()
+    write(table, 2)
+    assert numbers(table) == []
+    found = []
+    while len(found) < 2 and time.monotonic() < begun + 10:
+        found += numbers(table)
+        time.sleep(0.05)
+    assert found == [0, 1]
+    assert time.monotonic() - begun >= 2
+
+    change_stream.set_stream_faults(StreamFaults(late=1, late_seconds=3600), table.name)
+    write(table, 2)
+    assert numbers(table) == []
+    change_stream.set_stream_faults(StreamFaults(), table.name)
+    assert numbers(table) == [0, 1]
+
+
 def test_times_are_as_coarse_as_asked_for(table):
     change_stream.set_stream_faults(StreamFaults(coarse_times=1, unit="second"), table.name)
     write(table, 5)
@@ -112,7 +131,13 @@ def test_faults_are_switched_by_request(table, deployed):
     assert status == 200
     assert answer["streams"][table.name] == StreamFaults(losses=1, seed=4).settings()
     write(table, 2)
-    assert ask(deployed)[1]["counts"][table.name] == {"repeated": 0, "overtaken": 0, "lost": 2, "coarse": 0}
+    assert ask(deployed)[1]["counts"][table.name] == {
+        "repeated": 0,
+        "overtaken": 0,
+        "late": 0,
+        "lost": 2,
+        "coarse": 0,
+    }
     assert ask(deployed, {"stream": table.name})[0] == 200
     table.put(pk={"S": "a"}, n={"N": "7"})
 

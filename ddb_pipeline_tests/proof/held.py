@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ddb_pipeline.baseline_making.late import KEYS_SHOWN
 from ddb_pipeline.cli.table_scan import key_text
 from ddb_pipeline_tests.proof.delivered import Ask, Delivered, Timed, comparable, instants, moved
 from ddb_pipeline_tests.proof.lives import Image
@@ -36,6 +37,34 @@ def states(rows: Iterable[Sequence[Any]], expected: Mapping[str, Image], undecid
         if not certain and key not in undecidable:
             wrong.append(f"{key} can be told, the view calls it uncertain")
     return wrong + [f"nobody wrote {key}" for key in found]
+
+
+class TooLate:
+    """Changes that arrived too late for a baseline, so that the views lack them until the next one.
+
+    Args:
+        rows: Item key and time of each change row; repeats count.
+    """
+
+    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
+        self.changes = 0
+        self.oldest: dict[str, int] = {}
+        for item_key, changed_at_us in rows:
+            self.changes += 1
+            self.oldest[item_key] = min(changed_at_us, self.oldest.get(item_key, changed_at_us))
+
+    def differences(self, changes: int, listed: list[tuple[str, int]]) -> list[str]:
+        """What is wrong with a count of them, and with a list of the items whose changes are the oldest."""
+        expected = sorted(self.oldest.items(), key=lambda item: (item[1], item[0]))[:KEYS_SHOWN]
+        wrong = [] if changes == self.changes else [f"{changes} are counted, there are {self.changes}"]
+        return wrong + ([] if listed == expected else [f"{listed} are listed, should be {expected}"])
+
+    def hold_the_others(self, ask: Ask, delivered: Delivered) -> list[str]:
+        """The states of all other items are as they would be."""
+        rows = ask("SELECT item_key, image, state_certain FROM latest_item_state")
+        late = {key_text(json.loads(item_key)) for item_key in self.oldest}
+        expected = {key: image for key, image in delivered.ends().items() if key not in late}
+        return states([row for row in rows if row[0] not in self.oldest], expected, delivered.undecidable())
 
 
 def change_counts(ask: Ask, delivered: Delivered) -> list[str]:

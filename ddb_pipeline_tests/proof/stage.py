@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterInstance, RepositoryDefinition
+import time_machine
+from dagster import AssetKey, DagsterInstance, RepositoryDefinition
 
+from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.item_attributes import remembered_columns
 from ddb_pipeline.baseline_making.late import LateChanges, late_changes
 from ddb_pipeline.baselines import BaselineSource
@@ -52,10 +55,17 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 class Stage:
     """What the proof does with its stage: write, deliver, run jobs, ask."""
 
-    def __init__(self, deployed: Deployed, instance: DagsterInstance, loaded: RepositoryDefinition) -> None:
+    def __init__(
+        self,
+        deployed: Deployed,
+        instance: DagsterInstance,
+        loaded: RepositoryDefinition,
+        clock: time_machine.Traveller,
+    ) -> None:
         self._deployed = deployed
         self._instance = instance
         self._loaded = loaded
+        self._clock = clock
         self._aws = PipelineAwsResource(declaration_file=str(deployed.declaration.path))
 
     @property
@@ -113,15 +123,31 @@ class Stage:
         )
         wait_until(lambda: destination()["DestinationStatus"] == "ACTIVE", "the destination is active again")
 
+    def put_clock_forward(self, seconds: float) -> None:
+        """Let time pass for all that is in this process: local AWS, Dagster's jobs, the proof itself."""
+        self._clock.shift(seconds)
+
     def deliver(self) -> None:
         """Let everything arrive that was held back, and wait until Firehose has delivered it."""
         change_stream.set_stream_faults(change_stream.StreamFaults())
         assert delivery.wait_until_delivered(300), "Firehose did not deliver everything"
 
+    def deliver_what_is_not_late(self) -> None:
+        """Wait until Firehose has delivered everything but the records that are late."""
+        time.sleep(change_stream.QUIET_SECONDS)
+        assert delivery.wait_until_delivered(300), "Firehose did not deliver everything"
+
     def run(self, job: str) -> set[str]:
         """Run a job of Dagster's in this process, as it is defined; returns the names of the checks that failed."""
+        return self._run(job, None)
+
+    def crawl(self) -> None:
+        """Run no more of the refresh than its crawl: the views stay as they are."""
+        self._run("refresh", [AssetKey([PIPELINE, CHANGE_TABLE])])
+
+    def _run(self, job: str, assets: Sequence[AssetKey] | None) -> set[str]:
         loaded = self._loaded.get_job(f"{PIPELINE}_{job}")
-        result = loaded.execute_in_process(instance=self._instance, run_config=_QUIET)
+        result = loaded.execute_in_process(instance=self._instance, run_config=_QUIET, asset_selection=assets)
         return {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
 
 
@@ -132,7 +158,9 @@ def stage(baseline: BaselineSource) -> Iterator[Stage]:
     Args:
         baseline: Where baselines come from.
     """
-    with tempfile.TemporaryDirectory() as folder, DagsterInstance.ephemeral() as instance:
+    # the clock of this process alone: the functions of the stack, in processes of their own, ask for no time
+    now = time_machine.travel(datetime.now(UTC))
+    with now as clock, tempfile.TemporaryDirectory() as folder, DagsterInstance.ephemeral() as instance:
         file = Path(folder) / "pipeline.toml"
         file.write_text(_DECLARATION.format(pipeline=PIPELINE, baseline=baseline, margin=MARGIN_SECONDS))
         os.environ[FILE_VARIABLE] = str(file)
@@ -140,9 +168,9 @@ def stage(baseline: BaselineSource) -> Iterator[Stage]:
         assembly = local_stack.synthesize(Path(folder) / "cdk.out")
         with local_stage(declaration, assembly, Path(folder)) as deployed:
             os.environ |= local_stack.environment(deployed.endpoint)
-            started = Stage(deployed, instance, build_definitions(declaration).get_repository_def())
+            started = Stage(deployed, instance, build_definitions(declaration).get_repository_def(), clock)
             if baseline == "export":
                 # an export is safe once the streaming destination has been seen active for a while
                 started.run("refresh")
-                time.sleep(MARGIN_SECONDS)
+                started.put_clock_forward(MARGIN_SECONDS)
             yield started

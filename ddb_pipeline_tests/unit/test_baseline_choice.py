@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddb_pipeline.baselines.choice import expired_too_early, for_moment, newest, parent_for, to_retire
+from ddb_pipeline.baselines.choice import (
+    expired_too_early,
+    for_moment,
+    is_behind_a_gap,
+    newest,
+    parent_for,
+    to_retire,
+)
 from ddb_pipeline.baselines.records import (
     Capture,
     Manifest,
@@ -174,3 +181,22 @@ def test_a_gap_that_was_seen_begins_another_capture(sights, gap):
 @given(st.integers(0, 4 * 10**15))
 def test_moments_lose_no_microsecond(us):
     assert microseconds(moment_of(us)) == us
+
+
+def test_a_moment_is_behind_a_gap_until_the_export_that_was_made_after_it():
+    """Baselines of 0 s and 300 s (a snapshot, which rests on the one before), a gap, one from an export of 1000 s."""
+    whole, snapshot = manifest(0, "export"), manifest(300)
+    after = replace(manifest(1000, "export"), capture=2)
+    capture = Capture(2, "t", "s", active=True, active_since_us=START + 900 * SECOND, gap="was off")
+
+    def behind(baselines, at_s, known=capture):
+        return is_behind_a_gap(baselines, known, START + at_s * SECOND)
+
+    assert not behind([whole, snapshot], 400), "the gap may have come later"
+    assert behind([whole, snapshot], 900)
+    assert behind([whole, snapshot, after], 400), "it came before the next export: this is all that is known"
+    assert behind([whole, snapshot, after], 1030), "an export may hold what came a minute later"
+    assert not behind([whole, snapshot, after], 1060)
+    assert not behind([whole, snapshot], 900, replace(capture, number=1, gap=""))
+    assert not behind([], 900, None)
+    assert behind([], 900)

@@ -10,18 +10,26 @@ from ddb_pipeline.local_aws.change_stream.faults import FaultCounts, FaultyOrder
 
 RATES = st.sampled_from([0.0, 0.1, 0.5, 1.0])
 FAULTS = st.builds(
-    StreamFaults, repeats=RATES, reorders=RATES, losses=RATES, window=st.integers(1, 5), seed=st.integers(0, 99)
+    StreamFaults,
+    repeats=RATES,
+    reorders=RATES,
+    late=RATES,
+    late_seconds=st.integers(1, 5),
+    losses=RATES,
+    window=st.integers(1, 5),
+    seed=st.integers(0, 99),
 )
 
 
 def arrivals(faults, records, name="stream"):
     """Each record with how many were put before it arrived, and what was counted."""
     order = FaultyOrder(faults, name, FaultCounts())
-    found = [(number, record) for number, one in enumerate(records) for record in order.put(one)]
-    held = order.is_holding
+    found = [(number, record) for number, one in enumerate(records) for record in order.put(one, number)]
+    held = order.is_holding or order.next_late is not None
     left = order.flush()
     assert held == bool(left)
     assert not order.is_holding
+    assert order.next_late is None
     return found + [(len(records), record) for record in left], order.counts
 
 
@@ -38,14 +46,29 @@ def test_nothing_but_what_was_asked_for_goes_wrong(faults, count):
     assert len(records) == count - counts.lost + counts.repeated
     assert len(set(records)) == count - counts.lost
     assert all(records.count(record) <= 2 for record in records)
-    assert all(at - record <= faults.window for at, record in found)
+    # one second passes with each record
+    longest = max(faults.window, faults.late_seconds if faults.late else 0)
+    assert all(at - record <= longest for at, record in found)
     if not faults.losses:
         assert counts.lost == 0
     if not faults.repeats:
         assert counts.repeated == 0
-    if not faults.reorders:
+    if not faults.late:
+        assert counts.late == 0
+    if not faults.reorders and not faults.late:
         first = list(dict.fromkeys(records))
         assert first == sorted(first)
+
+
+def test_late_records_arrive_at_their_time_and_the_others_do_not_wait_for_them():
+    order = FaultyOrder(StreamFaults(late=0.5, late_seconds=10, seed=2), "stream", FaultCounts())
+    arrived = {record: now for now in range(40) for record in order.put(now, now)}
+
+    assert {now - record for record, now in arrived.items()} == {0, 10}
+    assert order.next_late is not None
+    assert order.overtaken() == []
+    assert order.due(1000) == sorted(set(range(40)) - set(arrived))
+    assert order.next_late is None
 
 
 def test_rates_are_met_and_each_record_has_its_own_luck():
@@ -99,6 +122,7 @@ def test_settings_are_read_from_text_and_from_json():
         ("losses=nan", "losses is a rate"),
         ("losses=a", "losses is a rate"),
         ("unit=day", "unit is one of millisecond, second, minute"),
+        ("late=0.1,late_seconds=0", "late_seconds is a whole number from 1 to 86400"),
         ("window=0", "window is a whole number from 1"),
         ("seed=1.5", "seed is a whole number"),
     ],

@@ -16,9 +16,10 @@ from ddb_pipeline.local_aws.change_stream.destinations import Destination
 from ddb_pipeline.local_aws.change_stream.direct_requests import answer
 from ddb_pipeline.local_aws.change_stream.expiry import Sweeper
 from ddb_pipeline.local_aws.change_stream.faults import StreamFaults
-from ddb_pipeline.local_aws.change_stream.replication import SETTINGS
+from ddb_pipeline.local_aws.change_stream.replication import QUIET_SECONDS, SETTINGS
 
 __all__ = [
+    "QUIET_SECONDS",
     "StreamFaults",
     "answer",
     "expire_items",

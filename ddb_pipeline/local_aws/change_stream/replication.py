@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
@@ -27,6 +27,9 @@ RECORD_BYTES = 1024 * 1024
 
 QUIET_SECONDS = 1.0
 """After so long without another record, those that wait to be overtaken arrive all the same."""
+
+_LONGEST_PAUSE_SECONDS = 1.0
+"""How often a stream that holds late records is looked after, at least: clocks may be put forward."""
 
 
 class FaultSettings:
@@ -115,10 +118,11 @@ class Replication:
             yield
 
     def flush(self) -> None:
-        """Put all records that wait to be overtaken."""
+        """Put all records that are held back."""
         with self._lock:
-            for arn in list(self._orders):
-                self._flush(arn)
+            for arn, order in self._orders.items():
+                self._put_all(order.flush())
+                self._stop_timer(arn)
 
     def _send_with_faults(self, destination: Destination, change: Change, faults: StreamFaults) -> None:
         arn = destination.stream_arn
@@ -127,34 +131,45 @@ class Replication:
         changed_at_us = faults.time_of(change.changed_at_us)
         counts.coarse += changed_at_us != change.changed_at_us
         record = _record(destination, change._replace(changed_at_us=changed_at_us))
-        for arrived in order.put(record):
-            self._put(arrived)
+        self._put_all(order.put(record, time.time()))
         self._latest[arn] = time.monotonic()
-        if order.is_holding and arn not in self._timers:
-            self._start_timer(arn, QUIET_SECONDS)
+        self._start_timer(arn)
 
-    def _start_timer(self, arn: str, seconds: float) -> None:
-        timer = self._timers[arn] = threading.Timer(seconds, self._flush_if_quiet, [arn])
+    def _start_timer(self, arn: str) -> None:
+        """Have the stream looked after when something that it holds is due, unless that is to happen sooner."""
+        order, seconds = self._orders[arn], []
+        if order.is_holding:
+            seconds.append(self._latest[arn] + QUIET_SECONDS - time.monotonic())
+        if order.next_late is not None:
+            seconds.append(order.next_late - time.time())
+        if arn in self._timers or not seconds:
+            return
+        pause = min(_LONGEST_PAUSE_SECONDS, max(0.0, min(seconds)))
+        timer = threading.Timer(pause, self._look_after, [arn])
         timer.daemon = True
+        self._timers[arn] = timer
         timer.start()
 
-    def _flush_if_quiet(self, arn: str) -> None:
+    def _look_after(self, arn: str) -> None:
+        """Put what is due: late records at their time, those that wait to be overtaken once the stream is quiet."""
         with self._lock:
-            if arn not in self._timers:
+            if self._timers.pop(arn, None) is None:
                 # flushed in the meantime, and by that stopped
                 return
-            left = self._latest[arn] + QUIET_SECONDS - time.monotonic()
-            if left > 0:
-                self._start_timer(arn, left)
-            else:
-                self._flush(arn)
+            order = self._orders[arn]
+            self._put_all(order.due(time.time()))
+            if self._latest[arn] + QUIET_SECONDS <= time.monotonic():
+                self._put_all(order.overtaken())
+            self._start_timer(arn)
 
-    def _flush(self, arn: str) -> None:
-        for arrived in self._orders[arn].flush():
-            self._put(arrived)
+    def _stop_timer(self, arn: str) -> None:
         timer = self._timers.pop(arn, None)
         if timer is not None:
             timer.cancel()
+
+    def _put_all(self, records: Iterable[Sent]) -> None:
+        for record in records:
+            self._put(record)
 
     def _put(self, sent: Sent) -> None:
         destination = sent.destination
