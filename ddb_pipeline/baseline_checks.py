@@ -21,6 +21,7 @@ from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan
 from ddb_pipeline.baseline_making.capture import complaint, observe
+from ddb_pipeline.baseline_making.in_use import ids_in_views
 from ddb_pipeline.baseline_making.late import late_changes
 from ddb_pipeline.baseline_making.standing import damaged, expired, expired_hours, too_late
 from ddb_pipeline.baselines.choice import newest
@@ -148,7 +149,7 @@ def _data_check(pipeline: Pipeline) -> AssetChecksDefinition:
     def baseline_is_what_was_verified(aws: PipelineAwsResource) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             store = deployment.baselines
-            healed = store.register_manifests()
+            changed = (*store.register_manifests(), *store.hide_healed(ids_in_views(deployment)))
             manifest = newest(store.manifests())
             said = damaged(deployment, manifest) if manifest else None
         return AssetCheckResult(
@@ -156,7 +157,7 @@ def _data_check(pipeline: Pipeline) -> AssetChecksDefinition:
             description=said,
             metadata={
                 "baseline_id": manifest.baseline_id if manifest else "none yet",
-                "brought_to_the_manifests": ", ".join(healed) or "nothing",
+                "brought_to_the_manifests": ", ".join(changed) or "nothing",
             },
         )
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from ddb_pipeline.baseline_making.capture import observe, require_active, require_settled
 from ddb_pipeline.baseline_making.export import convert_export
+from ddb_pipeline.baseline_making.in_use import ids_in_views
 from ddb_pipeline.baseline_making.late import LateChanges, late_changes
 from ddb_pipeline.baseline_making.sql import export_statement, snapshot_statement, verification_statement
 from ddb_pipeline.baselines.choice import expired_too_early, newest, parent_for, to_retire
@@ -17,7 +18,6 @@ from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.resources.statement_runs import Finished, StatementFailedError
 from ddb_pipeline.resources.table_export import ExportFailedError
 from ddb_pipeline.resources.waiting import Waiting
-from ddb_pipeline.view_sql import views
 
 QUERY_SECONDS = 3600.0
 EXPORT_SECONDS = 6 * 3600.0
@@ -277,10 +277,8 @@ class Making:
 
     def _retire(self) -> tuple[str, ...]:
         store = self.deployment.baselines
-        known = store.manifests()
-        texts = [self.deployment.catalog.view_text(view.name) for view in views(self.deployment.pipeline)]
-        in_use = {found.baseline_id for found in known if any(found.baseline_id in text for text in texts)}
-        gone = to_retire(known, self.deployment.pipeline.baselines_kept, in_use)
+        kept, in_use = self.deployment.pipeline.baselines_kept, ids_in_views(self.deployment)
+        gone = to_retire(store.manifests(), kept, in_use)
         for manifest in gone:
             store.retire(manifest.baseline_id)
         return tuple(manifest.baseline_id for manifest in gone)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from ddb_pipeline.baseline_making.capture import complaint, observe
+from ddb_pipeline.baseline_making.in_use import ids_in_views
 from ddb_pipeline.baseline_making.late import late_changes
-from ddb_pipeline.baseline_making.sql import STATE_VIEW
 from ddb_pipeline.baseline_making.standing import damaged, expired, expired_hours, too_late
 from ddb_pipeline.baselines.choice import newest
 from ddb_pipeline.baselines.records import Manifest, moment_of
@@ -88,7 +88,7 @@ def _overdue(pipeline: Pipeline, manifest: Manifest, now: datetime) -> str | Non
 
 def _not_read(deployment: Deployment, manifest: Manifest) -> str | None:
     """Say that the views do not start from a baseline; None: they do."""
-    if manifest.baseline_id in deployment.catalog.view_text(STATE_VIEW):
+    if manifest.baseline_id in ids_in_views(deployment):
         return None
     return f"the views do not start from it yet: run {deployment.pipeline.name}_refresh in Dagster"
 
@@ -98,7 +98,7 @@ def _told(span: timedelta) -> str:
     seconds = max(0, int(span.total_seconds()))
     sizes = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
     first = next((place for place, (_, size) in enumerate(sizes) if seconds >= size), len(sizes) - 1)
-    parts = []
+    parts: list[str] = []
     for unit, size in sizes[first : first + 2]:
         number, seconds = divmod(seconds, size)
         if number or not parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from ddb_pipeline.baselines import (
     PENDING_PREFIX,
     TABLE_NAME,
 )
+from ddb_pipeline.baselines.choice import without_healed
 from ddb_pipeline.baselines.records import Capture, Manifest, Pending, RecordError, StoredFile
 from ddb_pipeline.errors import DEPLOY_ADVICE, NotDeployedError, PipelineError
 
@@ -72,18 +73,38 @@ class BaselineStore:
         return self._partitions(TABLE_NAME)
 
     def register_manifests(self) -> tuple[str, ...]:
-        """Bring the table `baselines` to what the manifests say.
+        """Bring the table `baselines` to what the manifests say. Baselines that another one healed stay as they are.
 
         Returns:
             Ids whose partition was added or dropped: none, unless something broke off between manifest and catalog.
         """
-        wanted = {found.baseline_id for found in self.manifests()}
+        manifests = self.manifests()
+        wanted = {found.baseline_id for found in without_healed(manifests)}
+        known = {found.baseline_id for found in manifests}
         found = self.registered()
         for missing in sorted(wanted - found):
             self._add_partition(TABLE_NAME, missing, self._location(DATA_PREFIX, missing))
-        for extra in sorted(found - wanted):
+        for extra in sorted(found - known):
             self._drop_partition(TABLE_NAME, extra)
-        return tuple(sorted(wanted ^ found))
+        return tuple(sorted((wanted - found) | (found - known)))
+
+    def hide_healed(self, in_use: Collection[str]) -> tuple[str, ...]:
+        """Take baselines that lack changes, and that another one healed, out of the table `baselines`.
+
+        SQL finds there what a state of the past starts from.
+
+        Args:
+            in_use: Ids that a view reads: they stay.
+
+        Returns:
+            Ids whose partition was dropped.
+        """
+        manifests = self.manifests()
+        healed = {found.baseline_id for found in manifests} - {found.baseline_id for found in without_healed(manifests)}
+        gone = sorted((healed & self.registered()) - set(in_use))
+        for baseline_id in gone:
+            self._drop_partition(TABLE_NAME, baseline_id)
+        return tuple(gone)
 
     def register_exported_items(self, baseline_id: str) -> None:
         """Make the converted items of an export readable in the table `exported_items`."""

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,35 @@ def seen(stage: Deployed, pipeline: str) -> set[str]:
     glue, database = stage.client("glue"), stage.names[pipeline].database
     pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName="baselines")
     return {partition["Values"][0] for page in pages for partition in page["Partitions"]}
+
+
+def saved_query(stage: Deployed, pipeline: str, moment: datetime) -> dict[str, Any]:
+    """The saved query, run as AWS documents it: its text, and the moment as execution parameter."""
+    athena, names = stage.client("athena"), stage.names[pipeline]
+    ids = athena.list_named_queries(WorkGroup=names.workgroup)["NamedQueryIds"]
+    queries = [athena.get_named_query(NamedQueryId=found)["NamedQuery"] for found in ids]
+    (query,) = [found for found in queries if found["Name"] == "items_at_a_moment"]
+    started = athena.start_query_execution(
+        QueryString=query["QueryString"],
+        ExecutionParameters=[f"'{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z'"] * 2,
+        QueryExecutionContext={"Database": query["Database"]},
+        WorkGroup=names.workgroup,
+    )["QueryExecutionId"]
+    while True:
+        status = athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
+        if status["State"] in {"SUCCEEDED", "FAILED"}:
+            break
+        time.sleep(0.05)
+    assert status["State"] == "SUCCEEDED", status
+    pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=started)
+    rows = [row["Data"] for page in pages for row in page["ResultSet"]["Rows"]][1:]
+    return images([(row[0]["VarCharValue"], row[2]["VarCharValue"]) for row in rows])
+
+
+def images(rows: list[tuple[Any, ...]]) -> dict[str, Any]:
+    found = {key_text(json.loads(key)): json.loads(image) for key, image in rows}
+    assert len(found) == len(rows)
+    return found
 
 
 def let_it_settle() -> None:

@@ -17,8 +17,10 @@ import pytest
 
 from ddb_pipeline.arrivals import hour_of, hour_prefix, hour_values
 from ddb_pipeline.baseline_checks import CAPTURE_CHECK, DATA_CHECK, EXPIRY_CHECK, LATE_CHECK
+from ddb_pipeline.baseline_making.in_use import ids_in_views
 from ddb_pipeline.baseline_making.making import Making
-from ddb_pipeline.baselines.choice import for_moment
+from ddb_pipeline.baselines.choice import for_moment, without_healed
+from ddb_pipeline.baselines.records import moment_of
 from ddb_pipeline.cli.table_scan import key_text
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.baseline_store import BaselineStore
@@ -39,6 +41,7 @@ from ddb_pipeline_tests.integration.baseline_stage import (
     place,
     remove,
     run,
+    saved_query,
     seen,
     stage,
     state,
@@ -79,7 +82,7 @@ def test_views_agree_with_the_table_before_and_after_the_switch(stage: Deployed,
     refreshed = run(stage, f"{pipeline}_refresh")
     assert refreshed.success
     assert state(stage, pipeline) == table(stage, pipeline)
-    assert len(manifests(pipeline)) == len(seen(stage, pipeline))
+    assert {found.baseline_id for found in without_healed(manifests(pipeline))} == seen(stage, pipeline)
     assert manifests(pipeline)[-1] == newest, "a refresh makes no baseline"
     assert all(check.passed for check in refreshed.get_asset_check_evaluations())
 
@@ -225,6 +228,11 @@ def test_a_change_behind_the_margin_is_reported_and_healed_by_the_next_baseline(
     then = for_moment(manifests("shots"), lacking.as_of_us + 1_000)
     assert then is not None
     assert then.baseline_id == whole.baseline_id
+    # nor does one that SQL finds, once the views have left it
+    with deployment("shots") as found:
+        assert found.baselines.hide_healed(ids_in_views(found)) == (lacking.baseline_id,)
+    assert {whole.baseline_id, healed.baseline_id} <= seen(stage, "shots") - {lacking.baseline_id}
+    assert saved_query(stage, "shots", moment_of(lacking.as_of_us + 1_000)).get(text) == {**late, "said": {"S": "late"}}
 
     # the record came from nowhere: let the table end that item's life, too
     dynamodb = stage.client("dynamodb")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -14,15 +13,16 @@ from click.testing import CliRunner
 from ddb_pipeline.cli import main
 from ddb_pipeline.cli.as_of import EVERYTHING, statement_at
 from ddb_pipeline.cli.console import UserError
-from ddb_pipeline.cli.table_scan import key_text
 from ddb_pipeline_tests.deployed import Deployed
 from ddb_pipeline_tests.integration.baseline_stage import (
     deliver,
     deployment,
+    images,
     make,
     place,
     remove,
     run,
+    saved_query,
     stage,
     table,
     write,
@@ -48,35 +48,6 @@ def at(stage: Deployed, pipeline: str, moment: datetime) -> dict[str, Any]:
     return images(stage.ask(pipeline, f"WITH past AS ({sql}) SELECT item_key, image FROM past"))
 
 
-def saved(stage: Deployed, pipeline: str, moment: datetime) -> dict[str, Any]:
-    """The saved query, run as AWS documents it: its text, and the moment as execution parameter."""
-    athena, names = stage.client("athena"), stage.names[pipeline]
-    ids = athena.list_named_queries(WorkGroup=names.workgroup)["NamedQueryIds"]
-    queries = [athena.get_named_query(NamedQueryId=found)["NamedQuery"] for found in ids]
-    (query,) = [found for found in queries if found["Name"] == "items_at_a_moment"]
-    started = athena.start_query_execution(
-        QueryString=query["QueryString"],
-        ExecutionParameters=[f"'{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z'"] * 2,
-        QueryExecutionContext={"Database": query["Database"]},
-        WorkGroup=names.workgroup,
-    )["QueryExecutionId"]
-    while True:
-        status = athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
-        if status["State"] in {"SUCCEEDED", "FAILED"}:
-            break
-        time.sleep(0.05)
-    assert status["State"] == "SUCCEEDED", status
-    pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=started)
-    rows = [row["Data"] for page in pages for row in page["ResultSet"]["Rows"]][1:]
-    return images([(row[0]["VarCharValue"], row[2]["VarCharValue"]) for row in rows])
-
-
-def images(rows: list[tuple[Any, ...]]) -> dict[str, Any]:
-    found = {key_text(json.loads(key)): json.loads(image) for key, image in rows}
-    assert len(found) == len(rows)
-    return found
-
-
 def test_every_moment_of_the_past_is_what_the_table_held_then(stage: Deployed):
     moments: list[Moment] = []
     mark = uuid.uuid4().hex
@@ -96,10 +67,10 @@ def test_every_moment_of_the_past_is_what_the_table_held_then(stage: Deployed):
 
     for moment, held in moments:
         assert at(stage, "shots", moment) == held, moment
-        assert saved(stage, "shots", moment) == held, moment
+        assert saved_query(stage, "shots", moment) == held, moment
     for manifest in (first, second):
         taken = datetime.fromtimestamp(manifest.as_of_us // 1000 / 1000 + 0.001, UTC)
-        assert at(stage, "shots", taken) == saved(stage, "shots", taken)
+        assert at(stage, "shots", taken) == saved_query(stage, "shots", taken)
 
 
 def test_an_export_serves_moments_from_a_minute_after_it(stage: Deployed):
