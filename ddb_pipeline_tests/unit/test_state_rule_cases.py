@@ -91,6 +91,15 @@ CASES = {
     "a clock that steps back": Case(
         [("A", "B", T0 + 10), ("B", "C", T0 + 9)], "B", problems={"broken_chain", "unbalanced"}, inputs=ViewInputs()
     ),
+    "times of two precisions": Case(
+        [(None, "A", T0 + 10_500), ("A", "B", T0 + 11_000)], "B", inputs=ViewInputs()
+    ),
+    "a time cut to its millisecond, of a change after one with microseconds": Case(
+        [(None, "A", T0 + 10_500), ("A", "B", T0 + 10_000)],
+        "A",
+        problems={"broken_chain", "unbalanced"},
+        inputs=ViewInputs(),
+    ),
     "a change between two is missing": Case(
         [("A", "B", T0 + 10), ("C", "D", T0 + 20)], "D", problems={"broken_chain", "unbalanced"}, inputs=ViewInputs()
     ),
@@ -176,6 +185,24 @@ def test_a_delete_says_when_and_by_whom_and_what_was_there(engine):
     (row,) = ask(engine, "deleted_items", item, ViewInputs())
     assert (row["image"], row["item"]) == (image_text("A"), '{"value":"A"}')
     assert (row["deleted_at_us"], row["expired_by_ttl"], row["event_id"]) == (T0 + 20, True, "0-1")
+
+
+@pytest.mark.parametrize("inputs", [ViewInputs(), WITH_BASELINE])
+@pytest.mark.parametrize(
+    ("late", "state"),
+    [(0, "C"), (1, "C"), (2, "C"), (3, None)],
+    ids=["an insert", "a change before others", "the newest change", "a delete"],
+)
+def test_a_change_that_arrives_in_a_later_hour_counts_by_its_time(engine, late, state, inputs):
+    events = [(None, "A", T + 10), ("A", "B", T + 20), ("B", "C", T + 30), ("C", None, T + 40)][: max(3, late + 1)]
+    rows = list(change_rows([Item(tuple(Event(*event) for event in events))], [0]))
+    for row in rows:
+        if row["event_id"] == f"0-{late}":
+            row |= {"day": "03", "hour": "05", "arrived_at_ms": row["arrived_at_ms"] + 29 * 3_600_000}
+    found = [row["image"] for row in answer(engine, "latest_item_state", rows, inputs)]
+    assert found == ([] if state is None else [image_text(state)])
+    assert len(answer(engine, "item_history", rows, inputs)) == len(events)
+    assert answer(engine, "change_problems", rows, inputs) == []
 
 
 def test_records_of_other_tables_are_a_problem_and_nothing_else(engine):
