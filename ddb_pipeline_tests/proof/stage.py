@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -134,7 +133,7 @@ class Stage:
 
     def deliver_what_is_not_late(self) -> None:
         """Wait until Firehose has delivered everything but the records that are late."""
-        time.sleep(change_stream.QUIET_SECONDS)
+        wait_until(lambda: not change_stream.is_overtaking(), "the stream is quiet")
         assert delivery.wait_until_delivered(300), "Firehose did not deliver everything"
 
     def run(self, job: str) -> set[str]:

@@ -16,14 +16,14 @@ from ddb_pipeline.local_aws.change_stream.destinations import Destination
 from ddb_pipeline.local_aws.change_stream.direct_requests import answer
 from ddb_pipeline.local_aws.change_stream.expiry import Sweeper
 from ddb_pipeline.local_aws.change_stream.faults import StreamFaults
-from ddb_pipeline.local_aws.change_stream.replication import QUIET_SECONDS, SETTINGS
+from ddb_pipeline.local_aws.change_stream.replication import SETTINGS
 
 __all__ = [
-    "QUIET_SECONDS",
     "StreamFaults",
     "answer",
     "expire_items",
     "install",
+    "is_overtaking",
     "replication",
     "set_stream_faults",
     "stop",
@@ -77,6 +77,11 @@ def stream_faults() -> dict[str, Any]:
     for backend in _backends():
         counts |= backend.replication.counts()
     return {**SETTINGS.describe(), "counts": counts}
+
+
+def is_overtaking() -> bool:
+    """Whether records wait to be overtaken by others, or for their repeat; late ones do not count."""
+    return any(backend.replication.is_overtaking() for backend in _backends())
 
 
 def expire_items(now: float | None = None) -> dict[str, int]:

@@ -109,6 +109,11 @@ class Replication:
         with self._lock:
             return {_name(arn): asdict(counts) for arn, counts in self._counts.items()}
 
+    def is_overtaking(self) -> bool:
+        """Whether there are records that wait to be overtaken, or for their repeat."""
+        with self._lock:
+            return any(order.is_holding for order in self._orders.values())
+
     @contextmanager
     def settings_change(self) -> Iterator[None]:
         """Let what waits arrive, and begin anew with the settings as they are after the block."""
