@@ -171,6 +171,7 @@ def test_a_batch_tells_what_it_consumed_only_if_it_is_asked(table):
     ("value", "code"),
     [
         ('{"S": 5}', "SerializationException"),
+        ('{"S": "\\ud800"}', "SerializationException"),
         ('{"SS": [1]}', "SerializationException"),
         ('{"BOOL": "x"}', "SerializationException"),
         ('{"B": "?"}', "SerializationException"),

@@ -353,6 +353,9 @@ def _dynamodb_errors() -> Iterator[None]:
     """Answer values that DynamoDB refuses as DynamoDB does."""
     try:
         yield
+    except UnicodeEncodeError:
+        # "\\ud800" alone is JSON, but no text
+        raise SerializationException("Text that UTF-8 cannot hold (half a surrogate pair)") from None
     except UnreadableValueError as error:
         raise SerializationException(str(error)) from None
     except InvalidValueError as error:
