@@ -20,6 +20,7 @@ from ddb_pipeline.local_aws.athena.errors import QueryFailedError
 MAX_QUERY_BYTES = 262_144
 """Longest query text (Athena quotas, "Query string length")."""
 
+_NOT_OF_TRINO = (TokenType.DCOLON, TokenType.NOTNULL)
 _KEPT = ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "TRIM")
 
 
@@ -88,6 +89,7 @@ def parse_statement(sql: str, parameters: Sequence[str] = ()) -> exp.Expr:
     try:
         tokens = tokenize(sql, read=_AthenaQueries)
         _refuse_misread_numbers(tokens)
+        _refuse_other_dialects(sql, tokens)
         _mark(tokens, len(parameters))
         parsed = _AthenaQueries().parser().parse(tokens, sql)
         statements = [statement for statement in parsed if statement is not None]
@@ -149,6 +151,23 @@ def _is_constant(node: exp.Expr) -> bool:
     if isinstance(node, (exp.Neg, exp.Paren)):
         return _is_constant(node.this)
     return isinstance(node, (exp.Literal, exp.HexString, exp.Null, exp.Boolean, exp.Interval, TypedLiteral))
+
+
+def _refuse_other_dialects(sql: str, tokens: list[Token]) -> None:
+    """Refuse what sqlglot reads and Trino does not: `x::int`, `==`, `x NOTNULL`, and LIMIT before OFFSET."""
+    wrong = [
+        token
+        for token in tokens
+        if token.token_type in _NOT_OF_TRINO or (token.token_type, token.text) == (TokenType.EQ, "==")
+    ]
+    for first, _, third in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if (first.token_type, third.token_type) == (TokenType.LIMIT, TokenType.OFFSET):
+            wrong.append(third)
+    if wrong:
+        first_wrong = min(wrong, key=lambda token: token.start)
+        before = sql[: first_wrong.start]
+        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        raise QueryFailedError("SYNTAX_ERROR", f"line {line}:{column}: mismatched input '{first_wrong.text}'")
 
 
 def _refuse_misread_numbers(tokens: list[Token]) -> None:
