@@ -91,9 +91,17 @@ def _position(c: Expressions, node: exp.StrPosition) -> Value:
 
 @compiles(exp.Trim)
 def _trim(c: Expressions, node: exp.Trim) -> Value:
-    c.only(node, "this", "position")
+    c.only(node, "this", "position", "expression")
     name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
-    return c.called(name, functions.overloads(functions.SCALARS, name), [c.compile(node.this)], node)
+    arguments = c.every([part for part in (node.this, node.args.get("expression")) if part])
+    return c.called(name, functions.overloads(functions.SCALARS, name), arguments, node)
+
+
+@compiles(exp.Substring)
+def _substring(c: Expressions, node: exp.Substring) -> Value:
+    c.only(node, "this", "start", "length")
+    arguments = c.every([part for part in (node.this, node.args.get("start"), node.args.get("length")) if part])
+    return c.called("substring", functions.overloads(functions.SCALARS, "substring"), arguments, node)
 
 
 @compiles(exp.AtTimeZone)

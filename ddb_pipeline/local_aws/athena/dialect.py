@@ -21,7 +21,7 @@ MAX_QUERY_BYTES = 262_144
 """Longest query text (Athena quotas, "Query string length")."""
 
 _NOT_OF_TRINO = (TokenType.DCOLON, TokenType.NOTNULL)
-_KEPT = ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "TRIM")
+_KEPT = ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
 
 
 class TypedLiteral(exp.Expression):

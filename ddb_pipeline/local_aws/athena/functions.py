@@ -122,6 +122,7 @@ SCALARS = _functions(r"""
     lower(varchar) -> =1: lower({0})
     lpad(varchar; bigint; varchar) -> varchar: lpad({0}, CAST({1} AS INTEGER), {2})
     ltrim(varchar) -> =1: athena_ltrim({0})
+    ltrim(varchar; varchar) -> =1: ltrim({0}, {1})
     map(array(K); array(V)) -> map(K,V): map({0}, {1})
     map_concat(map(K,V); map(K,V)) -> =1: CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN map_concat({0}, {1}) END
     map_entries(map(K,V)) -> array(row(K,V)): list_transform(map_entries({0}), lambda e: {'f1': struct_extract(e, 'key'), 'f2': struct_extract(e, 'value')})
@@ -150,6 +151,7 @@ SCALARS = _functions(r"""
     reverse(array(T)) -> =1: list_reverse({0})
     rpad(varchar; bigint; varchar) -> varchar: rpad({0}, CAST({1} AS INTEGER), {2})
     rtrim(varchar) -> =1: athena_rtrim({0})
+    rtrim(varchar; varchar) -> =1: rtrim({0}, {1})
     second(timestamp) -> bigint: CAST(second({0}) AS BIGINT)
     millisecond(timestamp) -> bigint: CAST(millisecond({0}) % 1000 AS BIGINT)
     sha1(varbinary) -> varbinary: unhex(sha1({0}))
@@ -171,6 +173,7 @@ SCALARS = _functions(r"""
     to_utf8(varchar) -> varbinary: encode({0})
     translate(varchar; varchar; varchar) -> varchar: translate({0}, {1}, {2})
     trim(varchar) -> =1: athena_trim({0})
+    trim(varchar; varchar) -> =1: trim({0}, {1})
     truncate(double) -> double: trunc({0})
     upper(varchar) -> =1: athena_upper({0})
     week(date) -> bigint: CAST(weekofyear({0}) AS BIGINT)
