@@ -6,18 +6,18 @@ processes write, as fast as they are answered.
 
 from __future__ import annotations
 
-import http.client
 import json
 import multiprocessing
+import socket
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import psutil
 
-from ddb_pipeline.cli import local_stack
 from ddb_pipeline.local_aws import delivery
 from ddb_pipeline.local_aws.change_stream.kinesis import streams_of
+from ddb_pipeline_tests.benchmarks import plain_http
 from ddb_pipeline_tests.benchmarks.benchmark_converter import change
 from ddb_pipeline_tests.benchmarks.figures import Figure
 from ddb_pipeline_tests.benchmarks.local_stage import local_stage
@@ -48,24 +48,15 @@ def put_request(number: int) -> str:
 def write(endpoint: str, table: str, numbers: range) -> None:
     """Put persons, most of them again and again; runs in a process of its own."""
     address = urlsplit(endpoint)
-    headers = {
-        "Content-Type": "application/x-amz-json-1.0",
-        "X-Amz-Target": "DynamoDB_20120810.BatchWriteItem",
-        # local AWS reads service and region from it, and checks no signature
-        "Authorization": f"AWS4-HMAC-SHA256 Credential=local/20260101/{local_stack.REGION}/dynamodb/aws4_request",
-    }
-
-    def put(first: int) -> None:
-        puts = ",".join(map(put_request, numbers[first : first + BATCH]))
-        connection.request("POST", "/", f'{{"RequestItems":{{"{table}":[{puts}]}}}}', headers)
-        answer = connection.getresponse()
-        body = answer.read()
-        assert answer.status == 200, body
-        assert not json.loads(body)["UnprocessedItems"], body
-
-    connection = http.client.HTTPConnection(str(address.hostname), address.port)
-    for first in range(0, len(numbers), BATCH):
-        put(first)
+    with (
+        socket.create_connection((str(address.hostname), address.port)) as connection,
+        connection.makefile("rb") as answers,
+    ):
+        for first in range(0, len(numbers), BATCH):
+            puts = ",".join(map(put_request, numbers[first : first + BATCH]))
+            body = f'{{"RequestItems":{{"{table}":[{puts}]}}}}'.encode()
+            connection.sendall(plain_http.request(endpoint, "BatchWriteItem", body))
+            assert plain_http.answer(answers) == (200, b'{"UnprocessedItems": {}}')
 
 
 def arrivals(stage: Deployed, changes: int) -> tuple[list[float], float]:
