@@ -106,7 +106,7 @@ def test_what_is_seen_in_the_bytes_is_what_a_parser_finds(lines):
 def test_what_the_parser_of_objects_finds_is_what_another_finds(database, tmp_path_factory, lines):
     path = tmp_path_factory.mktemp("lines") / "lines.json"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    assert objects.parse_kinds(database, path, "s3://b/k") == parsed(lines)
+    assert objects.parse_kinds(database, {path: "s3://b/k"}) == {path: parsed(lines)}
 
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ddb_pipeline.local_aws.athena.casts import text
@@ -30,7 +30,7 @@ def json_sql(table: Table, paths: Sequence[Path], spelled: Mapping[str, str], fi
     columns = ", ".join(f"{text(name)}: {text(type_)}" for name, type_ in zip(names, types, strict=True))
     chosen = [f"j.{quoted(name)} AS c{i}" for i, name in enumerate(names, 1)]
     return (
-        f"SELECT {', '.join([*chosen, *_file(file_column)])} FROM read_json({_list(paths)}, columns={{{columns}}}, "
+        f"SELECT {', '.join([*chosen, *_file(file_column)])} FROM read_json({listed(paths)}, columns={{{columns}}}, "
         f"format='newline_delimited', records='true', maximum_object_size={MOST_LINE_BYTES}{_naming(file_column)}) AS j"
     )
 
@@ -39,7 +39,7 @@ def kept_sql(table: Table, paths: Sequence[Path], file_column: str | None) -> st
     """SQL of the rows of kept copies, with the same columns."""
     chosen = [f"j.c{i}" for i in range(1, len(table.columns) + 1)]
     return (
-        f"SELECT {', '.join([*chosen, *_file(file_column)])} FROM read_parquet({_list(paths)}, "
+        f"SELECT {', '.join([*chosen, *_file(file_column)])} FROM read_parquet({listed(paths)}, "
         f"hive_partitioning=false{_naming(file_column)}) AS j"
     )
 
@@ -52,5 +52,6 @@ def _naming(file_column: str | None) -> str:
     return f", filename={text(file_column)}" if file_column else ""
 
 
-def _list(paths: Sequence[Path]) -> str:
+def listed(paths: Iterable[Path]) -> str:
+    """SQL of a list of files."""
     return f"[{', '.join(text(str(path)) for path in paths)}]"

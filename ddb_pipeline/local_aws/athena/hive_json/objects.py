@@ -14,7 +14,7 @@ import os
 import re
 import uuid
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,65 +107,78 @@ class KeptObjects:
         """
         columns = [(str(field.name), duckdb_type(field.type)) for field in table.columns]
         signature = hashlib.sha256(repr(columns).encode()).hexdigest()[:16]
-        targets = {path: path.with_name(f"{path.name.partition('.')[0]}-{signature}.parquet") for path in uris}
-        new = [path for path, target in targets.items() if path not in self._kinds or not target.exists()]
-        if new:
-            with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1, len(new)), "athena-parse") as pool:
-                reading = [
-                    pool.submit(
-                        self._read, connection.cursor(), table, _Object(path, uris[path], targets[path]), is_cancelled
-                    )
-                    for path in new
-                ]
-                for future in reading:
-                    future.result()
-        known = {self._kinds[path]: uri for path, uri in uris.items() if path in self._kinds}
-        paths = {path: target if target.exists() else path for path, target in targets.items()}
-        return Reading(paths, _spelled(table, known))
+        given = [
+            _Object(path, uri, path.with_name(f"{path.name.partition('.')[0]}-{signature}.parquet"))
+            for path, uri in uris.items()
+        ]
 
-    def _read(
-        self,
-        cursor: duckdb.DuckDBPyConnection,
-        table: Table,
-        given: _Object,
-        is_cancelled: Callable[[], bool],
-    ) -> None:
-        """Find what is in an object, and keep it, if it can be read for the table."""
-        unpacked = given.copy.with_suffix(f".{uuid.uuid4().hex}.json")
-        try:
-            if is_cancelled():
-                return
-            found, lines = self._kinds.get(given.copy), given.copy
-            if found is None:
-                guess = _unpack(given.copy, unpacked)
-                lines = unpacked if unpacked.exists() else given.copy
-                # DuckDB reads no line that is not JSON, so the guess is right if it reads them
-                if guess is not None and _keep(cursor, table, lines, guess, given):
-                    self._kinds[given.copy] = guess
-                    return
-                found = self._kinds[given.copy] = parse_kinds(cursor, lines, given.uri)
-            _keep(cursor, table, lines, found, given)
-        finally:
-            unpacked.unlink(missing_ok=True)
-            cursor.close()
+        def guess(cursor: duckdb.DuckDBPyConnection, one: _Object) -> None:
+            found = _kept_by_guess(cursor, table, one)
+            if found is not None:
+                self._kinds[one.copy] = found
+
+        _for_each([one for one in given if one.copy not in self._kinds], guess, connection, is_cancelled)
+        unknown = {one.copy: one.uri for one in given if one.copy not in self._kinds}
+        if unknown and not is_cancelled():
+            self._kinds |= parse_kinds(connection, unknown)
+        spelled = _spelled(table, {self._kinds[one.copy]: one.uri for one in given if one.copy in self._kinds})
+        new = [one for one in given if not one.target.exists()]
+        _for_each(
+            new, lambda cursor, one: _keep(cursor, table, one.copy, spelled, one.target), connection, is_cancelled
+        )
+        return Reading({one.copy: one.target if one.target.exists() else one.copy for one in given}, spelled)
+
+
+def _for_each(
+    given: Sequence[_Object],
+    do: Callable[[duckdb.DuckDBPyConnection, _Object], object],
+    connection: duckdb.DuckDBPyConnection,
+    is_cancelled: Callable[[], bool],
+) -> None:
+    """Do something with each object and a cursor, with several at a time."""
+
+    def do_one(one: _Object) -> None:
+        if not is_cancelled():
+            with connection.cursor() as cursor:
+                do(cursor, one)
+
+    if given:
+        with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1, len(given)), "athena-parse") as pool:
+            for future in [pool.submit(do_one, one) for one in given]:
+                future.result()
+
+
+def _kept_by_guess(cursor: duckdb.DuckDBPyConnection, table: Table, one: _Object) -> Kinds | None:
+    """Keep an object whose values' kinds are plain to see, and give them; None: they are not, or it cannot be kept."""
+    lines = one.copy.with_suffix(f".{uuid.uuid4().hex}.json")
+    try:
+        found = _unpack(one.copy, lines)
+        # DuckDB reads no line that is not JSON, so the guess is right if it reads them
+        if found is not None and _keep(cursor, table, lines, _spelled(table, {found: one.uri}), one.target):
+            return found
+    except QueryFailedError:
+        # so say those who do not guess
+        return None
+    finally:
+        lines.unlink(missing_ok=True)
+    return None
 
 
 def _unpack(path: Path, target: Path) -> Kinds | None:
-    """Write the plain lines of a copy, and find the kinds of their values; None: they are not plain to see.
-
-    What cannot be unpacked is not written: DuckDB says what is wrong with it.
-    """
-    found: set[tuple[str, str]] | None = set()
+    """Write the plain lines of a copy, and give the kinds of their values; None: they are not plain to see."""
+    found: set[tuple[str, str]] = set()
     try:
         with target.open("wb") as file:
             for block in _blocks(path):
+                kinds = layout.kinds(block)
+                if kinds is None:
+                    return None
+                found |= kinds
                 file.write(block)
-                own = layout.kinds(block) if found is not None else None
-                found = None if found is None or own is None else found | own
     except (OSError, EOFError, zlib.error, _LineTooLongError):
-        target.unlink()
+        # DuckDB says what is wrong with it
         return None
-    return None if found is None else frozenset(found)
+    return frozenset(found)
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -189,13 +202,12 @@ def _blocks(path: Path) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def parse_kinds(cursor: duckdb.DuckDBPyConnection, path: Path, uri: str) -> Kinds:
-    """Parse lines, and find the kinds of their values.
+def parse_kinds(connection: duckdb.DuckDBPyConnection, uris: Mapping[Path, str]) -> dict[Path, Kinds]:
+    """Parse objects, and find the kinds of their values.
 
     Args:
-        cursor: Used for parsing.
-        path: Where the lines are.
-        uri: Address of their object.
+        connection: Used for parsing.
+        uris: Addresses of the objects by their local copies.
 
     Raises:
         QueryFailedError: A line is not JSON.
@@ -204,26 +216,40 @@ def parse_kinds(cursor: duckdb.DuckDBPyConnection, path: Path, uri: str) -> Kind
     names = f"CASE WHEN {is_object} THEN json_keys(json) ELSE [''] END"
     kinds = f"CASE WHEN {is_object} THEN json_type(json, '$.*') ELSE [{text(_NOT_AN_OBJECT)}] END"
     query = (
-        f"SELECT DISTINCT unnest({names}), unnest({kinds}) FROM read_json_objects({text(str(path))}, "
-        f"format='newline_delimited', maximum_object_size={kept.MOST_LINE_BYTES})"
+        f"SELECT DISTINCT filename, unnest({names}), unnest({kinds}) FROM read_json_objects({kept.listed(uris)}, "
+        f"format='newline_delimited', filename=true, maximum_object_size={kept.MOST_LINE_BYTES})"
     )
+    found: dict[Path, set[tuple[str, str]]] = {path: set() for path in uris}
     try:
-        return frozenset(cursor.execute(query).fetchall())
+        for path, name, kind in connection.execute(query).fetchall():
+            found[Path(path)].add((name, kind))
+    except duckdb.InterruptException:
+        raise
     except duckdb.Error as error:
-        line = re.search(r"in line (\d+)", str(error))
-        place = f" in {uri}{f', line {line[1]}' if line else ''}"
-        raise QueryFailedError("HIVE_CURSOR_ERROR", f"Row is not a valid JSON Object{place}") from None
+        raise _unreadable(uris, str(error)) from None
+    return {path: frozenset(pairs) for path, pairs in found.items()}
 
 
-def _keep(cursor: duckdb.DuckDBPyConnection, table: Table, lines: Path, kinds: Kinds, given: _Object) -> bool:
-    """Write the columns of an object's lines as Parquet; False: they cannot be read for the table."""
+def _unreadable(uris: Mapping[Path, str], message: str) -> QueryFailedError:
+    """Name the object that DuckDB could not read as lines of JSON."""
+    place = re.search(r'in file "([^"]+)"', message)
+    line = re.search(r"in line (\d+)", message)
+    uri = uris.get(Path(place[1])) if place else None
+    shown = f" in {uri}{f', line {line[1]}' if line else ''}" if uri else ""
+    return QueryFailedError("HIVE_CURSOR_ERROR", f"Row is not a valid JSON Object{shown}")
+
+
+def _keep(
+    cursor: duckdb.DuckDBPyConnection, table: Table, lines: Path, spelled: Mapping[str, str], target: Path
+) -> bool:
+    """Write the columns of an object's lines as Parquet; False: DuckDB cannot read a value."""
     # two queries may parse the same object: each under a name of its own, and the last one stays
-    part = given.target.with_suffix(f".{uuid.uuid4().hex}.part")
+    part = target.with_suffix(f".{uuid.uuid4().hex}.part")
     try:
-        rows = kept.json_sql(table, [lines], _spelled(table, {kinds: given.uri}), None)
+        rows = kept.json_sql(table, [lines], spelled, None)
         cursor.execute(f"COPY ({rows}) TO {text(str(part))} (FORMAT parquet, COMPRESSION lz4)")
-        part.replace(given.target)
-    except (QueryFailedError, duckdb.Error):
+        part.replace(target)
+    except duckdb.Error:
         # the query will come to the same value, and say what is wrong with it if it needs it
         part.unlink(missing_ok=True)
         return False
