@@ -11,6 +11,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from ddb_pipeline.local_aws.athena import kept
 from ddb_pipeline.local_aws.athena.engine import connect
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
 from ddb_pipeline.local_aws.athena.hive_json import layout, objects
@@ -94,9 +95,11 @@ def keep(database, tmp_path):
 
 
 @settings(max_examples=300, deadline=None)
-@given(lines=given_lines())
-def test_what_is_seen_in_the_bytes_is_what_a_parser_finds(lines):
-    found = layout.kinds("".join(f"{line}\n" for line in lines).encode())
+@given(lines=given_lines(), piece=st.sampled_from([1, 7, 1 << 16]))
+def test_what_is_seen_in_the_bytes_is_what_a_parser_finds(lines, piece):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "_PIECE", piece)
+        found = layout.kinds("".join(f"{line}\n" for line in lines).encode())
     event("seen" if found is not None else "left to the parser")
     assert found in (None, parsed(lines))
 
@@ -162,6 +165,29 @@ def test_lines_that_are_not_plainly_flat_objects_of_one_layout_are_left_to_a_par
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\n\n"])
 def test_lines_are_rows(keep, lines, rows, ending):
     assert keep(*lines, ending=ending) == rows
+
+
+def test_an_object_of_many_blocks_is_kept_whole(keep, monkeypatch):
+    monkeypatch.setattr(objects, "_BLOCK_BYTES", 50)
+    lines = [f'{{"name": "{"x" * (number % 120)}", "size": {number}, "is_new": true}}' for number in range(50)]
+    rows = [("x" * (number % 120), number, True) for number in range(50)]
+    assert keep(*lines) == rows
+    assert keep(*lines, lines[0], ending="\n")[-1] == rows[0]
+
+
+def test_a_line_that_is_not_looked_at_for_its_length_is_read_all_the_same(keep, monkeypatch):
+    monkeypatch.setattr(kept, "MOST_LINE_BYTES", 1_000_000)
+    monkeypatch.setattr(layout, "kinds", None)
+    assert keep(f'{{"name": "{"x" * 3_000_000}"}}') == [("x" * 3_000_000, None, None)]
+
+
+def test_what_cannot_be_unpacked_is_refused(database, tmp_path):
+    for number, content in enumerate([b"no gzip", gzip.compress(b'{"name": "x"}\n' * 1000)[:-20]]):
+        path = tmp_path / f"broken-{number}.json.gz"
+        path.write_bytes(content)
+        with pytest.raises(QueryFailedError, match="HIVE_CURSOR_ERROR: Row is not a valid JSON Object"):
+            objects.KeptObjects().keep(database, TABLE, {path: "s3://b/k"}, lambda: False)
+        assert not list(tmp_path.glob("*.parquet"))
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 Kinds = frozenset[tuple[str, str]]
 """Each name of a member with each kind of its values: DuckDB's name of a JSON type, as its `json_type` gives it."""
 
-_QUOTE, _COLON, _COMMA, _BRACE, _BACKSLASH, _NEWLINE, _SPACE, _MINUS, _ZERO = b'":,}\\\n -0'
+_QUOTE, _COLON, _COMMA, _BRACE, _BACKSLASH, _SPACE, _MINUS, _ZERO = b'":,}\\ -0'
 # before the first line, a newline as before every other; behind the last, what may be looked at beyond it
 _PADDING = b"\n" * 32
+_PIECE = 1 << 16
 # a number of so few digits is surely a whole one of 64 bits
 _MOST_DIGITS = 18
 _TEN = 10
@@ -45,8 +46,7 @@ def kinds(lines: bytes) -> Kinds | None:
         is not plain that they do not.
     """
     text = np.frombuffer(_PADDING + lines + _PADDING, np.uint8)
-    count = int(np.count_nonzero(text == _NEWLINE)) - 2 * len(_PADDING)
-    ends = _ends_of_names(text)
+    count, ends = lines.count(b"\n"), _ends_of_names(text)
     if ends is None or not count or not len(ends) or len(ends) % count:
         return None
     ends = ends.reshape(count, -1)
@@ -69,21 +69,26 @@ def kinds(lines: bytes) -> Kinds | None:
 
 def _ends_of_names(text: _Bytes) -> _Places | None:
     """Places of the colons behind all names of members, and at the beginning of strings; None: there may be others."""
-    is_colon = text[1:] == _COLON
-    is_apart = is_colon & (text[:-1] <= _SPACE)
-    if is_apart.any():
-        before = text[np.flatnonzero(is_apart) - 1]
-        if ((before == _QUOTE) | (before <= _SPACE)).any():
-            return None
-    found: _Places = np.flatnonzero(is_colon & (text[:-1] == _QUOTE)) + 1
-    is_escaped = text[found - 2] == _BACKSLASH
+    found = []
+    # in pieces that stay in the processor's cache
+    for start in range(0, len(text) - 1, _PIECE):
+        piece = text[start : start + _PIECE + 1]
+        is_colon, before = piece[1:] == _COLON, piece[:-1]
+        is_apart = is_colon & (before <= _SPACE)
+        if is_apart.any():
+            further = text[np.flatnonzero(is_apart) + (start - 1)]
+            if ((further == _QUOTE) | (further <= _SPACE)).any():
+                return None
+        found.append(np.flatnonzero(is_colon & (before == _QUOTE)) + (start + 1))
+    places = np.concatenate(found)
+    is_escaped = text[places - 2] == _BACKSLASH
     # two backslashes are one that escapes nothing: of an even number before a quote, it ends a name
-    last = found[is_escaped] - 2
+    last = places[is_escaped] - 2
     while len(last):
         last = last[text[last - 1] == _BACKSLASH] - 2
         if (text[last] != _BACKSLASH).any():
             return None
-    plain: _Places = found[~is_escaped]
+    plain: _Places = places[~is_escaped]
     return plain
 
 
