@@ -214,7 +214,7 @@ def _quoted(text: str, type_: Type, whole: Any) -> str:
 
 def _number_text(value: Number, type_: Type, whole: Any) -> str:
     """Text of a number, where a double and a decimal of any length have the same."""
-    if _WHOLE.fullmatch(value) and value != "-0" and len(value) < len(str(2**63)):
+    if _WHOLE.fullmatch(value) and value != "-0" and len(value) <= _LONGEST and -(2**63) <= int(value) < 2**63:
         return str(value)
     number = float(value)
     if _PLAIN[0] <= abs(number) < _PLAIN[1] and repr(number) == value:
