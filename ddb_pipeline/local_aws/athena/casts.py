@@ -9,8 +9,10 @@ from __future__ import annotations
 from ddb_pipeline.local_aws.athena.json_casts import from_json, to_json
 from ddb_pipeline.local_aws.athena.types import (
     BIGINT,
+    DOUBLE,
     JSON,
     MAX_TIMESTAMP_DIGITS,
+    REAL,
     UNKNOWN,
     VARCHAR,
     ZONED,
@@ -104,6 +106,8 @@ def cast(sql: str, source: Type, target: Type) -> str | None:  # noqa: C901, PLR
         return _from_varchar(sql, target)
     if source.is_number and target.is_number:
         return _between_numbers(sql, source, target)
+    if source == REAL:
+        return plain if target == DOUBLE else None
     if target.name == "boolean" and source.is_number:
         return f"({sql} <> 0)"
     if source.name == "boolean" and target.is_number:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from ddb_pipeline.local_aws.athena.types import TIMESTAMP, Type, array, decimal, from_hive, row
+from ddb_pipeline.local_aws.athena.types import REAL, TIMESTAMP, Type, array, decimal, from_hive, row
 
-_NAMES = {"binary": Type("varbinary"), "date": Type("date"), "timestamp": TIMESTAMP}
+_NAMES = {"binary": Type("varbinary"), "date": Type("date"), "float": REAL, "timestamp": TIMESTAMP}
 _MAX_VARCHAR = 65_535
 
 

@@ -15,6 +15,7 @@ from ddb_pipeline.local_aws.athena.types import (
     JSON,
     MAX_DECIMAL_DIGITS,
     MONTHS,
+    REAL,
     TIMESTAMP,
     UNKNOWN,
     UTC,
@@ -117,7 +118,7 @@ def compare(operator: str, left: Value, right: Value) -> Value | None:
     if common is None:
         return None
     a, b = coerce(left.sql, left.type, common), coerce(right.sql, right.type, common)
-    if common != DOUBLE:
+    if common not in {DOUBLE, REAL}:
         return Value(f"({a} {operator} {b})", BOOLEAN)
     # DuckDB's NaN equals itself and is above all numbers; Trino's compares with nothing
     if operator == "<>":
@@ -155,6 +156,8 @@ def is_known_elsewhere(operator: str, left: Type, right: Type) -> bool:
         return common_type(left, right) is not None
     if {left, right} & {DAYS, MONTHS}:
         return left == right or left.is_number or right.is_number or operator in "+-"
+    if REAL in {left, right}:
+        return all(type_ == REAL or type_.is_number for type_ in (left, right))
     common = common_type(left, right)
     return common is not None and bool(common.parts)
 

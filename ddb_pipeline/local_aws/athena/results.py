@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ddb_pipeline.local_aws.athena.relations import Field
-from ddb_pipeline.local_aws.athena.types import UNBOUNDED, Type
+from ddb_pipeline.local_aws.athena.types import REAL, UNBOUNDED, Type
 
 _LEAST_DIGITS = 3
 _PLAIN_FROM, _PLAIN_BELOW = 1e-3, 1e7
@@ -31,7 +32,8 @@ def column_info(fields: Sequence[Field]) -> list[dict[str, Any]]:
             "TableName": "",
             "Name": name,
             "Label": name,
-            "Type": field.type.name,
+            # the name that Athena has for it in DDL
+            "Type": "float" if field.type == REAL else field.type.name,
             "Precision": _precision(field.type),
             "Scale": field.type.numbers[1] if field.type.name == "decimal" else 0,
             "Nullable": "UNKNOWN",
@@ -77,7 +79,7 @@ def _scalar(value: Any, type_: Type) -> str:  # noqa: PLR0911
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return double_text(value)
+        return real_text(value) if type_ == REAL else double_text(value)
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, bytes):
@@ -111,6 +113,21 @@ def double_text(value: float) -> str:
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     text = "".join(map(str, digits))
     return f"{'-' if sign else ''}{text[0]}.{text[1:] or '0'}E{int(exponent) + len(text) - 1}"
+
+
+def real_text(value: float) -> str:
+    """Write a real: the fewest digits that mean it among the floats of 32 bits."""
+    short = next((text for text in (f"{value:.{digits}g}" for digits in range(1, 10)) if _narrow(text) == value), None)
+    return double_text(value if short is None else float(short))
+
+
+def _narrow(text: str) -> float:
+    """The float of 32 bits that a text means; NaN: it is beyond all of them."""
+    try:
+        (narrow,) = struct.unpack("f", struct.pack("f", float(text)))
+    except OverflowError:
+        return math.nan
+    return float(narrow)
 
 
 def csv_line(cells: Iterable[str | None]) -> str:

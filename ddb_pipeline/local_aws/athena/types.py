@@ -67,6 +67,8 @@ BOOLEAN = Type("boolean")
 INTEGER = Type("integer")
 BIGINT = Type("bigint")
 DOUBLE = Type("double")
+REAL = Type("real")
+"""Read from Parquet, compared, collected and cast to double; nothing is computed with it."""
 VARCHAR = Type("varchar")
 VARBINARY = Type("varbinary")
 DATE = Type("date")
@@ -85,6 +87,7 @@ _DUCKDB = {
     "integer": "INTEGER",
     "bigint": "BIGINT",
     "double": "DOUBLE",
+    "real": "FLOAT",
     "varchar": "VARCHAR",
     "varbinary": "BLOB",
     "date": "DATE",
@@ -97,7 +100,7 @@ _DUCKDB = {
     "interval year to month": "INTERVAL",
     "unknown": "INTEGER",
 }
-_HIVE = {"integer": "int", "varbinary": "binary", "varchar": "string"}
+_HIVE = {"integer": "int", "real": "float", "varbinary": "binary", "varchar": "string"}
 _HIVE_NAMES = {
     "int": "integer",
     "integer": "integer",
@@ -175,7 +178,7 @@ def to_hive(type_: Type) -> str | None:  # noqa: PLR0911
     if type_.name == "timestamp":
         # Hive timestamps in Athena hold milliseconds
         return "timestamp" if type_.numbers[0] <= TIMESTAMP.numbers[0] else None
-    storable = type_.is_integer or type_.name in {"boolean", "double", "varchar", "varbinary", "date"}
+    storable = type_.is_integer or type_.name in {"boolean", "double", "real", "varchar", "varbinary", "date"}
     return _HIVE.get(type_.name, type_.name) if storable else None
 
 

@@ -122,7 +122,7 @@ def _column_type(column: dict[str, Any]) -> Type:
 def _is_written(type_: Type) -> bool:
     if type_.name == "map" and type_.parts[0].name != "varchar":
         return False
-    return type_.name != "varbinary" and all(map(_is_written, type_.parts))
+    return type_.name not in {"varbinary", "real"} and all(map(_is_written, type_.parts))
 
 
 def parquet_object(lines: bytes, schema: Schema, conversion: FormatConversion) -> bytes:

@@ -133,3 +133,20 @@ def test_parquet_in_folders_is_asked_with_its_types(crawled, tmp_path):
     )  # fmt: skip
     nested = "SELECT sum(id), max(numbers[2]), min(deep.a), min(deep.b), max(m['k']) FROM data"
     assert crawled.ask(nested) == [(3, 2, 1, "y", 1.5)]
+
+
+def test_floats_of_32_bits_are_read_compared_and_cast(crawled, tmp_path):
+    file = tmp_path / "a.parquet"
+    rows = "(0.1), (16777216), (1e-10), ('NaN'), (3.4028235e38), (NULL)"
+    duckdb.sql(f"SELECT x::FLOAT AS x, [x::FLOAT] AS xs FROM (VALUES {rows}) t (x)").write_parquet(str(file))
+    crawled.put("a.parquet", file.read_bytes())
+    crawled.crawl()
+    shown = crawled.ask("SELECT x FROM data ORDER BY x")
+    assert [str(x) for (x,) in shown] == ["1e-10", "0.1", "16777216.0", "3.4028235e+38", "nan", "None"]
+    counted = "SELECT count(x), count_if(x = x), min(x), max(CAST(x AS double)) FILTER (WHERE x = x) FROM data"
+    assert crawled.ask(counted) == [(5, 4, 1e-10, 3.4028234663852886e38)]
+    same = "SELECT xs FROM data WHERE CAST(x AS double) > 0.1 AND x = xs[1] ORDER BY x LIMIT 1"
+    assert crawled.ask(same) == [([0.1],)]
+    for computed, said in [("x + 1", "NOT_SUPPORTED"), ("x > 0.1", "NOT_SUPPORTED"), ("sum(x)", "FUNCTION_NOT_FOUND")]:
+        with pytest.raises(OperationalError, match=said):
+            crawled.ask(f"SELECT {computed} FROM data")
