@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 from hypothesis import Phase, example, given, settings
+from hypothesis import strategies as st
 
 from ddb_pipeline.local_aws.athena.engine import connect
 from ddb_pipeline.view_sql import NOTHING_KNOWN
 from ddb_pipeline_tests.unit.state_model import (
     GAPS,
     HOUR_US,
+    IMAGES,
+    INSTANTS,
     ITEMS,
     T0,
     Event,
@@ -220,3 +223,32 @@ def test_every_undecided_state_is_a_problem_and_no_other_is_undecided(engine, it
     assert {row["item_key"] for row in states if not row["state_certain"]} == {
         row["item_key"] for row in problems if row["problem"] == "undecided"
     }
+
+
+@st.composite
+def lives_of_stepping_clocks(draw):
+    """True lives, each step from what the one before came to, whose times go forward and back."""
+    items = []
+    for _ in range(draw(st.integers(1, 25))):
+        image, events = draw(IMAGES), []
+        for following, at_us in draw(st.lists(st.tuples(IMAGES, st.sampled_from(INSTANTS)), min_size=1, max_size=6)):
+            if following != image:
+                events.append(Event(image, following, at_us))
+                image = following
+        items.append(Item(tuple(events)))
+    return items
+
+
+@FEW
+@given(items=lives_of_stepping_clocks(), gaps=GAPS)
+@example(items=[Item((Event("A", "B", T0 + 1), Event("B", "C", T0)))], gaps=[0])
+def test_a_state_that_a_clock_has_made_wrong_is_a_problem_unless_the_item_ends_where_it_began(engine, items, gaps):
+    found = told(engine, items, gaps, NOTHING_KNOWN)
+    problems = {(row["item_key"], row["problem"]) for row in ask(engine, "change_problems", items, gaps, NOTHING_KNOWN)}
+    for number, item in enumerate(items):
+        if not item.events or item.events[0].old == item.events[-1].new:
+            continue
+        key = item_key(number)
+        image, _, certain = found.get(key, (None, None, True))
+        if image != image_text(item.events[-1].new):
+            assert (key, "unbalanced" if certain else "undecided") in problems
