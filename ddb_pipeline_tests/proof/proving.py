@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from ddb_pipeline.baselines.choice import for_moment, newest
+from ddb_pipeline.baselines.choice import for_moment, newest, without_healed
 from ddb_pipeline.baselines.records import Manifest
 from ddb_pipeline.local_aws import change_stream
 from ddb_pipeline.local_aws.change_stream import StreamFaults
@@ -17,7 +17,7 @@ from ddb_pipeline_tests.proof.stage import MARGIN_SECONDS, Stage
 
 HOUR_SECONDS = 3600
 _SHOWN = 5
-_MOMENTS = 4
+_MOMENTS = 3
 _UNITS = ("millisecond", "second", "second")
 _HELD_BACK_SECONDS = 24 * HOUR_SECONDS
 """Longer than a proof takes on its clock: such records arrive when the faults of their stream change."""
@@ -150,11 +150,13 @@ class Proof:
             self._world.expired()
 
     def _hold_the_past(self, arrived: Delivered) -> None:
-        """The state as of some moments, from the newest baseline before each."""
+        """The state as of some changes, and as of the first moment that each baseline serves."""
+        baselines = self._stage.baselines()
         times = sorted(timed.at_us for steps in arrived.lives.values() for timed in steps)
+        moments = self._chance.sample(times, _MOMENTS) + [found.settled_us for found in without_healed(baselines)]
         (view,) = [view for view in views(self._stage.pipeline) if view.name == "latest_item_state"]
-        for moment in sorted(self._chance.sample(times, _MOMENTS)):
-            manifest = for_moment(self._stage.baselines(), moment)
+        for moment in sorted(moments):
+            manifest = for_moment(baselines, moment)
             inputs = ViewInputs(baseline=manifest.baseline if manifest else None, as_of_us=moment)
             state = select_statement(view, self._stage.pipeline, self._stage.names, inputs)
             rows = self._stage.ask(f"SELECT item_key, image, state_certain FROM ({state})")
