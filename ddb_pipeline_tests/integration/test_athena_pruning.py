@@ -41,6 +41,8 @@ def read(local, sql):
         ("CAST(hour AS bigint) = 10", ["10"]),
         ("hour LIKE '1%'", ["10"]),
         ("hour IS NULL", []),
+        ("(year, hour) IN (('2026', '00'), ('2026', '10'))", ["00", "10"]),
+        ("hour = '00' OR rand() < 0.0", ["00", "01", "02", "10"]),
         ("hour = (SELECT '01')", ["00", "01", "02", "10"]),
     ],
 )
@@ -69,6 +71,7 @@ def test_each_side_of_a_union_and_of_a_join_is_pruned_by_its_own_condition(local
             ["10", "00", "10"],
         ),
         ("SELECT * FROM (SELECT hour, count(*) AS n FROM changes GROUP BY hour) WHERE hour = '10'", ["10"]),
+        ("SELECT * FROM (SELECT hour, count(*) AS n FROM changes GROUP BY ROLLUP (hour)) WHERE hour = '10'", HOURS),
         ("SELECT * FROM (SELECT DISTINCT hour FROM changes) WHERE hour = '10'", ["10"]),
         ("SELECT * FROM (SELECT hour FROM changes ORDER BY 1) WHERE hour = '10'", ["10"]),
         ("SELECT * FROM changes a JOIN changes b ON a.hour = b.hour AND b.hour = '10' AND a.hour < '02'",
@@ -91,6 +94,13 @@ def test_conditions_reach_the_tables_below_views_unions_and_joins(local, sql, ho
     local.run("CREATE OR REPLACE VIEW seen AS SELECT event_id, hour AS h FROM changes")
     local.run("CREATE OR REPLACE VIEW on_seen AS SELECT h FROM seen WHERE h < '03'")
     assert read(local, sql) == sum(local.sizes[hour] for hour in hours)
+
+
+def test_a_total_counts_all_partitions_whatever_is_asked_of_its_null(local):
+    totals = (
+        "SELECT * FROM (SELECT hour, count(*) AS n FROM changes GROUP BY ROLLUP (hour)) WHERE coalesce(hour, '') = ''"
+    )
+    assert local.rows(totals) == [[None, "4"]]
 
 
 def test_what_is_left_out_changes_no_answer(local):

@@ -75,5 +75,7 @@ def test_pyathena_reads_what_it_has_unloaded(local, monkeypatch):
     # the client that reads the objects is told by the environment alone
     monkeypatch.setenv("AWS_ENDPOINT_URL", local.endpoint)
     staging = f"s3://{local.results}/staging/"
-    with local.pyathena(s3_staging_dir=staging, cursor_class=PandasCursor, cursor_kwargs={"unload": True}) as made:
+    with local.pyathena(
+        s3_staging_dir=staging, cursor_class=PandasCursor, cursor_kwargs={"unload": True, "engine": "pyarrow"}
+    ) as made:
         assert made.cursor().execute("SELECT 1 AS id, 'x' AS name").fetchall() == [(1, "x")]

@@ -42,7 +42,7 @@ def _named(condition: exp.Expr, columns: Sequence[Column]) -> list[Column]:
     """The columns that a condition names, each once; empty: it is none that can be asked of partitions."""
     found: dict[str, Column] = {}
     for node in condition.walk():
-        if isinstance(node, (exp.Query, exp.Window, exp.Lambda)):
+        if isinstance(node, (exp.Query, exp.Window, exp.Lambda)) or _is_random(node):
             return []
         if isinstance(node, exp.Column):
             named = find(Scope(columns), [part.name.lower() for part in node.parts])
@@ -50,6 +50,11 @@ def _named(condition: exp.Expr, columns: Sequence[Column]) -> list[Column]:
                 return []
             found[named.candidates[0].sql] = named.candidates[0]
     return list(found.values())
+
+
+def _is_random(node: exp.Expr) -> bool:
+    """Whether it would say one thing of a partition and another of its rows."""
+    return isinstance(node, exp.Anonymous) and str(node.this).lower() in {"rand", "random"}
 
 
 def _conjuncts(condition: exp.Expr) -> list[exp.Expr]:
