@@ -96,7 +96,7 @@ def local_stage(declaration: Declaration, assembly: Path, directory: Path) -> It
         yield Deployed(server.endpoint, declaration, names)
 
 
-def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = 60, pause: float = 0.05) -> None:
+def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = 180, pause: float = 0.05) -> None:
     """Wait until the condition holds; fail with what was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -42,7 +42,7 @@ class Command:
         self._output.flush()
         return Path(self._output.name).read_text(encoding="utf-8", errors="replace")
 
-    def wait_for(self, text: str, seconds: float = 90) -> None:
+    def wait_for(self, text: str, seconds: float = 300) -> None:
         """Wait until the command has printed the text."""
         deadline = time.monotonic() + seconds
         while text not in self.output:
@@ -50,7 +50,7 @@ class Command:
             assert time.monotonic() < deadline, f"did not print {text!r}:\n{self.output}"
             time.sleep(0.1)
 
-    def wait(self, seconds: float = 180) -> int:
+    def wait(self, seconds: float = 600) -> int:
         """Wait for the end; the exit code."""
         try:
             return self.process.wait(timeout=seconds)
@@ -60,7 +60,7 @@ class Command:
     def interrupt(self) -> int:
         """Press Ctrl-C and wait for the end; the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.wait(60)
+        return self.wait(120)
 
     def left_running(self) -> list[str]:
         """Command lines of the processes that it started and that still run."""

@@ -75,7 +75,7 @@ def test_a_start_that_is_interrupted_leaves_nothing_behind(project, number):
     with command(["ddb_pipeline.cli", "local", "up", "--port", str(free_port())], project) as up:
         up.wait_for("Start local AWS")
         up.process.send_signal(number)
-        assert up.wait(30) == 130
+        assert up.wait(120) == 130
         assert "Traceback" not in up.output
         assert "stopped" in up.output
         assert up.left_running() == []

@@ -30,7 +30,7 @@ ASSETS = [
 NO_STAGE = "no stage is configured: run `ddb-pipeline local up`"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_clone_grows_from_nothing_to_answers(tmp_path):
     project = project_copy(tmp_path)
     ui_port, aws_port = free_port(), free_port()

@@ -11,13 +11,13 @@ from ddb_pipeline_tests.end_to_end.processes import command
 LIVES = 500
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("baseline", ["snapshot", "export"])
 def test_nothing_differs_and_every_wrong_rule_is_caught(baseline, tmp_path):
     arguments = ["ddb_pipeline_tests.proof", "--lives", str(LIVES), "--baseline", baseline]
     with command(arguments, tmp_path) as proof:
         # the seed is in the output
-        assert proof.wait(580) == 0, proof.output
+        assert proof.wait(1180) == 0, proof.output
         output = proof.output
     assert f"{LIVES} lives: nothing differs" in output
     assert "wrong rules: nothing differs" in output

@@ -53,7 +53,8 @@ def with_after(template: dict[str, Any], after: dict[str, Any]) -> dict[str, Any
 def test_each_resource_of_the_projects_stacks_is_what_its_template_says(deployed: Deployed) -> None:
     stacks = deployed.client("cloudformation").describe_stacks()["Stacks"]
 
-    assert len(stacks) == len(deployed.names)
+    # at least: other tests of this worker process may have deployed theirs beside
+    assert len(stacks) >= len(deployed.names)
     assert [line for stack in stacks for line in all_differences(deployed.client, stack["StackId"])] == []
 
 
