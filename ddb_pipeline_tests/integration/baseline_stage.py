@@ -30,6 +30,7 @@ from ddb_pipeline.local_aws import delivery
 from ddb_pipeline.local_aws.deployment import deploy
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline_tests.deployed import Deployed
+from ddb_pipeline_tests.jobs import with_the_state_alone
 
 PIPELINES = Path(__file__).parents[1] / "baselines.toml"
 MARGIN_SECONDS = 4
@@ -112,10 +113,13 @@ def make(stage: Deployed, pipeline: str) -> Made:
         return making.run()
 
 
-def run(stage: Deployed, job: str) -> ExecuteInProcessResult:
+def run(stage: Deployed, name: str, *, whole: bool = False) -> ExecuteInProcessResult:
+    """Run a job in this process: whole, or without the views that are not the state's."""
     loaded = build_definitions(stage.declaration).get_repository_def()
+    pipeline = stage.declaration.pipelines[name.partition("_")[0]]
+    job = loaded.get_job(name) if whole else with_the_state_alone(loaded, name, pipeline)
     with DagsterInstance.ephemeral() as instance:
-        return loaded.get_job(job).execute_in_process(instance=instance, raise_on_error=False)
+        return job.execute_in_process(instance=instance, raise_on_error=False)
 
 
 def checks(result: ExecuteInProcessResult) -> dict[str, Any]:

@@ -1,0 +1,31 @@
+"""Jobs as Dagster runs them, without the work that a test does not ask about."""
+
+from __future__ import annotations
+
+from dagster import AssetKey, JobDefinition, RepositoryDefinition
+
+from ddb_pipeline import view_sql
+from ddb_pipeline.declaration import Pipeline
+
+STATE = "latest_item_state"
+
+
+def with_the_state_alone(loaded: RepositoryDefinition, name: str, pipeline: Pipeline) -> JobDefinition:
+    """A job of a pipeline with its checks and all its steps, save the views that are not the state's.
+
+    Each view that is made and measured costs most of a second of a test.
+
+    Args:
+        loaded: Where the job is defined.
+        name: Name of the job.
+        pipeline: Its pipeline.
+    """
+    job = loaded.get_job(name)
+    left_out = {AssetKey([pipeline.name, view.name]) for view in view_sql.views(pipeline) if view.name != STATE}
+    layer = job.asset_layer
+    subset = job.get_subset(
+        asset_selection={key for key in layer.selected_asset_keys if key not in left_out},
+        asset_check_selection={key for key in layer.asset_graph.asset_check_keys if key.asset_key not in left_out},
+    )
+    assert isinstance(subset, JobDefinition)
+    return subset
