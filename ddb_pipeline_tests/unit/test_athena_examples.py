@@ -53,6 +53,17 @@ def test_an_expression_gives_athenas_result(engine, example):
         assert answer(engine, example.expression) == (example.type, example.text)
 
 
+@pytest.mark.parametrize("example", [one for one in EXAMPLES if one.error is None], ids=lambda one: one.expression)
+def test_compiling_changes_nothing_of_what_was_parsed(example):
+    # the queries of a view share what was parsed of it
+    sql = f"SELECT {example.expression} AS x"
+    parsed = parse_statement(sql)
+    before = repr(parsed)
+    compiled = [QueryCompiler(sql, None, STARTED, _no_tables).compile(parsed).sql for _ in range(2)]
+    assert repr(parsed) == before
+    assert compiled[0] == compiled[1]
+
+
 def test_every_function_on_the_list_has_an_example():
     written = " ".join(example.expression.lower() for example in EXAMPLES)
     used = set(re.findall(r"([a-z_0-9]+)\(", written))
