@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ddb_pipeline.cli import local_stack
 from ddb_pipeline.local_aws.deployment.properties import HONOURED, NO_EFFECT
 from ddb_pipeline.local_aws.deployment.stack_backend import stack_backends
 from ddb_pipeline.local_aws.deployment.updates import changed_paths
+from ddb_pipeline.names import ComputedNames
 from ddb_pipeline_tests.deployed import Deployed
 from ddb_pipeline_tests.read_back import differences, read_back
 from ddb_pipeline_tests.stacks import Stacks
@@ -51,11 +53,13 @@ def with_after(template: dict[str, Any], after: dict[str, Any]) -> dict[str, Any
 
 
 def test_each_resource_of_the_projects_stacks_is_what_its_template_says(deployed: Deployed) -> None:
-    stacks = deployed.client("cloudformation").describe_stacks()["Stacks"]
+    # other tests of this worker process may have deployed theirs beside
+    names = [ComputedNames(pipeline, local_stack.STAGE).stack for pipeline in deployed.names]
+    describe = deployed.client("cloudformation").describe_stacks
+    ids = [stack["StackId"] for name in names for stack in describe(StackName=name)["Stacks"]]
 
-    # at least: other tests of this worker process may have deployed theirs beside
-    assert len(stacks) >= len(deployed.names)
-    assert [line for stack in stacks for line in all_differences(deployed.client, stack["StackId"])] == []
+    assert len(ids) == len(names)
+    assert [line for stack_id in ids for line in all_differences(deployed.client, stack_id)] == []
 
 
 def test_the_wide_template_has_every_property_that_local_aws_knows() -> None:
