@@ -5,9 +5,8 @@ from __future__ import annotations
 from dagster import AssetKey, JobDefinition, RepositoryDefinition
 
 from ddb_pipeline import view_sql
+from ddb_pipeline.checks import ITEM_VIEW
 from ddb_pipeline.declaration import Pipeline
-
-STATE = "latest_item_state"
 
 
 def with_the_state_alone(loaded: RepositoryDefinition, name: str, pipeline: Pipeline) -> JobDefinition:
@@ -21,7 +20,7 @@ def with_the_state_alone(loaded: RepositoryDefinition, name: str, pipeline: Pipe
         pipeline: Its pipeline.
     """
     job = loaded.get_job(name)
-    left_out = {AssetKey([pipeline.name, view.name]) for view in view_sql.views(pipeline) if view.name != STATE}
+    left_out = {AssetKey([pipeline.name, view.name]) for view in view_sql.views(pipeline) if view.name != ITEM_VIEW}
     layer = job.asset_layer
     subset = job.get_subset(
         asset_selection={key for key in layer.selected_asset_keys if key not in left_out},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ddb_pipeline.baselines import Baseline
 from ddb_pipeline.baselines.choice import newest
+from ddb_pipeline.baselines.records import Manifest
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.view_sql import views
 
@@ -26,12 +29,12 @@ def baseline_in_use(deployment: Deployment) -> Baseline | None:
     return manifest.baseline
 
 
-def ids_in_views(deployment: Deployment) -> set[str]:
-    """Return the ids of the baselines that the views read as they stand in the catalog.
+def ids_in_views(deployment: Deployment, manifests: Iterable[Manifest]) -> set[str]:
+    """Return the ids of those baselines that the views read as they stand in the catalog.
 
     Args:
         deployment: The pipeline on its stage.
+        manifests: The baselines that are asked about.
     """
     texts = [deployment.catalog.view_text(view.name) for view in views(deployment.pipeline)]
-    known = (found.baseline_id for found in deployment.baselines.manifests())
-    return {baseline_id for baseline_id in known if any(baseline_id in text for text in texts)}
+    return {found.baseline_id for found in manifests if any(found.baseline_id in text for text in texts)}

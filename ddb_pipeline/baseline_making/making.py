@@ -277,8 +277,9 @@ class Making:
 
     def _retire(self) -> tuple[str, ...]:
         store = self.deployment.baselines
-        kept, in_use = self.deployment.pipeline.baselines_kept, ids_in_views(self.deployment)
-        gone = to_retire(store.manifests(), kept, in_use)
+        manifests = store.manifests()
+        in_use = ids_in_views(self.deployment, manifests)
+        gone = to_retire(manifests, self.deployment.pipeline.baselines_kept, in_use)
         for manifest in gone:
             store.retire(manifest.baseline_id)
         return tuple(manifest.baseline_id for manifest in gone)

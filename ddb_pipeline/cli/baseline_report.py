@@ -88,7 +88,7 @@ def _overdue(pipeline: Pipeline, manifest: Manifest, now: datetime) -> str | Non
 
 def _not_read(deployment: Deployment, manifest: Manifest) -> str | None:
     """Say that the views do not start from a baseline; None: they do."""
-    if manifest.baseline_id in ids_in_views(deployment):
+    if ids_in_views(deployment, [manifest]):
         return None
     return f"the views do not start from it yet: run {deployment.pipeline.name}_refresh in Dagster"
 
