@@ -1,0 +1,110 @@
+"""`pipeline.toml` as frozen dataclasses: what is streamed, and how each stage runs it.
+
+Standard library only, because `infra_cdk` reads the same file. A wrong file raises one `DeclarationError`
+that names the file, the key, what was found and what is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddb_pipeline.declaration.pipelines import BaselineKind, KeyAttribute, KeyType, Pipeline, read_pipeline
+from ddb_pipeline.declaration.stages import Automation, Measure, Stage, check_retention, read_stage
+from ddb_pipeline.toml_table import DeclarationError, Table, listed
+
+__all__ = [
+    "FILE_NAME",
+    "FILE_VARIABLE",
+    "Automation",
+    "BaselineKind",
+    "Declaration",
+    "DeclarationError",
+    "KeyAttribute",
+    "KeyType",
+    "Measure",
+    "Pipeline",
+    "Stage",
+    "find_declaration_file",
+    "load_declaration",
+]
+
+FILE_NAME = "pipeline.toml"
+FILE_VARIABLE = "DDB_PIPELINE_FILE"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """The whole of `pipeline.toml`."""
+
+    path: Path
+    pipelines: Mapping[str, Pipeline]
+    stages: Mapping[str, Stage]
+
+    def stage(self, name: str) -> Stage:
+        """Return the stage of that name.
+
+        Raises:
+            DeclarationError: There is none; the message lists those that are declared.
+        """
+        if name not in self.stages:
+            raise DeclarationError(
+                f"{self.path}: stages: no stage is named '{name}'; declared are {listed(self.stages)}"
+            )
+        return self.stages[name]
+
+
+def find_declaration_file(start: Path | None = None) -> Path:
+    """Find the file: `DDB_PIPELINE_FILE`, else `pipeline.toml` in the working directory or above it.
+
+    Args:
+        start: Directory where the search starts; the working directory by default.
+
+    Raises:
+        DeclarationError: There is no such file.
+    """
+    named = os.environ.get(FILE_VARIABLE)
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise DeclarationError(f"{path}: no such file (named by the environment variable {FILE_VARIABLE})")
+        return path.resolve()
+    directory = (start or Path.cwd()).resolve()
+    for candidate in (directory, *directory.parents):
+        if (candidate / FILE_NAME).is_file():
+            return candidate / FILE_NAME
+    raise DeclarationError(
+        f"no {FILE_NAME} in {directory} or above it: change into the project's folder, "
+        f"or set {FILE_VARIABLE} to the file's path"
+    )
+
+
+def load_declaration(path: Path | None = None) -> Declaration:
+    """Read and check the file.
+
+    Args:
+        path: The file; found by `find_declaration_file` when not given.
+
+    Raises:
+        DeclarationError: The file is missing, is not TOML, or says something that is not allowed.
+    """
+    path = path or find_declaration_file()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DeclarationError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DeclarationError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise DeclarationError(f"{path}: is not valid TOML: {error}") from None
+    root = Table(path, "", document)
+    pipelines = {name: read_pipeline(name, table) for name, table in root.tables("pipelines")}
+    stage_tables = dict(root.tables("stages"))
+    stages = {name: read_stage(name, table) for name, table in stage_tables.items()}
+    for name, stage in stages.items():
+        check_retention(stage, stage_tables[name], pipelines)
+    root.refuse_unknown_keys()
+    return Declaration(path=path, pipelines=pipelines, stages=stages)

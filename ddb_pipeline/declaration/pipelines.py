@@ -1,0 +1,115 @@
+"""What `pipeline.toml` says of a pipeline. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal, cast
+
+from ddb_pipeline.declared_columns import DeclaredColumn, declared_columns
+from ddb_pipeline.toml_table import Table
+
+KeyType = Literal["S", "N", "B"]
+BaselineKind = Literal["none", "snapshot", "export"]
+
+
+@dataclass(frozen=True)
+class KeyAttribute:
+    """A key attribute of the table: its name and its DynamoDB type (S string, N number, B binary)."""
+
+    name: str
+    type: KeyType
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One table and everything that streams and answers for it.
+
+    Attributes:
+        name: Name of the pipeline; prefix of its Dagster asset keys and part of its AWS names.
+        partition_key: The table's partition key.
+        sort_key: The table's sort key, or None.
+        time_to_live_attribute: Attribute with the epoch second after which DynamoDB deletes an item, or None.
+        start_date: First day (UTC) of the hourly partitions in Dagster.
+        crawl_schedule: Cron expression (UTC) of the crawl that backs the arrivals sensor up.
+        views_schedule: Cron expression (UTC) of the daily refresh of the views.
+        attribute_changes_depth: How deep into maps `attribute_changes` looks; 1: top-level attributes.
+        columns: Attributes with a declared type; they come first among the columns.
+        discover_columns: Whether all other attributes that are met become columns of the views too.
+        item_column_depth: How many names an attribute's path may have: 1 is an attribute, 2 a member of a map in it.
+        max_item_columns: Most attributes that become columns; the rest is in `item` and `image` only.
+        baseline: Where baselines come from: a snapshot of our own state, an export of the table, or there are none.
+        baseline_schedule: Cron expression (UTC) of the making of a baseline.
+        baselines_kept: How many baselines are kept, 2 or more: they are the past that `query --as-of` starts from.
+    """
+
+    name: str
+    partition_key: KeyAttribute
+    sort_key: KeyAttribute | None
+    time_to_live_attribute: str | None
+    start_date: date
+    crawl_schedule: str
+    views_schedule: str
+    columns: tuple[DeclaredColumn, ...] = ()
+    discover_columns: bool = True
+    item_column_depth: int = 2
+    max_item_columns: int = 200
+    baseline: BaselineKind = "none"
+    baseline_schedule: str = "0 3 * * 0"
+    attribute_changes_depth: int = 1
+    baselines_kept: int = 3
+
+    @property
+    def key_attributes(self) -> tuple[KeyAttribute, ...]:
+        """Partition key, then sort key if there is one."""
+        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
+
+
+def read_pipeline(name: str, table: Table) -> Pipeline:
+    """Read a table `[pipelines.<name>]`.
+
+    Raises:
+        DeclarationError: It says something that is not allowed.
+    """
+    table.check_name(name, pattern=r"[a-z][a-z0-9_]{0,31}", rule="a lower-case letter, then up to 31 of a-z 0-9 _")
+    pipeline = Pipeline(
+        name=name,
+        partition_key=_key_attribute(table.table("partition_key")),
+        sort_key=_key_attribute(table.table("sort_key")) if table.has("sort_key") else None,
+        time_to_live_attribute=table.text("time_to_live_attribute", default=None),
+        start_date=table.day("start_date"),
+        crawl_schedule=table.cron("crawl_schedule", default="5 * * * *"),
+        views_schedule=table.cron("views_schedule", default="30 6 * * *"),
+        columns=declared_columns(table.mapping("columns"), table.fail),
+        discover_columns=table.boolean("discover_columns", default=True),
+        item_column_depth=table.integer("item_column_depth", 1, 5, default=2),
+        max_item_columns=table.integer("max_item_columns", 0, 500, default=200),
+        baseline=cast("BaselineKind", table.choice("baseline", ("none", "snapshot", "export"), default="none")),
+        baseline_schedule=table.cron("baseline_schedule", default="0 3 * * 0"),
+        attribute_changes_depth=table.integer("attribute_changes_depth", 1, 10, default=1),
+        baselines_kept=table.integer("baselines_kept", 2, 100, default=3),
+    )
+    table.refuse_unknown_keys()
+    _check_columns(pipeline, table)
+    if pipeline.sort_key is not None and pipeline.sort_key.name == pipeline.partition_key.name:
+        table.fail("sort_key.name", pipeline.sort_key.name, "a name other than the partition key's")
+    return pipeline
+
+
+def _check_columns(pipeline: Pipeline, table: Table) -> None:
+    keys = {(attribute.name,) for attribute in pipeline.key_attributes}
+    for column in pipeline.columns:
+        if column.path in keys:
+            table.fail("columns", column.path[0], "an attribute that is no key: key attributes have columns as it is")
+    if len(pipeline.columns) > pipeline.max_item_columns:
+        table.fail("columns", len(pipeline.columns), f"max_item_columns = {pipeline.max_item_columns} columns at most")
+
+
+def _key_attribute(table: Table) -> KeyAttribute:
+    name = table.text("name")
+    # "Naming rules": key attribute names are 1 to 255 bytes of UTF-8
+    if name is None or not 1 <= len(name.encode()) <= 255:  # noqa: PLR2004
+        table.fail("name", name, "1 to 255 bytes of text")
+    attribute = KeyAttribute(name=name, type=cast("KeyType", table.choice("type", ("S", "N", "B"))))
+    table.refuse_unknown_keys()
+    return attribute
