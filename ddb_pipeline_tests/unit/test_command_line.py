@@ -6,26 +6,27 @@ import os
 import signal
 from collections.abc import Iterator
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from ddb_pipeline.cli import main
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 
-COMMANDS = [
-    "",
-    "check",
-    "demo",
-    "dev",
-    "query",
-    "local up",
-    "local status",
-    "local down",
-    "local load",
-]
+
+def command_names(command: click.Command = main, typed: str = "") -> list[str]:
+    """Every command as it is typed after `ddb-pipeline`; the bare command is the empty text."""
+    inner = command.commands.items() if isinstance(command, click.Group) else ()
+    # a group without examples of its own shows those of its commands
+    own = [] if isinstance(command, click.Group) and typed else [typed]
+    return own + [name for word, one in inner for name in command_names(one, f"{typed} {word}".strip())]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+def test_all_commands_are_known():
+    assert {"", "check", "demo", "dev", "query", "local up", "local load"} <= set(command_names())
+
+
+@pytest.mark.parametrize("name", command_names())
 def test_every_command_has_examples_that_can_be_copied(name: str):
     answer = CliRunner().invoke(main, [*name.split(), "--help"], prog_name="ddb-pipeline", env={"COLUMNS": "80"})
 

@@ -1,0 +1,17 @@
+"""Every command of `ddb-pipeline` as it is typed: its options, its help, its examples. One file a command or group.
+
+A new command is a file here and a line in `COMMANDS`. What it does lies in a module beside this folder, which the
+command imports when it runs: help must answer at once, and without the extras that only some commands need.
+"""
+
+from __future__ import annotations
+
+import click
+
+from ddb_pipeline.cli.commands.check import check
+from ddb_pipeline.cli.commands.demo import demo
+from ddb_pipeline.cli.commands.dev import dev
+from ddb_pipeline.cli.commands.local import local
+from ddb_pipeline.cli.commands.query import query
+
+COMMANDS: tuple[click.Command, ...] = (check, demo, dev, local, query)
