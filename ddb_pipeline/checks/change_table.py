@@ -1,20 +1,16 @@
-"""Asset checks: what must hold before the views may be trusted, each failure with what to do about it."""
+"""Checks of the change table: whether it has every hour, and is what the views expect. Both stop the refresh."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster import (
     AssetCheckExecutionContext,
-    AssetCheckKey,
     AssetCheckResult,
     AssetChecksDefinition,
-    AssetCheckSpec,
     DagsterInstance,
-    MetadataValue,
     TimestampMetadataValue,
     asset_check,
-    multi_asset_check,
 )
 
 from ddb_pipeline import change_row
@@ -22,34 +18,21 @@ from ddb_pipeline.arrivals import listed, partition_key
 from ddb_pipeline.assets.change_table import LISTED_AT, survey
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
-from ddb_pipeline.assets.views import check_may_scan, preview_records
 from ddb_pipeline.change_row import Column
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.errors import RESTORE_ADVICE
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import columns
-from ddb_pipeline.sql_text import quote_identifier
 
 HOURS_CHECK = "every_s3_hour_is_in_the_catalog"
 SCHEMA_CHECK = "schema_is_the_contract"
-ITEMS_CHECK = "one_row_per_item"
-ITEM_VIEW = "latest_item_state"
 
 _CLOCKS = timedelta(seconds=60)
 """How far the clocks of S3 and of this machine may be apart."""
 
 
-def pipeline_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
-    """Return the checks of a pipeline."""
-    return [_hours_check(pipeline), _schema_check(pipeline), _items_check(pipeline)]
-
-
-def items_check_key(pipeline: Pipeline) -> AssetCheckKey:
-    """Return the key of the check that scans data, so that a schedule can ask for it."""
-    return AssetCheckKey(asset_key(pipeline, ITEM_VIEW), ITEMS_CHECK)
-
-
-def _hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
+def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    """Return the check that no hour is missing in the catalog."""
     key = asset_key(pipeline, CHANGE_TABLE)
 
     @asset_check(
@@ -99,7 +82,9 @@ def _listed_at(instance: DagsterInstance, key: Any) -> datetime | None:
     return datetime.fromtimestamp(value.value, UTC) if isinstance(value, TimestampMetadataValue) else None
 
 
-def _schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
+def schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    """Return the check that the table is the one that the change row asks for."""
+
     @asset_check(
         asset=asset_key(pipeline, CHANGE_TABLE),
         name=SCHEMA_CHECK,
@@ -157,58 +142,3 @@ def _column_problems(what: str, wanted: tuple[Column, ...], found: list[tuple[st
     if not problems and [name for name, _type in found] != names:
         problems.append(f"{what}s are in another order: {', '.join(name for name, _type in found)}")
     return problems
-
-
-def _items_check(pipeline: Pipeline) -> AssetChecksDefinition:
-    key = asset_key(pipeline, ITEM_VIEW)
-
-    # a multi-check may yield nothing: a check that did not look must not say that it passed
-    @multi_asset_check(
-        name=f"{pipeline.name}_{ITEMS_CHECK}",
-        specs=[
-            AssetCheckSpec(
-                ITEMS_CHECK,
-                asset=key,
-                description="No item has two rows in the view. Scans the data: follows `measure` of the stage, "
-                "except when it is asked for by itself.",
-            )
-        ],
-        can_subset=True,
-        retry_policy=RETRY_TRANSIENT,
-    )
-    def one_row_per_item(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
-        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            if not check_may_scan(context, deployment.stage):
-                return
-            view = f"{quote_identifier(deployment.names.database)}.{quote_identifier(ITEM_VIEW)}"
-            result = deployment.athena.execute(
-                f"SELECT count(*) AS all_rows, count(DISTINCT item_key) AS all_items FROM {view}"  # noqa: S608 - quoted
-            )
-            rows, items = result.rows[0]
-            metadata: dict[str, Any] = {
-                "rows": rows,
-                "items": items,
-                "query": result.query_id,
-                "query_in_console": MetadataValue.url(result.console_url),
-                "bytes_scanned": result.data_scanned_in_bytes,
-            }
-            if rows != items:
-                repeated = deployment.athena.execute(
-                    f"SELECT item_key, count(*) AS all_rows FROM {view} GROUP BY item_key "  # noqa: S608 - quoted
-                    "HAVING count(*) > 1 ORDER BY item_key LIMIT 10"
-                )
-                metadata["repeated"] = MetadataValue.table(preview_records(("item_key", "rows"), repeated.rows))
-        yield AssetCheckResult(
-            check_name=ITEMS_CHECK,
-            asset_key=key,
-            passed=rows == items,
-            metadata=metadata,
-            description=(
-                None
-                if rows == items
-                else f"{rows} rows for {items} items: the view breaks its rule: materialize it again, and report the "
-                "repeated keys (metadata) as a defect if that does not help"
-            ),
-        )
-
-    return one_row_per_item

@@ -1,0 +1,17 @@
+"""Asset checks: what must hold before the views may be trusted, each failure with what to do about it.
+
+docs/checks.md tells each of them. Checks of baselines and of typed columns stand beside this package.
+"""
+
+from dagster import AssetChecksDefinition
+
+from ddb_pipeline.checks.change_table import contract_problems, hours_check, schema_check
+from ddb_pipeline.checks.one_row import ITEM_VIEW, items_check, items_check_key
+from ddb_pipeline.declaration import Pipeline
+
+__all__ = ["ITEM_VIEW", "contract_problems", "items_check_key", "pipeline_checks"]
+
+
+def pipeline_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
+    """Return the checks of a pipeline."""
+    return [hours_check(pipeline), schema_check(pipeline), items_check(pipeline)]
