@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ddb_pipeline.cli import local_stack
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline_tests.deployed import Deployed, local_stage
 
@@ -59,10 +59,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (shared / "assembly.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (directory / "manifest.json").exists():
-            command = [sys.executable, "-m", "infra_cdk.app", "--stage", "local", "--output", str(directory)]
-            environment = {**os.environ, "DDB_PIPELINE_FILE": str(PIPELINES)}
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
+            local_stack.synthesize(load_declaration(PIPELINES), directory)
     return directory
 
 
@@ -76,8 +73,6 @@ def deployed(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def stage(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deployed:
     """The environment as `.env` gives it after `ddb-pipeline local up`, for code that reads its settings."""
-    from ddb_pipeline.cli import local_stack
-
     for name, value in local_stack.environment(deployed.endpoint).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DDB_PIPELINE_FILE", str(PIPELINES))

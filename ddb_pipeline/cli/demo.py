@@ -76,7 +76,7 @@ def _run(declaration: Declaration, pipeline: Pipeline, home: Path, *, items: int
             server.start()
         endpoint = server.endpoint
         with steps.step("synthesize", "Synthesize the stack with CDK"):
-            assembly = local_stack.synthesize(home / "cdk.out")
+            assembly = local_stack.synthesize(declaration, home / "cdk.out")
         with steps.step("deploy", "Deploy it to local AWS"):
             try:
                 deploy(assembly, endpoint, local_stack.REGION)

@@ -121,7 +121,7 @@ def local_aws_running(
             with steps.step("start", f"Start local AWS on port {port}"):
                 server.start()
             with steps.step("synthesize", "Synthesize the stack with CDK"):
-                assembly = local_stack.synthesize(directory / "cdk.out")
+                assembly = local_stack.synthesize(declaration, directory / "cdk.out")
             with steps.step("deploy", "Deploy it"):
                 deploy(assembly, server.endpoint, local_stack.REGION)
             names = local_stack.published_names(declaration, server.endpoint)

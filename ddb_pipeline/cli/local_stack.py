@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
 import subprocess
 import sys
 import threading
@@ -9,9 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ddb_pipeline.cli import kept_assemblies
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.cli.process_group import process_group
-from ddb_pipeline.declaration import Declaration
+from ddb_pipeline.declaration import FILE_VARIABLE, Declaration
 from ddb_pipeline.names import ComputedNames, PublishedNames
 
 STAGE = "local"
@@ -37,20 +40,33 @@ def environment(endpoint: str) -> dict[str, str]:
     }
 
 
-def synthesize(directory: Path) -> Path:
+def synthesize(declaration: Declaration, directory: Path) -> Path:
     """Synthesize the stacks of the local stage, in a process of its own: it takes hundreds of MiB.
 
+    What was synthesized from the same sources before is taken from the user's cache.
+
     Args:
-        directory: Where the cloud assembly goes.
+        declaration: Whose stacks.
+        directory: Where the cloud assembly goes; what is there is replaced.
 
     Raises:
         UserError: The CDK app failed; the message carries what it printed.
     """
+    try:
+        key = kept_assemblies.fingerprint(declaration.path, STAGE)
+    except importlib.metadata.PackageNotFoundError:
+        key = ""  # the CDK is not installed: its app says what to do
+    if key and kept_assemblies.take(key, directory):
+        return directory
     command = [sys.executable, "-m", "infra_cdk.app", "--stage", STAGE, "--output", str(directory)]
-    with process_group(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, FILE_VARIABLE: str(declaration.path)}
+    with process_group(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         output, errors = process.communicate()
     if process.returncode != 0:
         raise UserError(f"the stack could not be synthesized:\n{(errors or output).strip()}")
+    # sources that were edited meanwhile may be in it or not
+    if key and kept_assemblies.fingerprint(declaration.path, STAGE) == key:
+        kept_assemblies.keep(key, directory)
     return directory
 
 

@@ -83,7 +83,7 @@ def run() -> Iterator[Figure]:
         file.write_text("".join(_PIPELINE.format(days=days, start=start) for days in DAYS) + _STAGE, encoding="utf-8")
         os.environ[FILE_VARIABLE] = str(file)
         declaration = load_declaration(file)
-        assembly = local_stack.synthesize(Path(folder) / "cdk.out")
+        assembly = local_stack.synthesize(declaration, Path(folder) / "cdk.out")
         with local_stage(declaration, assembly, Path(folder)) as stage:
             os.environ |= local_stack.environment(stage.endpoint)
             scanned = {}

@@ -16,8 +16,9 @@ from ddb_pipeline_tests import deployed
 def local_stage() -> Iterator[deployed.Deployed]:
     """Synthesize, start, deploy, make the views; all of it is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        assembly = local_stack.synthesize(Path(folder) / "cdk.out")
-        with deployed.local_stage(load_declaration(), assembly, Path(folder)) as stage:
+        declaration = load_declaration()
+        assembly = local_stack.synthesize(declaration, Path(folder) / "cdk.out")
+        with deployed.local_stage(declaration, assembly, Path(folder)) as stage:
             for pipeline in stage.names:
                 stage.make_views(pipeline)
             yield stage

@@ -6,9 +6,6 @@ The pipeline `shots` takes snapshots, `exports` exports its table; both have a m
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,12 +45,8 @@ def place(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Deplo
 
 
 def deploy_pipelines(endpoint: str, directory: Path) -> Deployed:
-    command = [sys.executable, "-m", "infra_cdk.app", "--stage", "local", "--output", str(directory / "assembly")]
-    environment = {**os.environ, "DDB_PIPELINE_FILE": str(PIPELINES)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    deploy(directory / "assembly", endpoint, local_stack.REGION)
     declaration = load_declaration(PIPELINES)
+    deploy(local_stack.synthesize(declaration, directory / "assembly"), endpoint, local_stack.REGION)
     stage = Deployed(endpoint, declaration, local_stack.published_names(declaration, endpoint))
     older_than_the_stream(stage)
     return stage

@@ -164,7 +164,7 @@ def stage(baseline: BaselineSource) -> Iterator[Stage]:
         file.write_text(_DECLARATION.format(pipeline=PIPELINE, baseline=baseline, margin=MARGIN_SECONDS))
         os.environ[FILE_VARIABLE] = str(file)
         declaration = load_declaration(file)
-        assembly = local_stack.synthesize(Path(folder) / "cdk.out")
+        assembly = local_stack.synthesize(declaration, Path(folder) / "cdk.out")
         with local_stage(declaration, assembly, Path(folder)) as deployed:
             os.environ |= local_stack.environment(deployed.endpoint)
             started = Stage(deployed, instance, build_definitions(declaration).get_repository_def(), clock)
