@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -19,6 +20,26 @@ class DeclarationError(Exception):
 
 
 _MISSING = object()
+
+
+@dataclass(frozen=True)
+class ByStage:
+    """Text that is the same in all stages, or is said for some of them.
+
+    Attributes:
+        everywhere: What holds in all stages; None: only `stages` says anything.
+        stages: Pairs of a stage's name and what holds there.
+    """
+
+    everywhere: str | None = None
+    stages: tuple[tuple[str, str], ...] = ()
+
+    def of(self, stage: str) -> str | None:
+        """What holds in a stage, None if nothing does."""
+        return self.everywhere if self.everywhere is not None else dict(self.stages).get(stage)
+
+
+IN_NO_STAGE = ByStage()
 
 
 class Table:
@@ -57,6 +78,22 @@ class Table:
         """Text that is not empty."""
         rule = "text that is not empty"
         return cast("str | None", self._value(key, lambda v: isinstance(v, str) and v != "", rule, default))
+
+    def matching(self, key: str, pattern: str, rule: str) -> str | None:
+        """Text of a form, or None where the key is not there."""
+        return cast("str | None", self._value(key, _matches(pattern), rule, None))
+
+    def by_stage(self, key: str, pattern: str, rule: str) -> ByStage:
+        """Text of a form: for all stages, or in a table by stage; nothing where the key is not there."""
+        both = f"{rule}, or a table of these by stage"
+        fits = _matches(pattern)
+        found = self._value(key, lambda value: fits(value) or (isinstance(value, dict) and value != {}), both, None)
+        if not isinstance(found, dict):
+            return ByStage(everywhere=found)
+        for stage, value in found.items():
+            if not fits(value):
+                self.fail(f"{key}.{stage}", value, rule)
+        return ByStage(stages=tuple(found.items()))
 
     def boolean(self, key: str, default: Any = _MISSING) -> bool:
         """True or false."""
@@ -117,6 +154,10 @@ class Table:
 
     def _name(self, key: str) -> str:
         return ".".join(part for part in (self._place, key) if part)
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    return lambda found: isinstance(found, str) and re.fullmatch(pattern, found) is not None
 
 
 def _shown(found: Any) -> str:

@@ -12,15 +12,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ddb_pipeline.declaration.existing_tables import check_existing_tables
 from ddb_pipeline.declaration.pipelines import BaselineKind, KeyAttribute, KeyType, Pipeline, read_pipeline
-from ddb_pipeline.declaration.stages import Automation, Measure, Stage, check_retention, read_stage
-from ddb_pipeline.toml_table import DeclarationError, Table, listed
+from ddb_pipeline.declaration.stages import (
+    Automation,
+    Compression,
+    Measure,
+    Stage,
+    StreamMode,
+    check_retention,
+    read_stage,
+)
+from ddb_pipeline.toml_table import ByStage, DeclarationError, Table, listed
 
 __all__ = [
     "FILE_NAME",
     "FILE_VARIABLE",
     "Automation",
     "BaselineKind",
+    "ByStage",
+    "Compression",
     "Declaration",
     "DeclarationError",
     "KeyAttribute",
@@ -28,6 +39,7 @@ __all__ = [
     "Measure",
     "Pipeline",
     "Stage",
+    "StreamMode",
     "find_declaration_file",
     "load_declaration",
 ]
@@ -101,10 +113,12 @@ def load_declaration(path: Path | None = None) -> Declaration:
     except tomllib.TOMLDecodeError as error:
         raise DeclarationError(f"{path}: is not valid TOML: {error}") from None
     root = Table(path, "", document)
-    pipelines = {name: read_pipeline(name, table) for name, table in root.tables("pipelines")}
+    pipeline_tables = dict(root.tables("pipelines"))
+    pipelines = {name: read_pipeline(name, table) for name, table in pipeline_tables.items()}
     stage_tables = dict(root.tables("stages"))
     stages = {name: read_stage(name, table) for name, table in stage_tables.items()}
     for name, stage in stages.items():
         check_retention(stage, stage_tables[name], pipelines)
+    check_existing_tables(pipelines, pipeline_tables, stages)
     root.refuse_unknown_keys()
     return Declaration(path=path, pipelines=pipelines, stages=stages)

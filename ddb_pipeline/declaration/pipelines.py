@@ -7,7 +7,14 @@ from datetime import date
 from typing import Literal, cast
 
 from ddb_pipeline.declared_columns import DeclaredColumn, declared_columns
-from ddb_pipeline.toml_table import Table
+from ddb_pipeline.toml_table import IN_NO_STAGE, ByStage, Table
+
+LONGEST_KEY_NAME = 255
+"""Bytes of UTF-8 (developerguide/HowItWorks.NamingRulesDataTypes.html); a time-to-live attribute has the same limit."""
+
+TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
+KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"
+KEY_ARN_RULE = 'the ARN of a key such as "arn:aws:kms:eu-central-1:111122223333:key/...", of no alias'
 
 KeyType = Literal["S", "N", "B"]
 BaselineKind = Literal["none", "snapshot", "export"]
@@ -29,7 +36,8 @@ class Pipeline:
         name: Name of the pipeline; prefix of its Dagster asset keys and part of its AWS names.
         partition_key: The table's partition key.
         sort_key: The table's sort key, or None.
-        time_to_live_attribute: Attribute with the epoch second after which DynamoDB deletes an item, or None.
+        time_to_live_attribute: Attribute with the epoch second after which DynamoDB deletes an item, or None. For
+            tables that the stack makes: an existing one has a setting of its own.
         start_date: First day (UTC) of the hourly partitions in Dagster.
         crawl_schedule: Cron expression (UTC) of the crawl that backs the arrivals sensor up.
         views_schedule: Cron expression (UTC) of the daily refresh of the views.
@@ -41,6 +49,8 @@ class Pipeline:
         baseline: Where baselines come from: a snapshot of our own state, an export of the table, or there are none.
         baseline_schedule: Cron expression (UTC) of the making of a baseline.
         baselines_kept: How many baselines are kept, 2 or more: they are the past that `query --as-of` starts from.
+        existing_table: Name of the table that is streamed, in the stages where the stack makes none.
+        existing_table_key: ARN of the KMS key of the account's own that encrypts the existing table, if one does.
     """
 
     name: str
@@ -58,6 +68,8 @@ class Pipeline:
     baseline_schedule: str = "0 3 * * 0"
     attribute_changes_depth: int = 1
     baselines_kept: int = 3
+    existing_table: ByStage = IN_NO_STAGE
+    existing_table_key: ByStage = IN_NO_STAGE
 
     @property
     def key_attributes(self) -> tuple[KeyAttribute, ...]:
@@ -88,9 +100,14 @@ def read_pipeline(name: str, table: Table) -> Pipeline:
         baseline_schedule=table.cron("baseline_schedule", default="0 3 * * 0"),
         attribute_changes_depth=table.integer("attribute_changes_depth", 1, 10, default=1),
         baselines_kept=table.integer("baselines_kept", 2, 100, default=3),
+        existing_table=table.by_stage(
+            "existing_table", TABLE_NAME, "a table's name of 3 to 255 characters (a-z A-Z 0-9 _ . -), not its ARN"
+        ),
+        existing_table_key=table.by_stage("existing_table_key", KEY_ARN, KEY_ARN_RULE),
     )
     table.refuse_unknown_keys()
     _check_columns(pipeline, table)
+    _check_time_to_live(pipeline, table)
     if pipeline.sort_key is not None and pipeline.sort_key.name == pipeline.partition_key.name:
         table.fail("sort_key.name", pipeline.sort_key.name, "a name other than the partition key's")
     return pipeline
@@ -105,11 +122,24 @@ def _check_columns(pipeline: Pipeline, table: Table) -> None:
         table.fail("columns", len(pipeline.columns), f"max_item_columns = {pipeline.max_item_columns} columns at most")
 
 
+def _check_time_to_live(pipeline: Pipeline, table: Table) -> None:
+    name = pipeline.time_to_live_attribute
+    if name is None:
+        return
+    if len(name.encode()) > LONGEST_KEY_NAME:
+        table.fail("time_to_live_attribute", name, f"1 to {LONGEST_KEY_NAME} bytes of text")
+    for key in pipeline.key_attributes:
+        # the time to live is a number of seconds (developerguide/time-to-live-ttl-before-you-start.html)
+        if key.name == name and key.type != "N":
+            table.fail(
+                "time_to_live_attribute", name, f'an attribute that is a number: this key is of type "{key.type}"'
+            )
+
+
 def _key_attribute(table: Table) -> KeyAttribute:
     name = table.text("name")
-    # "Naming rules": key attribute names are 1 to 255 bytes of UTF-8
-    if name is None or not 1 <= len(name.encode()) <= 255:  # noqa: PLR2004
-        table.fail("name", name, "1 to 255 bytes of text")
+    if name is None or len(name.encode()) > LONGEST_KEY_NAME:
+        table.fail("name", name, f"1 to {LONGEST_KEY_NAME} bytes of text")
     attribute = KeyAttribute(name=name, type=cast("KeyType", table.choice("type", ("S", "N", "B"))))
     table.refuse_unknown_keys()
     return attribute

@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Literal, cast
 
 from ddb_pipeline.cron import longest_gap
-from ddb_pipeline.declaration.pipelines import Pipeline
+from ddb_pipeline.declaration.pipelines import KEY_ARN, KEY_ARN_RULE, Pipeline
 from ddb_pipeline.toml_table import Table
 
 Automation = Literal["running", "stopped"]
 Measure = Literal["each", "daily", "never"]
+StreamMode = Literal["on_demand", "provisioned"]
+Compression = Literal["gzip", "none"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,17 @@ class Stage:
         arrivals_interval_seconds: Shortest pause between two ticks of the arrivals sensor, 1 to 3600 seconds.
         automation: Whether sensors and schedules are on when Dagster first loads them.
         measure: When row counts and previews of the views are taken: in each run, daily, or never.
-        keep_data: True: the table, the buckets, the key and the log groups outlive the stack.
+        keep_data: True: the table, the buckets, the key and the log groups outlive the stack, which refuses to be
+            deleted. False needs `confirm_data_loss` with the stage's name beside it: that is no field, as nothing
+            depends on it but that the file is read.
         scan_cutoff_mebibytes: Athena cancels a query that scans more than this, 10 MiB or more.
         results_expire_days: Query results are deleted after this many days, 1 to 365.
         baseline_margin_seconds: Changes that arrive later than this after they were made may be missing in a baseline.
         raw_retention_days: Raw objects are deleted after this many days; None: never. Only with baselines.
+        stream_mode: Whether the Kinesis stream grows by itself or has as many shards as `stream_shards` says.
+        stream_shards: Shards of a provisioned stream; None on demand.
+        compression: How Firehose compresses raw objects.
+        encryption_key: ARN of the KMS key that encrypts everything; None: the stack makes one.
     """
 
     name: str
@@ -46,6 +54,10 @@ class Stage:
     results_expire_days: int
     baseline_margin_seconds: int = 3600
     raw_retention_days: int | None = None
+    stream_mode: StreamMode = "on_demand"
+    stream_shards: int | None = None
+    compression: Compression = "gzip"
+    encryption_key: str | None = None
 
 
 def read_stage(name: str, table: Table) -> Stage:
@@ -70,8 +82,15 @@ def read_stage(name: str, table: Table) -> Stage:
         raw_retention_days=(
             table.integer("raw_retention_days", 1, 36_500) if table.has("raw_retention_days") else None
         ),
+        stream_mode=cast("StreamMode", table.choice("stream_mode", ("on_demand", "provisioned"), default="on_demand")),
+        stream_shards=table.integer("stream_shards", 1, 10_000) if table.has("stream_shards") else None,
+        compression=cast("Compression", table.choice("compression", ("gzip", "none"), default="gzip")),
+        encryption_key=table.matching("encryption_key", KEY_ARN, KEY_ARN_RULE),
     )
+    confirmed = table.text("confirm_data_loss", default=None)
     table.refuse_unknown_keys()
+    _check_data_loss(stage, confirmed, table)
+    _check_shards(stage, table)
     if stage.baseline_margin_seconds < 2 * stage.buffer_seconds:
         table.fail(
             "baseline_margin_seconds",
@@ -79,6 +98,32 @@ def read_stage(name: str, table: Table) -> Stage:
             f"twice buffer_seconds at least, here {2 * stage.buffer_seconds}: a change is under way for that long",
         )
     return stage
+
+
+def _check_data_loss(stage: Stage, confirmed: str | None, table: Table) -> None:
+    """Refuse that data goes with the stack unless the file says so twice, the second time for this very stage.
+
+    Raises:
+        DeclarationError: It does not, or it confirms what does not happen.
+    """
+    if stage.keep_data and confirmed is not None:
+        table.fail("confirm_data_loss", confirmed, "nothing with keep_data = true: nothing is lost")
+    if not stage.keep_data and confirmed != stage.name:
+        if confirmed is not None:
+            table.fail("confirm_data_loss", confirmed, f'"{stage.name}", the name of the stage whose data may be lost')
+        table.fail(
+            "keep_data",
+            stage.keep_data,
+            f'true, or false together with confirm_data_loss = "{stage.name}": destroying the stack then deletes the '
+            "table that it made, the raw objects and the key",
+        )
+
+
+def _check_shards(stage: Stage, table: Table) -> None:
+    if stage.stream_mode == "on_demand" and stage.stream_shards is not None:
+        table.fail("stream_shards", stage.stream_shards, 'nothing with stream_mode = "on_demand"')
+    if stage.stream_mode == "provisioned" and stage.stream_shards is None:
+        table.fail("stream_mode", stage.stream_mode, '"on_demand", or "provisioned" together with stream_shards')
 
 
 def check_retention(stage: Stage, table: Table, pipelines: Mapping[str, Pipeline]) -> None:

@@ -42,6 +42,7 @@ buffer_seconds = 1
 automation = "stopped"
 measure = "never"
 keep_data = false
+confirm_data_loss = "local"
 baseline_margin_seconds = 10
 """
 

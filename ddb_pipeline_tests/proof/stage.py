@@ -46,6 +46,7 @@ arrivals_interval_seconds = 5
 automation = "stopped"
 measure = "never"
 keep_data = false
+confirm_data_loss = "local"
 baseline_margin_seconds = {margin}
 """
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

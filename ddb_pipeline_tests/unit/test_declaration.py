@@ -91,9 +91,9 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
             (
                 "stages.local.bufer_seconds: found 3; allowed is no such key; "
                 "the keys here are arrivals_interval_seconds, "
-                "automation, baseline_margin_seconds, buffer_mebibytes, buffer_seconds, keep_data, measure, "
-                "raw_retention_days, results_expire_days, "
-                "scan_cutoff_mebibytes, stream_retention_hours"
+                "automation, baseline_margin_seconds, buffer_mebibytes, buffer_seconds, compression, "
+                "confirm_data_loss, encryption_key, keep_data, measure, raw_retention_days, results_expire_days, "
+                "scan_cutoff_mebibytes, stream_mode, stream_retention_hours, stream_shards"
             ),
         ),
         (
