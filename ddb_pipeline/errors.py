@@ -6,7 +6,7 @@ with its sentence, runs fail with it; a traceback is for our own defects only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,11 +27,13 @@ class PipelineError(Exception):
 
     Attributes:
         transient: True when the same call may work a little later.
+        links: Addresses of pages that tell more, by what they show: Dagster's UI links them.
     """
 
-    def __init__(self, message: str, *, transient: bool = False) -> None:
+    def __init__(self, message: str, *, links: Mapping[str, str] | None = None, transient: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+        self.links = dict(links or {})
 
 
 class SettingsError(PipelineError):

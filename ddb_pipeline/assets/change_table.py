@@ -123,7 +123,7 @@ def _bring_in_hours(context: AssetExecutionContext, deployment: Deployment) -> d
     lacking = found.lacking
     while lacking:
         context.log.info("not in the catalog: %s", listed([partition_key(hour) for hour in lacking]))
-        crawls.append(deployment.crawler.crawl(deployment.names.crawler, on_crawl=_note(context)))
+        crawls.append(deployment.crawler.crawl(deployment.names.crawler, context=context))
         lacking = deployment.catalog.lacking(lacking)
         if not crawls[-1].joined:
             break
@@ -138,7 +138,7 @@ def _bring_in_hours(context: AssetExecutionContext, deployment: Deployment) -> d
         "hours_added_list": listed([partition_key(hour) for hour in added], 20) or "none",
         "crawl": _told(crawls, found),
         "dagster/column_schema": TableSchema([TableColumn(*column) for part in fields for column in columns(part)]),
-        **(_crawl_metadata(crawls[-1]) if crawls else {}),
+        **(crawls[-1].metadata() if crawls else {}),
     }
 
 
@@ -155,28 +155,8 @@ def _report_arrivals(context: AssetExecutionContext, deployment: Deployment, fou
     context.log.info("%d hours in S3, %d reported as changed", len(found.hours), len(events))
 
 
-def _note(context: AssetExecutionContext) -> Any:
-    def note(crawl_id: str, joined: bool) -> None:  # noqa: FBT001 - the resource calls it so
-        context.log.info("%s crawl %s", "joined" if joined else "started", crawl_id)
-
-    return note
-
-
 def _told(crawls: Iterable[CrawlResult], found: Survey) -> str:
     crawls = list(crawls)
     if crawls:
         return ", then ".join("joined one that ran" if crawl.joined else "started" for crawl in crawls)
     return "none needed: every hour is in the catalog" if found.hours else "none needed: no hour has arrived yet"
-
-
-def _crawl_metadata(crawl: CrawlResult) -> dict[str, Any]:
-    values = {
-        "crawler": crawl.crawler,
-        "crawl_id": crawl.crawl_id,
-        "crawl_seconds": crawl.seconds,
-        "crawl_dpu_hours": crawl.dpu_hours,
-        "crawl_partitions_added": crawl.partitions_added,
-        "crawl_summary": crawl.summary,
-        "crawl_log": f"{crawl.log_group}, stream {crawl.log_stream}" if crawl.log_group else None,
-    }
-    return {name: value for name, value in values.items() if value is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from dagster import AssetKey, Backoff, Failure, Jitter, RetryPolicy, TableColumn, TableSchema
+from dagster import AssetKey, Backoff, Failure, Jitter, MetadataValue, RetryPolicy, TableColumn, TableSchema
 
 from ddb_pipeline.change_row import Column
 from ddb_pipeline.declaration import Pipeline
@@ -44,4 +44,5 @@ def failing_plainly() -> Iterator[None]:
     try:
         yield
     except PipelineError as error:
-        raise Failure(description=str(error), allow_retries=error.transient) from error
+        links = {name: MetadataValue.url(url) for name, url in error.links.items()}
+        raise Failure(description=str(error), metadata=links, allow_retries=error.transient) from error

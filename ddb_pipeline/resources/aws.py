@@ -16,7 +16,7 @@ from dagster import ConfigurableResource
 from pydantic import Field
 
 from ddb_pipeline.declaration import DeclarationError, Pipeline, Stage, load_declaration
-from ddb_pipeline.errors import DEPLOY_ADVICE, NotDeployedError, PipelineError, SettingsError, explained
+from ddb_pipeline.errors import DEPLOY_ADVICE, RESTORE_ADVICE, NotDeployedError, PipelineError, SettingsError, explained
 from ddb_pipeline.names import ITEM_COLUMNS_KEY, ComputedNames, PublishedNames, PublishedNamesError
 from ddb_pipeline.resources.athena import AthenaResource
 from ddb_pipeline.resources.baseline_store import BaselineStore
@@ -100,7 +100,9 @@ class Deployment:
     def crawler(self) -> GlueCrawlerResource:
         """Starts and joins crawls."""
         client = make_client("glue", self.settings.connection)
-        return GlueCrawlerResource(**_arguments(self.settings.connection)).with_client(client)
+        return GlueCrawlerResource(
+            missing_crawler_advice=f"bring it back ({RESTORE_ADVICE})", **_arguments(self.settings.connection)
+        ).with_client(client)
 
     @property
     def athena(self) -> AthenaResource:

@@ -1,0 +1,83 @@
+"""What a step of a Dagster run knows of its earlier attempts, so that it finds what they started.
+
+A step comes again in three ways: Dagster retries it inside its run, in the same process or in another one; Dagster
+retries the whole run, whose process died; somebody runs it again in the UI. The second and third are new runs, which
+name the run before them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+# dagster._core.storage.tags, which documents them as tags of runs (docs: "Re-execution")
+_PARENT_RUN = "dagster/parent_run_id"
+_ROOT_RUN = "dagster/root_run_id"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One attempt of a step.
+
+    Attributes:
+        instance: Dagster's instance.
+        run_id: Its run.
+        root_run_id: The first of the runs that this one repeats; the run itself if it repeats none.
+        parent_run_id: The run that this one repeats; None: it repeats none.
+        key: Key of the step in its run.
+        attempt: How often it was retried in this run.
+    """
+
+    instance: Any
+    run_id: str
+    root_run_id: str
+    parent_run_id: str | None
+    key: str
+    attempt: int
+
+    def began_at(self) -> datetime:
+        """When the run began, by the clock of the machine that runs it."""
+        record = self.instance.get_run_record_by_id(self.run_id)
+        return datetime.fromtimestamp(record.start_time, UTC) if record and record.start_time else datetime.now(UTC)
+
+    def remember(self, name: str, value: str) -> None:
+        """Write something down where the next attempt finds it: a tag of the run."""
+        self.instance.add_run_tags(self.run_id, {name: value})
+
+    def recall(self, name: str) -> str | None:
+        """Return what an earlier attempt in this run, or in the run before it, wrote down last."""
+        for run_id in (self.run_id, self.parent_run_id):
+            run = self.instance.get_run_by_id(run_id) if run_id else None
+            if run is not None and name in run.tags:
+                return str(run.tags[name])
+        return None
+
+
+def step_of(context: Any) -> Step | None:
+    """Return the attempt that a context belongs to.
+
+    Args:
+        context: Context of an asset, an op or a check; None is allowed.
+
+    Returns:
+        The attempt; None without a context, and where there is no run, as when a test calls an asset's function.
+    """
+    if context is None:
+        return None
+    from dagster import DagsterInvariantViolationError
+    from dagster._core.errors import DagsterInvalidPropertyError
+
+    try:
+        step = context.get_step_execution_context()
+    except (AttributeError, DagsterInvalidPropertyError, DagsterInvariantViolationError):
+        return None
+    run = step.dagster_run
+    return Step(
+        instance=step.instance,
+        run_id=run.run_id,
+        root_run_id=run.tags.get(_ROOT_RUN, run.run_id),
+        parent_run_id=run.tags.get(_PARENT_RUN),
+        key=step.step.key,
+        attempt=step.previous_attempt_count,
+    )
