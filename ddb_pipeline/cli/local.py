@@ -21,6 +21,7 @@ from ddb_pipeline.cli.console import Steps, UserError, console
 from ddb_pipeline.cli.environment_file import confirm_overwrite, write_environment
 from ddb_pipeline.cli.folder_lock import FolderLockedError, folder_lock, is_locked
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
+from ddb_pipeline.cli.local_faults import parsed_faults, parsed_stream_faults
 from ddb_pipeline.declaration import Declaration, load_declaration
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.resources.settings import ENVIRONMENT_FILE
@@ -49,11 +50,22 @@ class Running:
 
 
 def run_up(
-    *, port: int | None, overwrite: bool, expiry_seconds: float | None, stream_faults: str, state: Path | None
+    *,
+    port: int | None,
+    overwrite: bool,
+    expiry_seconds: float | None,
+    stream_faults: str,
+    faults: tuple[str, ...],
+    state: Path | None,
 ) -> None:
     """Start, deploy, write `.env`, serve until Ctrl-C or `local down`."""
     with local_aws_running(
-        port=port, overwrite=overwrite, expiry_seconds=expiry_seconds, stream_faults=stream_faults, state=state
+        port=port,
+        overwrite=overwrite,
+        expiry_seconds=expiry_seconds,
+        stream_faults=stream_faults,
+        faults=faults,
+        state=state,
     ) as (endpoint, stopped, names):
         console.print(f"\nLocal AWS serves at [bold]{endpoint}[/] until Ctrl-C.")
         for name in names.values():
@@ -74,6 +86,7 @@ def local_aws_running(
     port_option: str = "--port",
     expiry_seconds: float | None = EXPIRY_SECONDS,
     stream_faults: str = "",
+    faults: tuple[str, ...] = (),
     state: Path | None = None,
 ) -> Iterator[tuple[str, Callable[[], bool], dict[str, PublishedNames]]]:
     """Bring the local stage up in this process, with `.env` and the file that `status` and `down` read.
@@ -86,6 +99,7 @@ def local_aws_running(
         port_option: The command's option that chooses another port, for messages.
         expiry_seconds: How often items whose time to live has passed are deleted; None is never.
         stream_faults: What change streams are to do wrong, as `--stream-faults` has it.
+        faults: What is to go wrong with requests once the block begins, as `--fault` has each.
         state: Directory that keeps the state beyond the end of this process; None keeps it in memory.
 
     Yields:
@@ -96,7 +110,8 @@ def local_aws_running(
             faults are none that exist.
     """
     LocalAws, LocalAwsError, PortTakenError, deploy, DeploymentError = local_aws_parts()  # noqa: N806
-    faults = _parsed_faults(stream_faults)
+    of_streams = parsed_stream_faults(stream_faults)
+    of_requests = parsed_faults(faults)
     declaration = load_declaration()
     home = declaration.path.parent
     directory = home / DIRECTORY
@@ -104,7 +119,14 @@ def local_aws_running(
     directory.mkdir(exist_ok=True)
     steps = Steps()
     try:
-        server = LocalAws(port=port, directory=directory, faults=faults, expiry_seconds=expiry_seconds, state=state)
+        server = LocalAws(
+            port=port,
+            directory=directory,
+            faults=of_streams,
+            expiry_seconds=expiry_seconds,
+            state=state,
+            may_be_killed=True,
+        )
     except LocalAwsError as error:
         raise UserError(str(error)) from None
     serving = False
@@ -129,6 +151,7 @@ def local_aws_running(
             running = Running(os.getpid(), server.endpoint, None if state is None else str(state.resolve()))
             _running_file(home).write_text(json.dumps(asdict(running)), encoding="utf-8")
             serving = True
+            server.request_faults.set(of_requests)
             yield server.endpoint, lambda: server.wait(0), names
         except PortTakenError:
             raise UserError(_taken(port, port_option)) from None
@@ -140,15 +163,6 @@ def local_aws_running(
             console.print("\nStopping local AWS ...")
             if not serving:
                 raise
-
-
-def _parsed_faults(text: str) -> Any:
-    from ddb_pipeline.local_aws.change_stream.faults import InvalidFaultsError, StreamFaults
-
-    try:
-        return StreamFaults.parse(text)
-    except InvalidFaultsError as error:
-        raise UserError(f"--stream-faults: {error}") from None
 
 
 def _lock(stack: ExitStack, home: Path) -> None:

@@ -27,6 +27,7 @@ from ddb_pipeline.local_aws import (
     lean_moto,
     permissions,
 )
+from ddb_pipeline.local_aws.faults import Fault, Faults
 from ddb_pipeline.local_aws.gateway import Gateway
 from ddb_pipeline.local_aws.http_server import HOST, LocalAwsError, PortTakenError, RequestLog, Server, listen
 from ddb_pipeline.local_aws.process_environment import restore_environment, set_environment
@@ -54,6 +55,10 @@ class LocalAws:
         expiry_seconds: How often items whose time to live has passed are deleted; by default only when asked for, by
             `POST /_local_aws/expire-items`.
         state: Where the state is kept, for a later local AWS to go on with; without it everything is in memory only.
+        may_be_killed: Whether this process is local AWS's own, so that a fault may kill it.
+
+    Attributes:
+        request_faults: What is to go wrong with requests, for tests of clients; nothing by default.
     """
 
     def __init__(
@@ -64,9 +69,11 @@ class LocalAws:
         faults: change_stream.StreamFaults | None = None,
         expiry_seconds: float | None = None,
         state: Path | None = None,
+        may_be_killed: bool = False,
     ) -> None:
         if state is not None and faults is not None and faults.any:
             raise LocalAwsError(_NO_FAULTS_WITH_STATE)
+        self.request_faults = Faults(may_kill=may_be_killed)
         self._port = port
         self._state = state
         self._keeper: Keeper | None = None
@@ -112,7 +119,7 @@ class LocalAws:
                 log = RequestLog(self._directory)
                 self._keeper = _keeper(self._state)
                 before_answer = self._keeper.answer_may_leave if self._keeper else lambda _environ: None
-                self._gateway = Gateway(self._controls(), log.write, before_answer)
+                self._gateway = Gateway(self._controls(), log.write, self.request_faults, before_answer)
                 self._server = Server(listener, self._gateway, log)
             self._install()
             if self._keeper is not None:
@@ -148,6 +155,7 @@ class LocalAws:
             if self._server is None or self._gateway is None or self._thread is None:
                 return
             atexit.unregister(self.stop)
+            self.request_faults.set([])
             self._end_work()
             self._gateway.close()
             self._server.shutdown()
@@ -175,6 +183,7 @@ class LocalAws:
                 raise LocalAwsError("local AWS has not been started: call start() first")
             if self._keeper is not None:
                 raise LocalAwsError("local AWS keeps its state on disk, and so forgets nothing")
+            self.request_faults.set([])
             self._end_work()
             BackendDict.reset()
             reset_model_data()
@@ -223,6 +232,8 @@ class LocalAws:
             ("POST", "reset"): self._reset,
             ("POST", "shutdown"): self._shutdown,
             ("POST", "expire-items"): change_stream.expire_items,
+            ("GET", "faults"): self.request_faults.describe,
+            ("POST", "faults"): self._set_faults,
             ("GET", "stream-faults"): change_stream.stream_faults,
             ("POST", "stream-faults"): self._set_stream_faults,
             ("POST", "throttle-queries"): athena.throttle,
@@ -231,6 +242,12 @@ class LocalAws:
     @staticmethod
     def _health() -> dict[str, Any]:
         return {"status": "ok", "pid": os.getpid(), "version": metadata.version(PROJECT)}
+
+    def _set_faults(self, faults: list[dict[str, Any]]) -> dict[str, Any]:
+        if not isinstance(faults, list) or not all(isinstance(fault, dict) for fault in faults):
+            raise ValueError("faults is a list of objects")
+        self.request_faults.set([Fault.of(fault) for fault in faults])
+        return self.request_faults.describe()
 
     def _set_stream_faults(self, stream: str | None = None, **settings: Any) -> dict[str, Any]:
         if self._keeper is not None:

@@ -11,8 +11,11 @@ in parallel need a process each, as pytest-xdist has it.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +23,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from ddb_pipeline.local_aws.faults import Fault
 from ddb_pipeline.local_aws.server import LocalAws
+
+__all__ = ["REGION", "AwsOfTest", "Fault", "faulty", "local_aws", "local_aws_server"]
 
 REGION = "eu-central-1"
 """Region of the clients, unless a test says otherwise."""
@@ -62,6 +68,43 @@ class AwsOfTest:
         session: Any = boto3.session.Session("local", "local", region_name=region or self.region)
         config = Config(retries={"total_max_attempts": 1})
         return session.client(service, endpoint_url=self.endpoint, config=config)
+
+    @contextmanager
+    def faulty(self, *faults: Fault) -> Iterator[Callable[[], list[int]]]:
+        """Let requests go wrong for as long as the block lasts.
+
+        Args:
+            faults: What is to go wrong.
+
+        Yields:
+            A function that says how many requests each of them has struck so far.
+        """
+        with faulty(self.endpoint, *faults) as struck:
+            yield struck
+
+
+@contextmanager
+def faulty(endpoint: str, *faults: Fault) -> Iterator[Callable[[], list[int]]]:
+    """Let requests to a local AWS, of this process or another, go wrong for as long as the block lasts.
+
+    Args:
+        endpoint: Its URL.
+        faults: What is to go wrong.
+
+    Yields:
+        A function that says how many requests each of them has struck so far.
+    """
+
+    def call(*body: bytes) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{endpoint}/_local_aws/faults", *body, timeout=30) as answer:  # noqa: S310
+            document: dict[str, Any] = json.load(answer)
+        return document
+
+    call(json.dumps({"faults": [fault.settings() for fault in faults]}).encode())
+    try:
+        yield lambda: [fault["struck"] for fault in call()["faults"]]
+    finally:
+        call(json.dumps({"faults": []}).encode())
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ def local() -> None:
         "ddb-pipeline local up --port 4578 --yes",
         "ddb-pipeline local up --state ~/my-local-aws",
         "ddb-pipeline local up --stream-faults repeats=0.05,reorders=0.2,seed=7",
+        "ddb-pipeline local up --fault throttle,service=s3,rate=0.1 --fault fail,service=glue,count=3",
     )
 )
 @click.option("--port", default=None, type=PORT, help="Port on 127.0.0.1.  [default: 4577]")
@@ -33,9 +34,14 @@ def local() -> None:
               help="What change streams are to do wrong: rates of repeats, reorders, late, losses, coarse_times; "
               "late_seconds; unit of coarse times (millisecond, second, minute); window of reordering in records; "
               "seed.")  # fmt: skip
+@click.option("--fault", "faults", multiple=True, metavar="FAULT",
+              help="What is to go wrong with requests once it is up, each with an option of its own: throttle, fail, "
+              "expire, stall, cut or kill, then of what, how often and the like (docs/local-aws.md).")  # fmt: skip
 @click.option("--state", default=None, metavar="DIRECTORY", type=click.Path(file_okay=False, path_type=Path),
               help="Keep tables, streams, objects, catalog and stacks there, and go on with those.")  # fmt: skip
-def up(port: int | None, yes: bool, expire_every: float, stream_faults: str, state: Path | None) -> None:
+def up(
+    *, port: int | None, yes: bool, expire_every: float, stream_faults: str, faults: tuple[str, ...], state: Path | None
+) -> None:
     """Start local AWS with the stack until Ctrl-C.
 
     Starts it, deploys the stack to it, writes .env, and serves. Then, in another terminal: `ddb-pipeline local load`
@@ -43,7 +49,14 @@ def up(port: int | None, yes: bool, expire_every: float, stream_faults: str, sta
     """
     from ddb_pipeline.cli.local import run_up
 
-    run_up(port=port, overwrite=yes, expiry_seconds=expire_every or None, stream_faults=stream_faults, state=state)
+    run_up(
+        port=port,
+        overwrite=yes,
+        expiry_seconds=expire_every or None,
+        stream_faults=stream_faults,
+        faults=faults,
+        state=state,
+    )
 
 
 @local.command(epilog=examples("ddb-pipeline local status"))
