@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionClosedError, ResponseStreamingError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError, ResponseStreamingError
 
 from ddb_pipeline.local_aws.testing import Fault, faulty
 from ddb_pipeline_tests.deployed import Deployed, wait_until
