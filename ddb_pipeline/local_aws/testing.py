@@ -95,8 +95,8 @@ def faulty(endpoint: str, *faults: Fault) -> Iterator[Callable[[], list[int]]]:
         A function that says how many requests each of them has struck so far.
     """
 
-    def call(*body: bytes) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{endpoint}/_local_aws/faults", *body, timeout=30) as answer:  # noqa: S310
+    def call(body: bytes | None = None) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{endpoint}/_local_aws/faults", body, timeout=30) as answer:  # noqa: S310
             document: dict[str, Any] = json.load(answer)
         return document
 
