@@ -12,6 +12,9 @@ from dataclasses import MISSING, asdict, dataclass, fields
 
 PROJECT = "ddb-change-analytics"
 
+DEPLOYMENT_TAG = "deployment"
+"""Tag with the stack's name on everything in it: the budget counts costs by it, so it must mean this stack alone."""
+
 ITEM_COLUMNS_KEY = "catalog/item_columns.json"
 """Object in the raw bucket that remembers which attributes of items are columns of the views."""
 
@@ -71,6 +74,8 @@ class PublishedNames:
     key_arn: str
     baseline_converter: str = ""
     """Function that makes rows of a baseline of exported items; empty where baselines are not exports."""
+    alarm_topic: str = ""
+    """ARN of the topic that alarms publish to; empty where the stage has none."""
 
     def to_json(self) -> str:
         """The parameter's value: one JSON object."""

@@ -9,10 +9,12 @@ from constructs import Construct
 
 from ddb_pipeline.change_row import CHANGES_PREFIX, ERRORS_PREFIX, TABLE_NAME
 from ddb_pipeline.declaration import Pipeline, Stage
-from ddb_pipeline.names import PROJECT, ComputedNames, PublishedNames
+from ddb_pipeline.names import DEPLOYMENT_TAG, PROJECT, ComputedNames, PublishedNames
 from infra_cdk.components.access import PipelineAccess
+from infra_cdk.components.alarms import Alarms, Parts
 from infra_cdk.components.analytics import Analytics
 from infra_cdk.components.baselines import BaselineConverter, BaselineTables
+from infra_cdk.components.budget import Budget
 from infra_cdk.components.catalog import Catalog, Crawler
 from infra_cdk.components.change_stream import ChangeStream
 from infra_cdk.components.delivery import Delivery
@@ -40,13 +42,18 @@ class PipelineStack(Stack):
             names.stack,
             stack_name=names.stack,
             description=f"Changes of the DynamoDB table of {pipeline.name} for SQL, stage {stage.name}",
-            tags={"project": PROJECT, "pipeline": pipeline.name, "stage": stage.name},
+            tags={
+                "project": PROJECT,
+                "pipeline": pipeline.name,
+                "stage": stage.name,
+                DEPLOYMENT_TAG: names.stack,
+            },
             analytics_reporting=False,
             **stack_properties,
         )
         removal_policy = RemovalPolicy.RETAIN if stage.keep_data else RemovalPolicy.DESTROY
 
-        key = Encryption(self, "Encryption", names=names, removal_policy=removal_policy).key
+        key = Encryption(self, "Encryption", names=names, removal_policy=removal_policy, alarms=stage.alarms).key
         storage = Storage(
             self,
             "Storage",
@@ -58,7 +65,7 @@ class PipelineStack(Stack):
         stream = ChangeStream(
             self, "ChangeStream", key=key, retention=Duration.hours(stage.stream_retention_hours)
         ).stream
-        delivery_stream = Delivery(
+        delivery = Delivery(
             self,
             "Delivery",
             stage=stage,
@@ -66,7 +73,8 @@ class PipelineStack(Stack):
             stream=stream,
             raw_bucket=storage.raw,
             removal_policy=removal_policy,
-        ).delivery_stream
+        )
+        delivery_stream = delivery.delivery_stream
         table = SourceTable(
             self,
             "Source",
@@ -98,6 +106,26 @@ class PipelineStack(Stack):
             results_bucket=storage.results,
             table_name=table.table_name,
         )
+        topic = (
+            Alarms(
+                self,
+                "Alarms",
+                names=names,
+                stage=stage,
+                key=key,
+                parts=Parts(
+                    table=table.table_name,
+                    change_stream=stream.stream_name,
+                    delivery_stream=delivery_stream.ref,
+                    converter=delivery.converter.function_name,
+                    converter_log_group=delivery.converter_log_group,
+                ),
+            ).topic
+            if stage.alarms
+            else None
+        )
+        if stage.budget_usd is not None and stage.alarm_mail is not None:
+            Budget(self, "Budget", names=names, limit_usd=stage.budget_usd, mail=stage.alarm_mail)
         access = PipelineAccess(
             self,
             "Access",
@@ -107,6 +135,7 @@ class PipelineStack(Stack):
             raw_bucket=storage.raw,
             results_bucket=storage.results,
             baseline_converter=converter,
+            alarm_topic=topic,
         )
         Publication(
             self,
@@ -132,5 +161,6 @@ class PipelineStack(Stack):
                 item_loader=loader.function_name,
                 key_arn=key.key_arn,
                 baseline_converter="" if converter is None else converter.function_name,
+                alarm_topic="" if topic is None else topic.topic_arn,
             ),
         )

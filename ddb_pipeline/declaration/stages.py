@@ -15,6 +15,8 @@ Automation = Literal["running", "stopped"]
 Measure = Literal["each", "daily", "never"]
 StreamMode = Literal["on_demand", "provisioned"]
 Compression = Literal["gzip", "none"]
+# the least that every address has: what is wrong beyond it, AWS says when it is asked to send
+MAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Stage:
         stream_shards: Shards of a provisioned stream; None on demand.
         compression: How Firehose compresses raw objects.
         encryption_key: ARN of the KMS key that encrypts everything; None: the stack makes one.
+        alarms: Whether the stack has alarms, a topic that they publish to, and a dashboard.
+        alarm_mail: Where the mail of alarms and budget goes; None: nobody gets any.
+        budget_usd: Dollars a month after which AWS warns by mail; None: there is no budget.
     """
 
     name: str
@@ -58,6 +63,9 @@ class Stage:
     stream_shards: int | None = None
     compression: Compression = "gzip"
     encryption_key: str | None = None
+    alarms: bool = True
+    alarm_mail: str | None = None
+    budget_usd: int | None = None
 
 
 def read_stage(name: str, table: Table) -> Stage:
@@ -86,6 +94,9 @@ def read_stage(name: str, table: Table) -> Stage:
         stream_shards=table.integer("stream_shards", 1, 10_000) if table.has("stream_shards") else None,
         compression=cast("Compression", table.choice("compression", ("gzip", "none"), default="gzip")),
         encryption_key=table.matching("encryption_key", KEY_ARN, KEY_ARN_RULE),
+        alarms=table.boolean("alarms", default=True),
+        alarm_mail=table.matching("alarm_mail", MAIL, "a mail address"),
+        budget_usd=table.integer("budget_usd", 1, 10_000_000) if table.has("budget_usd") else None,
     )
     confirmed = table.text("confirm_data_loss", default=None)
     table.refuse_unknown_keys()
@@ -97,6 +108,7 @@ def read_stage(name: str, table: Table) -> Stage:
             stage.baseline_margin_seconds,
             f"twice buffer_seconds at least, here {2 * stage.buffer_seconds}: a change is under way for that long",
         )
+    _check_mail(stage, table)
     return stage
 
 
@@ -124,6 +136,15 @@ def _check_shards(stage: Stage, table: Table) -> None:
         table.fail("stream_shards", stage.stream_shards, 'nothing with stream_mode = "on_demand"')
     if stage.stream_mode == "provisioned" and stage.stream_shards is None:
         table.fail("stream_mode", stage.stream_mode, '"on_demand", or "provisioned" together with stream_shards')
+
+
+def _check_mail(stage: Stage, table: Table) -> None:
+    """Refuse a budget that nobody would hear of, and an address that nothing is sent to."""
+    mail = stage.alarm_mail
+    if stage.budget_usd is not None and mail is None:
+        table.fail("budget_usd", stage.budget_usd, "none without alarm_mail, which says who is warned")
+    if mail is not None and not stage.alarms and stage.budget_usd is None:
+        table.fail("alarm_mail", mail, "none with alarms = false and no budget_usd: nothing would be sent")
 
 
 def check_retention(stage: Stage, table: Table, pipelines: Mapping[str, Pipeline]) -> None:

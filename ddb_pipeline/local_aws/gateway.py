@@ -29,6 +29,7 @@ SERVICES = frozenset(
     {
         "athena",
         "awslambda",
+        "budgets",
         "cloudformation",
         "cloudwatch",
         "dynamodb",
@@ -41,6 +42,7 @@ SERVICES = frozenset(
         "logs",
         "resourcegroupstaggingapi",
         "s3",
+        "sns",
         "ssm",
         "sts",
     }

@@ -17,6 +17,7 @@ assertions = importlib.import_module("aws_cdk.assertions")
 Match, Template = assertions.Match, assertions.Template
 
 REPOSITORY = Path(__file__).parents[2]
+MAIL = "team@example.org"
 
 ORDERS = Pipeline(
     name="order_lines",
@@ -31,9 +32,13 @@ ORDERS = Pipeline(
 
 
 def declaration() -> Declaration:
-    """The project's own pipeline.toml, and a second pipeline: a composite key of awkward names, and baselines."""
+    """The project's own pipeline.toml, and a second pipeline: a composite key of awkward names, and baselines.
+
+    Somebody is told of alarms and of the budget of `dev`.
+    """
     own = load_declaration(REPOSITORY / "pipeline.toml")
-    return dataclasses.replace(own, pipelines={**own.pipelines, ORDERS.name: ORDERS})
+    dev = dataclasses.replace(own.stages["dev"], alarm_mail=MAIL, budget_usd=50)
+    return dataclasses.replace(own, pipelines={**own.pipelines, ORDERS.name: ORDERS}, stages={**own.stages, "dev": dev})
 
 
 @functools.cache

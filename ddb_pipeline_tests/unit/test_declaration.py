@@ -90,8 +90,8 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
             RIGHT + "bufer_seconds = 3",
             (
                 "stages.local.bufer_seconds: found 3; allowed is no such key; "
-                "the keys here are arrivals_interval_seconds, "
-                "automation, baseline_margin_seconds, buffer_mebibytes, buffer_seconds, compression, "
+                "the keys here are alarm_mail, alarms, arrivals_interval_seconds, "
+                "automation, baseline_margin_seconds, budget_usd, buffer_mebibytes, buffer_seconds, compression, "
                 "confirm_data_loss, encryption_key, keep_data, measure, raw_retention_days, results_expire_days, "
                 "scan_cutoff_mebibytes, stream_mode, stream_retention_hours, stream_shards"
             ),
@@ -107,6 +107,18 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
         (
             RIGHT + 'measure = "hourly"',
             'stages.local.measure: found "hourly"; allowed is "each" or "daily" or "never"',
+        ),
+        (RIGHT + 'alarm_mail = "team"', 'stages.local.alarm_mail: found "team"; allowed is a mail address'),
+        (
+            RIGHT + "budget_usd = 50",
+            "stages.local.budget_usd: found 50; allowed is none without alarm_mail, which says who is warned",
+        ),
+        (
+            RIGHT + 'alarms = false\nalarm_mail = "team@example.org"',
+            (
+                'stages.local.alarm_mail: found "team@example.org"; '
+                "allowed is none with alarms = false and no budget_usd: nothing would be sent"
+            ),
         ),
         (
             "schedule = 1\n" + RIGHT,

@@ -10,6 +10,7 @@ NAMES = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": 
 UNLIMITED = {
     ("AWS::KMS::Key", "AccountDecidesByIam"): "in a key's own policy, * is this key",
     ("AWS::KMS::Key", "LogGroups"): "in a key's own policy, * is this key",
+    ("AWS::KMS::Key", "Alarms"): "in a key's own policy, * is this key",
     ("AWS::IAM::Role", "ReadSecurityConfiguration"): "Glue has no ARN for a security configuration",
 }
 
@@ -64,7 +65,13 @@ def statements_of(logical_id_prefix, stage="dev"):
 
 def test_all_kinds_of_policies_are_read():
     types = {resource_type for _, _, resource_type, _ in statements()}
-    assert types == {"AWS::KMS::Key", "AWS::S3::BucketPolicy", "AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
+    assert types == {
+        "AWS::KMS::Key",
+        "AWS::S3::BucketPolicy",
+        "AWS::SNS::TopicPolicy",
+        "AWS::IAM::Role",
+        "AWS::IAM::ManagedPolicy",
+    }
 
 
 def test_no_action_holds_a_wildcard():
@@ -171,6 +178,8 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
     (raw,) = [name for name in buckets if "Raw" in name]
     (results,) = [name for name in buckets if "Results" in name]
     (table,) = resources("dev", "AWS::DynamoDB::Table")
+    (topic,) = resources("dev", "AWS::SNS::Topic")
+    (key,) = resources("dev", "AWS::KMS::Key")
     assert {sid: as_list(statement["Resource"]) for sid, statement in found.items()} == {
         "ReadNames": [arn("ssm", "parameter/ddb-change-analytics/dev/persons")],
         "Crawl": [arn("glue", "crawler/ddb-change-analytics-dev-persons")],
@@ -188,10 +197,17 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
         "UseBaselines": [f"{raw}.Arn/baselines/*"],
         "WatchCapture": [f"{table}.Arn"],
         "UseResults": [f"{results}.Arn/*"],
-        "UseKeyThroughS3": [next(iter(f"{key}.Arn" for key in resources("dev", "AWS::KMS::Key")))],
+        "UseKeyThroughS3": [f"{key}.Arn"],
+        "TellOfFailures": [topic],
+        "UseKeyThroughSns": [f"{key}.Arn"],
     }
     assert found["Crawl"]["Action"] == ["glue:GetCrawler", "glue:ListCrawls", "glue:StartCrawler", "glue:StopCrawler"]
     assert found["ReadNames"]["Action"] == "ssm:GetParameter"
+    assert found["TellOfFailures"]["Action"] == "sns:Publish"
+    assert found["UseKeyThroughSns"]["Condition"] == {
+        "StringEquals": {"kms:ViaService": "sns.eu-west-1.amazonaws.com"},
+        "StringLike": {"kms:EncryptionContext:aws:sns:topicArn": topic},
+    }
     assert found["ReadRawObjects"]["Action"] == "s3:GetObject"
     assert found["RememberColumns"]["Action"] == ["s3:GetObject", "s3:PutObject"]
     assert {"athena:StartQueryExecution", "athena:StopQueryExecution"} <= set(found["RunQueries"]["Action"])

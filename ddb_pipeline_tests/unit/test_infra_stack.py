@@ -89,6 +89,7 @@ def test_the_parameter_holds_every_published_name(stage, pipeline):
             logical_id("AWS::Lambda::Function", "BaselineConverter") if pipeline == "order_lines" else ""
         ),
         key_arn=f"{logical_id('AWS::KMS::Key')}.Arn",
+        alarm_topic=logical_id("AWS::SNS::Topic") if stage.alarms else "",
     )
 
 

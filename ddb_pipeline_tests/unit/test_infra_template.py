@@ -71,7 +71,7 @@ def test_everything_that_holds_data_is_encrypted_with_the_key(stage, resource_ty
 
 def test_the_key_admits_the_log_groups_of_stack_and_crawler(stage):
     policy = resource(stage.name, "AWS::KMS::Key")["Properties"]["KeyPolicy"]
-    (statement,) = [found for found in policy["Statement"] if "Service" in found["Principal"]]
+    (statement,) = [found for found in policy["Statement"] if found["Sid"] == "LogGroups"]
     names = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "1"}
     assert resolved(statement["Principal"], names) == {"Service": "logs.eu-west-1.amazonaws.com"}
     assert resolved(statement["Condition"], names) == {

@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from ddb_pipeline.baselines import BASELINES_PREFIX, EXPORTS_PREFIX
@@ -72,6 +73,7 @@ class PipelineAccess(Construct):
         raw_bucket: Raw objects, which the pipeline reads, baselines, which it makes, and its memory of attributes.
         results_bucket: Query results, which it writes, reads and deletes.
         baseline_converter: Function that makes baselines of exports; None: the pipeline exports nothing.
+        alarm_topic: Where failures of the pipeline are told, as those of AWS are; None: nowhere.
 
     Attributes:
         policy: The policy.
@@ -88,6 +90,7 @@ class PipelineAccess(Construct):
         raw_bucket: s3.IBucket,
         results_bucket: s3.IBucket,
         baseline_converter: lambda_.IFunction | None,
+        alarm_topic: sns.ITopic | None,
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
@@ -164,6 +167,17 @@ class PipelineAccess(Construct):
                 allow("OwnExport", ["s3:PutObjectAcl"], [raw_bucket.arn_for_objects(f"{EXPORTS_PREFIX}*")]),
                 allow("FollowExport", ["dynamodb:DescribeExport"], [f"{table.table_arn}/export/*"]),
                 allow("ConvertExport", ["lambda:InvokeFunction"], [baseline_converter.function_arn]),
+            ]
+        if alarm_topic is not None:
+            statements += [
+                allow("TellOfFailures", ["sns:Publish"], [alarm_topic.topic_arn]),
+                use_key_through(
+                    self,
+                    "sns",
+                    key.key_arn,
+                    ["kms:Decrypt", "kms:GenerateDataKey"],
+                    {"aws:sns:topicArn": alarm_topic.topic_arn},
+                ),
             ]
         self.policy = iam.ManagedPolicy(
             self,

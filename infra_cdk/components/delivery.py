@@ -47,6 +47,8 @@ class Delivery(Construct):
 
     Attributes:
         delivery_stream: The delivery stream.
+        converter: The function that makes change rows of change records.
+        converter_log_group: Where it logs.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Delivery(Construct):
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
-        converter = PythonFunction(
+        conversion = PythonFunction(
             self,
             "Converter",
             name="change_converter",
@@ -69,7 +71,9 @@ class Delivery(Construct):
             key=key,
             removal_policy=removal_policy,
             timeout=CONVERTER_TIMEOUT,
-        ).function
+        )
+        self.converter = converter = conversion.function
+        self.converter_log_group = conversion.log_group
         log_group = logs.LogGroup(
             self, "LogGroup", retention=LOG_RETENTION, encryption_key=key, removal_policy=removal_policy
         )

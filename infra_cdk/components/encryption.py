@@ -8,6 +8,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from ddb_pipeline.names import ComputedNames
+from infra_cdk.components.alarms import alarms_of
 
 # What "kms:*" means on a symmetric key, by name: the account's own IAM policies decide who may do it. Without this
 # delegation DynamoDB's service-linked role could not write to the encrypted stream.
@@ -57,6 +58,9 @@ LOG_ACTIONS = (
     "kms:ReEncryptTo",
 )
 
+# What CloudWatch needs to publish to an encrypted topic: sns/latest/dg/sns-key-management.html
+PUBLISH_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
+
 CRAWLER_LOG_GROUPS = "/aws-glue/crawlers*"
 """Glue makes the crawlers' log groups itself, with the role and the security configuration in their names."""
 
@@ -64,21 +68,28 @@ CRAWLER_LOG_GROUPS = "/aws-glue/crawlers*"
 class Encryption(Construct):
     """A symmetric key with yearly rotation and an alias.
 
-    Its policy lets the account's IAM policies decide about it, and CloudWatch Logs use it for the log groups of this
-    stack and of the crawlers.
+    Its policy lets the account's IAM policies decide about it, CloudWatch Logs use it for the log groups of this
+    stack and of the crawlers, and CloudWatch for what the alarms of this stack publish.
 
     Args:
         scope: The stack.
         construct_id: Id in the construct tree.
         names: Where the alias comes from.
         removal_policy: What becomes of the key when the stack is deleted (it stays restorable for 30 days).
+        alarms: Whether alarms of the stack publish to a topic that is encrypted with the key.
 
     Attributes:
         key: The key.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: ComputedNames, removal_policy: RemovalPolicy
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: ComputedNames,
+        removal_policy: RemovalPolicy,
+        alarms: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
@@ -86,28 +97,40 @@ class Encryption(Construct):
             stack.format_arn(service="logs", resource=f"log-group:{name}")
             for name in (f"{names.stack}-*", CRAWLER_LOG_GROUPS)
         ]
+        statements = [
+            iam.PolicyStatement(
+                sid="AccountDecidesByIam",
+                principals=[iam.AccountRootPrincipal()],
+                actions=list(ACCOUNT_ACTIONS),
+                resources=["*"],
+            ),
+            iam.PolicyStatement(
+                sid="LogGroups",
+                principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+                actions=list(LOG_ACTIONS),
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+            ),
+        ]
+        if alarms:
+            statements.append(
+                iam.PolicyStatement(
+                    sid="Alarms",
+                    principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                    actions=list(PUBLISH_ACTIONS),
+                    resources=["*"],
+                    conditions={
+                        "StringEquals": {"aws:SourceAccount": stack.account},
+                        "ArnLike": {"aws:SourceArn": alarms_of(stack, names)},
+                    },
+                )
+            )
         self.key = kms.Key(
             self,
             "Key",
             description=f"Everything of the pipeline {names.pipeline}, stage {names.stage}",
             enable_key_rotation=True,
             removal_policy=removal_policy,
-            policy=iam.PolicyDocument(
-                statements=[
-                    iam.PolicyStatement(
-                        sid="AccountDecidesByIam",
-                        principals=[iam.AccountRootPrincipal()],
-                        actions=list(ACCOUNT_ACTIONS),
-                        resources=["*"],
-                    ),
-                    iam.PolicyStatement(
-                        sid="LogGroups",
-                        principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
-                        actions=list(LOG_ACTIONS),
-                        resources=["*"],
-                        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
-                    ),
-                ]
-            ),
+            policy=iam.PolicyDocument(statements=statements),
         )
         self.key.add_alias(f"alias/{names.resource}")

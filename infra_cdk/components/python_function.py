@@ -38,6 +38,7 @@ class PythonFunction(Construct):
 
     Attributes:
         function: The function.
+        log_group: Where it logs.
     """
 
     def __init__(
@@ -56,10 +57,10 @@ class PythonFunction(Construct):
         statements: Sequence[iam.PolicyStatement] = (),
     ) -> None:
         super().__init__(scope, construct_id)
-        log_group = logs.LogGroup(
+        self.log_group = logs.LogGroup(
             self, "LogGroup", retention=LOG_RETENTION, encryption_key=key, removal_policy=removal_policy
         )
-        log = allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [log_group.log_group_arn])
+        log = allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn])
         # a role of our own: CDK's would carry a managed policy that may write to every log group
         role = iam.Role(
             self,
@@ -76,7 +77,7 @@ class PythonFunction(Construct):
             handler=f"{name}.handler",
             description=description,
             role=role.without_policy_updates(),
-            log_group=log_group,
+            log_group=self.log_group,
             timeout=timeout,
             memory_size=memory_mebibytes,
             environment=environment,

@@ -30,7 +30,10 @@ HONOURED: dict[str, frozenset[str]] = {
             "WorkGroupConfiguration.ResultConfiguration.OutputLocation",
         }
     ),
+    "AWS::Budgets::Budget": frozenset({"Budget.BudgetName"}),
     "AWS::CDK::Metadata": frozenset(),
+    "AWS::CloudWatch::Alarm": frozenset({"AlarmName", "Tags.*"}),
+    "AWS::CloudWatch::Dashboard": frozenset({"DashboardBody", "DashboardName"}),
     "AWS::DynamoDB::Table": frozenset(
         {
             "AttributeDefinitions.*",
@@ -147,8 +150,12 @@ HONOURED: dict[str, frozenset[str]] = {
     ),
     "AWS::Logs::LogGroup": frozenset({"LogGroupName", "Tags.*"}),
     "AWS::Logs::LogStream": frozenset({"LogGroupName", "LogStreamName"}),
+    "AWS::Logs::MetricFilter": frozenset({"FilterName", "LogGroupName"}),
     "AWS::S3::Bucket": frozenset({"BucketName", "Tags.*", "VersioningConfiguration.Status"}),
     "AWS::S3::BucketPolicy": frozenset({"Bucket"}),
+    "AWS::SNS::Subscription": frozenset({"TopicArn"}),
+    "AWS::SNS::Topic": frozenset({"DisplayName", "Tags.*", "TopicName"}),
+    "AWS::SNS::TopicPolicy": frozenset({"Topics"}),
     "AWS::SSM::Parameter": frozenset({"AllowedPattern", "Description", "Name", "Tags.*", "Type", "Value"}),
 }
 
@@ -160,7 +167,40 @@ NO_EFFECT: dict[str, frozenset[str]] = {
             "WorkGroupConfiguration.ResultConfiguration.EncryptionConfiguration.KmsKey",
         }
     ),
+    # costs are not counted
+    "AWS::Budgets::Budget": frozenset(
+        {
+            "Budget.BudgetLimit.Amount",
+            "Budget.BudgetLimit.Unit",
+            "Budget.BudgetType",
+            "Budget.CostFilters.*",
+            "Budget.TimeUnit",
+            "NotificationsWithSubscribers.*",
+        }
+    ),
     "AWS::CDK::Metadata": frozenset({"Analytics"}),
+    # alarms are not evaluated
+    "AWS::CloudWatch::Alarm": frozenset(
+        {
+            "ActionsEnabled",
+            "AlarmActions",
+            "AlarmDescription",
+            "ComparisonOperator",
+            "DatapointsToAlarm",
+            "Dimensions.Name",
+            "Dimensions.Value",
+            "EvaluationPeriods",
+            "InsufficientDataActions",
+            "MetricName",
+            "Metrics.*",
+            "Namespace",
+            "OKActions",
+            "Period",
+            "Statistic",
+            "Threshold",
+            "TreatMissingData",
+        }
+    ),
     "AWS::DynamoDB::Table": frozenset(
         {
             "ProvisionedThroughput.ReadCapacityUnits",
@@ -197,6 +237,14 @@ NO_EFFECT: dict[str, frozenset[str]] = {
     # functions run on this machine, with the memory that it has
     "AWS::Lambda::Function": frozenset({"Architectures", "MemorySize", "Role"}),
     "AWS::Logs::LogGroup": frozenset({"KmsKeyId", "RetentionInDays"}),
+    "AWS::Logs::MetricFilter": frozenset(
+        {
+            "FilterPattern",
+            "MetricTransformations.MetricName",
+            "MetricTransformations.MetricNamespace",
+            "MetricTransformations.MetricValue",
+        }
+    ),
     # the settings are kept and shown; nothing is encrypted, and no object is deleted by its age
     "AWS::S3::Bucket": frozenset(
         {
@@ -216,6 +264,10 @@ NO_EFFECT: dict[str, frozenset[str]] = {
         }
     ),
     "AWS::S3::BucketPolicy": frozenset({"PolicyDocument.*"}),
+    # what is published stays here
+    "AWS::SNS::Subscription": frozenset({"Endpoint", "Protocol"}),
+    "AWS::SNS::Topic": frozenset({"KmsMasterKeyId"}),
+    "AWS::SNS::TopicPolicy": frozenset({"PolicyDocument.*"}),
     "AWS::SSM::Parameter": frozenset({"Tier"}),
 }
 

@@ -17,6 +17,7 @@ from ddb_pipeline.local_aws.deployment import (
     storage_types,
     table_types,
     template,
+    watching_types,
 )
 from ddb_pipeline.local_aws.deployment.failures import FAILURES, is_gone, reason_of
 from ddb_pipeline.local_aws.deployment.outputs import published_outputs
@@ -33,6 +34,7 @@ TYPES: dict[str, ResourceType] = {
     **compute_types.TYPES,
     **identity_types.TYPES,
     **catalog_types.TYPES,
+    **watching_types.TYPES,
 }
 
 

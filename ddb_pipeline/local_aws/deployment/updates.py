@@ -13,6 +13,9 @@ from typing import Any
 REPLACED: dict[str, frozenset[str]] = {
     "AWS::Athena::NamedQuery": frozenset({"Database", "Description", "Name", "QueryString", "WorkGroup"}),
     "AWS::Athena::WorkGroup": frozenset({"Name"}),
+    "AWS::Budgets::Budget": frozenset({"Budget.BudgetName", "NotificationsWithSubscribers"}),
+    "AWS::CloudWatch::Alarm": frozenset({"AlarmName"}),
+    "AWS::CloudWatch::Dashboard": frozenset({"DashboardName"}),
     "AWS::DynamoDB::Table": frozenset({"KeySchema", "LocalSecondaryIndexes", "TableName"}),
     "AWS::Glue::Crawler": frozenset({"Name"}),
     "AWS::Glue::Database": frozenset({"CatalogId", "DatabaseInput.Name"}),
@@ -29,8 +32,11 @@ REPLACED: dict[str, frozenset[str]] = {
     "AWS::Lambda::Function": frozenset({"FunctionName"}),
     "AWS::Logs::LogGroup": frozenset({"LogGroupName"}),
     "AWS::Logs::LogStream": frozenset({"LogGroupName", "LogStreamName"}),
+    "AWS::Logs::MetricFilter": frozenset({"FilterName", "LogGroupName"}),
     "AWS::S3::Bucket": frozenset({"BucketName"}),
     "AWS::S3::BucketPolicy": frozenset({"Bucket"}),
+    "AWS::SNS::Subscription": frozenset({"Endpoint", "Protocol", "TopicArn"}),
+    "AWS::SNS::Topic": frozenset({"TopicName"}),
     "AWS::SSM::Parameter": frozenset({"Name"}),
 }
 """Properties whose change replaces the resource: another is made, then the old one is deleted."""
@@ -49,6 +55,9 @@ UNCHANGEABLE: dict[str, frozenset[str]] = {
 
 NAMES: dict[str, str] = {
     "AWS::Athena::WorkGroup": "Name",
+    "AWS::Budgets::Budget": "Budget.BudgetName",
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::DynamoDB::Table": "TableName",
     "AWS::Glue::Crawler": "Name",
     "AWS::Glue::Database": "DatabaseInput.Name",
@@ -61,7 +70,9 @@ NAMES: dict[str, str] = {
     "AWS::KinesisFirehose::DeliveryStream": "DeliveryStreamName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::Logs::MetricFilter": "FilterName",
     "AWS::S3::Bucket": "BucketName",
+    "AWS::SNS::Topic": "TopicName",
     "AWS::SSM::Parameter": "Name",
 }
 """Where a template gives a resource its own name: one of the same name cannot be made while the old one is there."""

@@ -14,6 +14,7 @@ from ddb_pipeline.local_aws.lean_ssm import load_ssm
 
 SERVICES = (
     "athena",
+    "budgets",
     "cloudformation",
     "cloudwatch",
     "dynamodb",
@@ -25,6 +26,7 @@ SERVICES = (
     "lambda",
     "logs",
     "s3",
+    "sns",
     "ssm",
 )
 """By moto's names, as its backends have them."""
