@@ -69,17 +69,29 @@ _MISSING = {
     "ParameterNotFound",
     "ResourceNotFoundException",
 }
+CUT_SHORT = "AnswerCutShort"
+"""Code of our own, for an answer that ended before its length (`resources.whole_answers`)."""
+
 _TRANSIENT = {
     "500",
+    "502",
     "503",
+    "504",
+    CUT_SHORT,
     "InternalError",
     "InternalFailure",
+    "InternalFailureException",
     "InternalServerError",
     "InternalServerException",
     "InternalServiceException",
     "OperationTimeoutException",
+    "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServiceException",
     "ServiceUnavailable",
+    "ServiceUnavailableException",
     "SlowDown",
     "Throttling",
     "ThrottlingException",
@@ -153,25 +165,14 @@ def of_botocore_error(error: Exception, where: str) -> PipelineError:
     """
     from botocore import exceptions
 
-    unreachable = (
-        exceptions.EndpointConnectionError,
-        exceptions.ConnectTimeoutError,
-        exceptions.ConnectionClosedError,
-        exceptions.ReadTimeoutError,
-        exceptions.ProxyConnectionError,
-    )
     signed_out = (
         exceptions.CredentialRetrievalError,
         exceptions.SSOError,
         exceptions.TokenRetrievalError,
     )
-    if isinstance(error, unreachable):
-        endpoint = str(error.kwargs.get("endpoint_url") or where)
-        return AwsError(
-            f"nothing answers at {_origin(endpoint)}: run `ddb-pipeline local up` for stage local, "
-            "check network and AWS_ENDPOINT_URL for a stage on AWS",
-            transient=True,
-        )
+    broken = _of_connection(error, where)
+    if broken is not None:
+        return broken
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
         return SettingsError(
             f"no AWS credentials are configured ({where}): set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
@@ -184,6 +185,32 @@ def of_botocore_error(error: Exception, where: str) -> PipelineError:
     if isinstance(error, exceptions.NoRegionError):
         return SettingsError(f"no AWS region is configured ({where}): set AWS_REGION in .env or in the environment")
     return AwsError(f"AWS could not be called ({where}): {error}")
+
+
+def _of_connection(error: Exception, where: str) -> PipelineError | None:
+    """Explain a connection that was not made, or that broke; None for another error."""
+    from botocore import exceptions
+
+    unreachable = (
+        exceptions.EndpointConnectionError,
+        exceptions.ConnectTimeoutError,
+        exceptions.ConnectionClosedError,
+        exceptions.ReadTimeoutError,
+        exceptions.ProxyConnectionError,
+    )
+    if isinstance(error, unreachable):
+        endpoint = str(error.kwargs.get("endpoint_url") or where)
+        return AwsError(
+            f"nothing answers at {_origin(endpoint)}: run `ddb-pipeline local up` for stage local, "
+            "check network and AWS_ENDPOINT_URL for a stage on AWS",
+            transient=True,
+        )
+    if isinstance(error, (exceptions.HTTPClientError, exceptions.IncompleteReadError)):
+        return AwsError(
+            f"the connection broke in the middle of an answer ({where}): {error}: it will be tried again",
+            transient=True,
+        )
+    return None
 
 
 def _code(error: ClientError) -> str:

@@ -28,6 +28,7 @@ from ddb_pipeline.resources.remembered import Remembered
 from ddb_pipeline.resources.settings import Connection, Settings, read_settings
 from ddb_pipeline.resources.statement_runs import StatementRuns
 from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
+from ddb_pipeline.resources.whole_answers import refuse_cut_answers
 
 MAKE_VIEWS_ADVICE = "Dagster makes the views: run `dagster dev` and press Materialize all, or wait for its sensor"
 
@@ -177,7 +178,9 @@ def _make_client(service: str, connection: Connection, read_timeout: int = 60) -
     # a session is not safe between threads: it is used only here, where `_clients` lets one thread in at a time
     session = _sessions.get(connection, lambda: _make_session(connection))
     config = Config(connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "max_attempts": 4})
-    return session.client(service, endpoint_url=connection.endpoint_url, config=config)
+    client = session.client(service, endpoint_url=connection.endpoint_url, config=config)
+    refuse_cut_answers(client)
+    return client
 
 
 def _make_session(connection: Connection) -> Any:
@@ -195,7 +198,9 @@ def _make_session(connection: Connection) -> Any:
 def _make_s3_client(connection: Connection) -> Any:
     from dagster_aws.s3 import S3Resource
 
-    return S3Resource(**_arguments(connection)).get_client()
+    client = S3Resource(**_arguments(connection)).get_client()
+    refuse_cut_answers(client)
+    return client
 
 
 def _read_names(pipeline_name: str, parameter: str, settings: Settings) -> PublishedNames:

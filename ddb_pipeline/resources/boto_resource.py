@@ -10,6 +10,7 @@ from dagster import ConfigurableResource
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from ddb_pipeline.resources.remembered import Remembered
+from ddb_pipeline.resources.whole_answers import refuse_cut_answers
 
 # making one reads megabytes of models; boto3's clients may be shared by threads
 _clients: Remembered[Any] = Remembered(60)
@@ -74,4 +75,6 @@ class BotoResource(ConfigurableResource):  # type: ignore[type-arg]  # the param
             aws_session_token=self.aws_session_token,
         )
         config = Config(connect_timeout=5, retries={"mode": "standard", "max_attempts": self.max_attempts})
-        return session.client(self.service, endpoint_url=self.endpoint_url, config=config)
+        client = session.client(self.service, endpoint_url=self.endpoint_url, config=config)
+        refuse_cut_answers(client)
+        return client

@@ -6,7 +6,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from ddb_pipeline.errors import AwsError, NotDeployedError, PipelineError, SettingsError, explained
+from ddb_pipeline.errors import CUT_SHORT, AwsError, NotDeployedError, PipelineError, SettingsError, explained
 
 
 def refusal(code: str, message: str = "because") -> ClientError:
@@ -38,6 +38,7 @@ def explanation(error: Exception) -> PipelineError:
             ["nothing answers at http://127.0.0.1:1:", "ddb-pipeline local up"],
         ),
         (exceptions.UnauthorizedSSOTokenError(), SettingsError, ["sign in again"]),
+        (exceptions.ResponseStreamingError(error="half of it"), AwsError, ["broke in the middle", "half of it"]),
     ],
 )
 def test_a_failure_is_named_with_what_to_do(error: Exception, kind: type[PipelineError], said: list[str]):
@@ -49,9 +50,25 @@ def test_a_failure_is_named_with_what_to_do(error: Exception, kind: type[Pipelin
     assert "\n" not in str(told)
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "SlowDown", "500", "InternalServiceException"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "ProvisionedThroughputExceededException",
+        "SlowDown",
+        "500",
+        "InternalServiceException",
+        "ServiceException",
+        CUT_SHORT,
+    ],
+)
 def test_what_may_pass_is_marked_so(code: str):
     assert explanation(refusal(code)).transient
+
+
+def test_a_broken_connection_may_pass():
+    assert explanation(exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2)).transient
 
 
 def test_what_will_not_pass_is_not():
