@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 HOUR = timedelta(hours=1)
@@ -37,13 +37,18 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class HourContent:
-    """What an hour holds: how many objects and bytes, and when the oldest and the newest were written."""
+    """What an hour holds: how many objects and bytes, and when the oldest and the newest were written.
+
+    `first_written` has, for each prefix of raw objects that has data of the hour, when the oldest of it was written:
+    two in the hour when the format was switched.
+    """
 
     hour: datetime
     objects: int
     size: int
     oldest: datetime
     newest: datetime
+    first_written: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -101,7 +106,7 @@ class Classified:
 
 
 def hour_prefix(hour: datetime) -> str:
-    """Return the prefix of an hour below the prefix of all changes."""
+    """Return the prefix of an hour below a prefix of raw objects."""
     return f"{hour:year=%Y/month=%m/day=%d/hour=%H/}"
 
 
@@ -119,7 +124,7 @@ def hour_of_values(values: Sequence[str]) -> datetime | None:
 
 
 def hour_of_prefix(prefix: str) -> datetime | None:
-    """Return the hour of a prefix below the prefix of all changes, or None when it names none."""
+    """Return the hour of a prefix below a prefix of raw objects, or None when it names none."""
     match = _PREFIX.fullmatch(prefix)
     if match is None:
         return None
@@ -146,13 +151,35 @@ def is_data(stored: StoredObject) -> bool:
     return name != "" and not name.startswith(("_", "."))
 
 
-def content(hour: datetime, objects: Iterable[StoredObject]) -> HourContent | None:
-    """Sum up the objects of an hour; None when Athena would find nothing in it."""
-    data = [stored for stored in objects if is_data(stored)]
-    if not data:
+def content(hour: datetime, objects: Mapping[str, Iterable[StoredObject]]) -> HourContent | None:
+    """Sum up the objects of an hour, by the prefix they are below; None when Athena would find nothing in it."""
+    data = {prefix: [stored for stored in found if is_data(stored)] for prefix, found in objects.items()}
+    everything = [stored for found in data.values() for stored in found]
+    if not everything:
         return None
-    written = [stored.last_modified for stored in data]
-    return HourContent(hour, len(data), sum(stored.size for stored in data), min(written), max(written))
+    written = [stored.last_modified for stored in everything]
+    return HourContent(
+        hour,
+        len(everything),
+        sum(stored.size for stored in everything),
+        min(written),
+        max(written),
+        {prefix: min(stored.last_modified for stored in found) for prefix, found in data.items() if found},
+    )
+
+
+def by_prefix(contents: Iterable[HourContent]) -> dict[str, list[datetime]]:
+    """Return the hours that have data, by the prefix it is below."""
+    hours: dict[str, list[datetime]] = {}
+    for found in contents:
+        for prefix in found.first_written:
+            hours.setdefault(prefix, []).append(found.hour)
+    return hours
+
+
+def merged(hours: Mapping[str, Iterable[datetime]]) -> tuple[datetime, ...]:
+    """Return hours that are known by prefix, each once, oldest first."""
+    return tuple(sorted(set().union(*hours.values())))
 
 
 def classify(hours: Iterable[datetime], start_date: date, now: datetime) -> Classified:

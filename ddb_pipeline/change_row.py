@@ -1,28 +1,65 @@
 """The change row: the contract between `infra_cdk` and `ddb_pipeline`.
 
 A change row is the flat JSON line that the converter makes of one DynamoDB change record, and a row of the
-catalog table `changes`. This is the one list of its columns: the converter, the catalog table, the contract
+catalog tables of changes. This is the one list of its columns: the converter, the catalog table, the contract
 check and the SQL of the views are held to it by tests. The schema never changes with the items' attributes,
 because images travel as canonical JSON text. Standard library only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 ROW_VERSION = 1
-TABLE_NAME = "changes"
-"""Name of the catalog table, in the pipeline's own database."""
 
-CHANGES_PREFIX = "changes/"
-"""Where in the raw bucket Firehose writes raw objects; the location of the catalog table."""
 ERRORS_PREFIX = "errors/"
 """Where in the raw bucket Firehose writes what it could not convert."""
 
-SERIALIZATION_LIBRARY = "org.apache.hive.hcatalog.data.JsonSerDe"
-"""The Hive JSON SerDe: AWS documents non-deterministic results for OpenX (athena/latest/ug/openx-json-serde.html)."""
-INPUT_FORMAT = "org.apache.hadoop.mapred.TextInputFormat"
-OUTPUT_FORMAT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+Format = Literal["json", "parquet"]
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How change rows lie in S3, and the catalog table over them. A pipeline has a table of each format.
+
+    Attributes:
+        format: What the raw objects are.
+        table: Name of the catalog table, in the pipeline's own database.
+        prefix: Where in the raw bucket Firehose writes raw objects of this format; the location of the table.
+        serialization_library: The table's SerDe.
+        input_format: The table's input format.
+        output_format: The table's output format.
+    """
+
+    format: Format
+    table: str
+    prefix: str
+    serialization_library: str
+    input_format: str
+    output_format: str
+
+
+STORAGES: Mapping[Format, Storage] = {
+    "json": Storage(
+        format="json",
+        table="changes",
+        prefix="changes/",
+        # not OpenX: AWS documents non-deterministic results for it (athena/latest/ug/openx-json-serde.html)
+        serialization_library="org.apache.hive.hcatalog.data.JsonSerDe",
+        input_format="org.apache.hadoop.mapred.TextInputFormat",
+        output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+    ),
+    "parquet": Storage(
+        format="parquet",
+        table="changes_parquet",
+        prefix="changes_parquet/",
+        serialization_library="org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+        input_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+        output_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -64,4 +101,4 @@ PARTITION_COLUMNS: tuple[Column, ...] = (
 )
 
 PARTITION_PREFIX = "year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/"
-"""Firehose prefix expression of an hour, below `CHANGES_PREFIX` and below an error type."""
+"""Firehose prefix expression of an hour, below a prefix of raw objects and below an error type."""

@@ -47,8 +47,29 @@ class ComputedNames:
 
     @property
     def resource(self) -> str:
-        """Name of the pipeline's one crawler, one workgroup, one key alias and so on."""
+        """Name of the pipeline's one workgroup, one key alias and so on."""
         return f"{PROJECT}-{self.stage}-{self.pipeline}"
+
+    def crawler(self, file_format: str) -> str:
+        """Name of the crawler on the change table of a format, json or parquet."""
+        return self.resource if file_format == "json" else f"{self.resource}-{file_format}"
+
+
+@dataclass(frozen=True)
+class ChangeTable:
+    """A catalog table of change rows, and where its raw objects are.
+
+    Attributes:
+        name: Name of the table in the pipeline's database.
+        prefix: Prefix of its raw objects in the raw bucket, with a `/` at its end; the same in no two tables.
+        format: What the raw objects are: json or parquet.
+        crawler: Crawler that registers its hours.
+    """
+
+    name: str
+    prefix: str
+    format: str
+    crawler: str
 
 
 @dataclass(frozen=True)
@@ -76,6 +97,22 @@ class PublishedNames:
     """Function that makes rows of a baseline of exported items; empty where baselines are not exports."""
     alarm_topic: str = ""
     """ARN of the topic that alarms publish to; empty where the stage has none."""
+    format: str = "json"
+    """What Firehose writes now, below `changes_prefix`: json or parquet."""
+    other_format: str = ""
+    """The other format, in which it wrote before or may write later; the table and what belongs to it:"""
+    other_change_table: str = ""
+    other_changes_prefix: str = ""
+    other_crawler: str = ""
+
+    @property
+    def change_tables(self) -> tuple[ChangeTable, ...]:
+        """The table that Firehose fills now, then the one of the other format: a pipeline may have data in both."""
+        now = ChangeTable(self.change_table, self.changes_prefix, self.format, self.crawler)
+        if not self.other_change_table:
+            return (now,)
+        other = ChangeTable(self.other_change_table, self.other_changes_prefix, self.other_format, self.other_crawler)
+        return (now, other)
 
     def to_json(self) -> str:
         """The parameter's value: one JSON object."""

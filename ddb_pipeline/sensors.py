@@ -21,9 +21,11 @@ from ddb_pipeline.arrivals import (
     HOURS_PER_TICK,
     Cursor,
     HourContent,
+    by_prefix,
     classify,
     first_hour_to_read,
     hour_to_sweep,
+    merged,
     next_cursor,
     oddities,
 )
@@ -85,8 +87,8 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
         *classify([found.hour for found in reading.contents], pipeline.start_date, now).hours,
     }
     reportable = [found for found in reading.contents if found.hour in partitions]
-    events = arrival_events(context.instance, pipeline, reportable, bucket.uri)
-    lacking = deployment.catalog.lacking(found.hour for found in reading.contents)
+    events = arrival_events(context.instance, pipeline, reportable, deployment.names.raw_bucket)
+    lacking = merged(deployment.catalog.lacking(by_prefix(reading.contents)))
     decision = decide(lacking, attempts(context.instance, pipeline), now)
     sentences = [f"hours read: {len(reading.hours)}, reported as changed: {len(events)}", decision.reason]
     if not reading.hours and cursor.watermark is None:

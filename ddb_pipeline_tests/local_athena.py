@@ -14,10 +14,11 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 from pyathena import connect
 
-from ddb_pipeline.change_row import COLUMNS, INPUT_FORMAT, OUTPUT_FORMAT, PARTITION_COLUMNS, SERIALIZATION_LIBRARY
+from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, STORAGES
 from ddb_pipeline.local_aws import athena
 
 REGION = "eu-west-1"
+JSON = STORAGES["json"]
 KEYS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": REGION}
 
 
@@ -49,12 +50,12 @@ class LocalAthena:
             Configuration={"ResultConfiguration": result, "EnforceWorkGroupConfiguration": True, **configuration},
         )
 
-    def make_table(self, name, columns=COLUMNS, serde=SERIALIZATION_LIBRARY):
+    def make_table(self, name, columns=COLUMNS, serde=JSON.serialization_library):
         storage = {
             "Columns": [{"Name": column.name, "Type": column.type} for column in columns],
             "Location": f"s3://{self.raw}/{name}/",
-            "InputFormat": INPUT_FORMAT,
-            "OutputFormat": OUTPUT_FORMAT,
+            "InputFormat": JSON.input_format,
+            "OutputFormat": JSON.output_format,
             "SerdeInfo": {"SerializationLibrary": serde},
         }
         keys = [{"Name": column.name, "Type": column.type} for column in PARTITION_COLUMNS]

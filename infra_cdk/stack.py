@@ -7,7 +7,7 @@ from typing import Any
 from aws_cdk import Duration, RemovalPolicy, Stack
 from constructs import Construct
 
-from ddb_pipeline.change_row import CHANGES_PREFIX, ERRORS_PREFIX, TABLE_NAME
+from ddb_pipeline.change_row import ERRORS_PREFIX, STORAGES
 from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.names import DEPLOYMENT_TAG, PROJECT, ComputedNames, PublishedNames
 from infra_cdk.components.access import PipelineAccess
@@ -15,7 +15,7 @@ from infra_cdk.components.alarms import Alarms, Parts
 from infra_cdk.components.analytics import Analytics
 from infra_cdk.components.baselines import BaselineConverter, BaselineTables
 from infra_cdk.components.budget import Budget
-from infra_cdk.components.catalog import Catalog, Crawler
+from infra_cdk.components.catalog import Catalog, Crawlers
 from infra_cdk.components.change_stream import ChangeStream
 from infra_cdk.components.delivery import Delivery
 from infra_cdk.components.encryption import Encryption
@@ -96,7 +96,7 @@ class PipelineStack(Stack):
             if pipeline.baseline == "export"
             else None
         )
-        Crawler(self, "Crawler", names=names, catalog=catalog, key=key, raw_bucket=storage.raw)
+        Crawlers(self, "Crawler", names=names, catalog=catalog, key=key, raw_bucket=storage.raw)
         Analytics(
             self,
             "Analytics",
@@ -137,6 +137,7 @@ class PipelineStack(Stack):
             baseline_converter=converter,
             alarm_topic=topic,
         )
+        now, other = STORAGES["json"], STORAGES["parquet"]
         Publication(
             self,
             "Names",
@@ -151,16 +152,21 @@ class PipelineStack(Stack):
                 change_stream=stream.stream_name,
                 delivery_stream=delivery_stream.ref,
                 raw_bucket=storage.raw.bucket_name,
-                changes_prefix=CHANGES_PREFIX,
+                changes_prefix=now.prefix,
                 errors_prefix=ERRORS_PREFIX,
                 results_bucket=storage.results.bucket_name,
                 database=names.database,
-                change_table=TABLE_NAME,
-                crawler=names.resource,
+                change_table=now.table,
+                crawler=names.crawler(now.format),
                 workgroup=names.resource,
                 item_loader=loader.function_name,
                 key_arn=key.key_arn,
                 baseline_converter="" if converter is None else converter.function_name,
                 alarm_topic="" if topic is None else topic.topic_arn,
+                format=now.format,
+                other_format=other.format,
+                other_change_table=other.table,
+                other_changes_prefix=other.prefix,
+                other_crawler=names.crawler(other.format),
             ),
         )

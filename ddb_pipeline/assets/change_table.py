@@ -23,8 +23,10 @@ from ddb_pipeline.arrivals import (
     HOURS_PER_TICK,
     LOOK_BACK,
     HourContent,
+    by_prefix,
     classify,
     listed,
+    merged,
     oddities,
     partition_key,
 )
@@ -39,8 +41,9 @@ from ddb_pipeline.assets.common import (
 )
 from ddb_pipeline.assets.raw_changes import NAME as RAW_CHANGES
 from ddb_pipeline.assets.raw_changes import arrival_events
-from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, TABLE_NAME
+from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, STORAGES
 from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.names import ChangeTable
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import columns
 from ddb_pipeline.resources.glue_crawler import CrawlResult
@@ -57,14 +60,20 @@ class Survey:
     Attributes:
         hours: All hours that have a folder in S3, oldest first.
         contents: What the newest of the hours of interest hold: recent ones and those that are lacking.
-        lacking: Hours that the catalog has no partition for, oldest first; folders without data are left out.
+        lacking_below: Hours that the catalog has no partition for, oldest first, by the prefix of their raw objects;
+            folders without data are left out.
         unreadable: Prefixes and keys that are not of an hour.
     """
 
     hours: tuple[datetime, ...]
     contents: Mapping[datetime, HourContent]
-    lacking: tuple[datetime, ...]
+    lacking_below: Mapping[str, tuple[datetime, ...]]
     unreadable: tuple[str, ...]
+
+    @property
+    def lacking(self) -> tuple[datetime, ...]:
+        """Hours that some change table lacks, oldest first."""
+        return merged(self.lacking_below)
 
 
 def survey(deployment: Deployment, first: datetime | None = None) -> Survey:
@@ -75,14 +84,21 @@ def survey(deployment: Deployment, first: datetime | None = None) -> Survey:
         first: First hour to look at; all by default.
     """
     bucket, catalog = deployment.raw_bucket, deployment.catalog
-    hours = tuple(bucket.hours(first) if first else bucket.all_hours())
-    absent = set(catalog.lacking(hours)) if first else set(hours) - catalog.hours()
+    stored = bucket.hours_by_prefix(first)
+    absent = catalog.lacking(stored) if first else catalog.all_lacking(stored)
+    hours = merged(stored)
     recent = {hour for hour in hours if hour >= hours[-1] - LOOK_BACK}
     # one request an hour: after a long pause the newest are looked into, the rest is taken to have data
-    read = sorted(absent | recent)[-HOURS_PER_TICK:]
+    read = sorted({*merged(absent), *recent})[-HOURS_PER_TICK:]
     contents = {hour: content for hour in read if (content := bucket.content(hour)) is not None}
-    empty = set(read) - set(contents)
-    return Survey(hours, contents, tuple(sorted(absent - empty)), tuple(bucket.unreadable))
+    with_data = by_prefix(contents.values())
+    lacking = {
+        prefix: tuple(sorted(set(found) - (set(read) - set(with_data.get(prefix, ())))))
+        for prefix, found in absent.items()
+    }
+    return Survey(
+        hours, contents, {prefix: found for prefix, found in lacking.items() if found}, tuple(bucket.unreadable)
+    )
 
 
 def change_table_asset(pipeline: Pipeline, stage: str | None) -> AssetsDefinition:
@@ -102,7 +118,7 @@ def change_table_asset(pipeline: Pipeline, stage: str | None) -> AssetsDefinitio
         owners=OWNERS,
         group_name=CHANGES_GROUP,
         metadata={
-            "dagster/table_name": table_name(pipeline, stage, TABLE_NAME),
+            "dagster/table_name": table_name(pipeline, stage, STORAGES["json"].table),
             "dagster/column_schema": table_schema((*COLUMNS, *PARTITION_COLUMNS)),
         },
         retry_policy=RETRY_TRANSIENT,
@@ -115,19 +131,16 @@ def change_table_asset(pipeline: Pipeline, stage: str | None) -> AssetsDefinitio
 
 
 def _bring_in_hours(context: AssetExecutionContext, deployment: Deployment) -> dict[str, Any]:
-    described = deployment.catalog.require_change_table()
+    described = deployment.catalog.require_change_tables()[deployment.names.change_table]
     listed_at = datetime.now(UTC)
     found = survey(deployment)
     _report_arrivals(context, deployment, found)
-    crawls: list[CrawlResult] = []
-    lacking = found.lacking
-    while lacking:
-        context.log.info("not in the catalog: %s", listed([partition_key(hour) for hour in lacking]))
-        crawls.append(deployment.crawler.crawl(deployment.names.crawler, context=context))
-        lacking = deployment.catalog.lacking(lacking)
-        if not crawls[-1].joined:
-            break
-        # a crawl that ran already may have listed S3 before these hours arrived: the next one is our own
+    crawls = [
+        crawl
+        for table in deployment.names.change_tables
+        for crawl in _crawled(context, deployment, table, found.lacking_below.get(table.prefix, ()))
+    ]
+    lacking = merged(deployment.catalog.lacking(found.lacking_below))
     added = [hour for hour in found.lacking if hour not in lacking]
     fields = described.get("StorageDescriptor", {}).get("Columns", []), described.get("PartitionKeys", [])
     return {
@@ -142,6 +155,21 @@ def _bring_in_hours(context: AssetExecutionContext, deployment: Deployment) -> d
     }
 
 
+def _crawled(
+    context: AssetExecutionContext, deployment: Deployment, table: ChangeTable, lacking: tuple[datetime, ...]
+) -> list[CrawlResult]:
+    """Crawl for the hours that a table lacks, and return how the crawls went."""
+    crawls: list[CrawlResult] = []
+    while lacking:
+        context.log.info("not in table %s: %s", table.name, listed([partition_key(hour) for hour in lacking]))
+        crawls.append(deployment.crawler.crawl(table.crawler, context=context))
+        if not crawls[-1].joined:
+            break
+        # a crawl that ran already may have listed S3 before these hours arrived: the next one is our own
+        lacking = deployment.catalog.lacking({table.prefix: lacking}).get(table.prefix, ())
+    return crawls
+
+
 def _report_arrivals(context: AssetExecutionContext, deployment: Deployment, found: Survey) -> None:
     pipeline = deployment.pipeline
     sorted_hours = classify(found.hours, pipeline.start_date, datetime.now(UTC))
@@ -149,7 +177,7 @@ def _report_arrivals(context: AssetExecutionContext, deployment: Deployment, fou
         context.log.warning(odd)
     partitions = set(sorted_hours.hours)
     reportable = [content for hour, content in found.contents.items() if hour in partitions]
-    events = arrival_events(context.instance, pipeline, reportable, deployment.raw_bucket.uri)
+    events = arrival_events(context.instance, pipeline, reportable, deployment.names.raw_bucket)
     for event in events:
         context.log_event(event)
     context.log.info("%d hours in S3, %d reported as changed", len(found.hours), len(events))

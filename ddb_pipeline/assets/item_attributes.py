@@ -95,7 +95,7 @@ def remembered_columns(deployment: Deployment) -> tuple[ItemColumn, ...]:
 
 
 def _discover(context: AssetExecutionContext, deployment: Deployment) -> dict[str, Any]:
-    deployment.catalog.require_change_table()
+    deployment.catalog.require_change_tables()
     now = datetime.now(UTC)
     look = Look()
     for _attempt in range(_ATTEMPTS):

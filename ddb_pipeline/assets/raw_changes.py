@@ -19,7 +19,7 @@ from dagster import (
     MetadataValue,
 )
 
-from ddb_pipeline.arrivals import HourContent, changed, hour_prefix, partition_key
+from ddb_pipeline.arrivals import HourContent, changed, hour_prefix, listed, partition_key
 from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, asset_key
 from ddb_pipeline.declaration import Pipeline
 
@@ -62,7 +62,7 @@ def known_fingerprints(instance: DagsterInstance, pipeline: Pipeline, hours: Ite
 
 
 def arrival_events(
-    instance: DagsterInstance, pipeline: Pipeline, contents: Iterable[HourContent], changes_uri: str
+    instance: DagsterInstance, pipeline: Pipeline, contents: Iterable[HourContent], bucket: str
 ) -> list[AssetMaterialization]:
     """Return the materializations that tell Dagster what arrived since it was told last.
 
@@ -70,7 +70,7 @@ def arrival_events(
         instance: Dagster's instance, whose event log holds what was reported.
         pipeline: The pipeline.
         contents: Hours as they are in S3, each a partition of the asset.
-        changes_uri: Where the hours' folders are, with a `/` at its end.
+        bucket: Name of the raw bucket.
     """
     contents = list(contents)
     known = known_fingerprints(instance, pipeline, (found.hour for found in contents))
@@ -83,7 +83,7 @@ def arrival_events(
                 "objects": found.objects,
                 "bytes": found.size,
                 "newest_object": MetadataValue.timestamp(found.newest),
-                "uri": f"{changes_uri}{hour_prefix(found.hour)}",
+                "uri": listed([f"s3://{bucket}/{prefix}{hour_prefix(found.hour)}" for prefix in found.first_written]),
             },
             tags={DATA_VERSION_TAG: found.fingerprint},
         )

@@ -166,7 +166,7 @@ def _create_when_changed(
     context: AssetExecutionContext, deployment: Deployment, view: View, inputs: ViewInputs
 ) -> dict[str, Any]:
     names, catalog = deployment.names, deployment.catalog
-    catalog.require_change_table()
+    catalog.require_change_tables()
     statement = create_view_statement(view, deployment.pipeline, names, inputs)
     stored = catalog.table(view.name)
     created: dict[str, Any] = {}

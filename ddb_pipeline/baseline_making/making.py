@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from ddb_pipeline.arrivals import merged
 from ddb_pipeline.baseline_making.capture import observe, require_active, require_settled
 from ddb_pipeline.baseline_making.export import convert_export
 from ddb_pipeline.baseline_making.in_use import ids_in_views
@@ -173,8 +174,9 @@ class Making:
     def _read_at_us(self, now_us: int) -> int:
         """Raw objects that were stored before then are read; those of an hour that the catalog lacks are not."""
         deployment = self.deployment
-        lacking = deployment.catalog.lacking(deployment.raw_bucket.all_hours())
-        contents = (deployment.raw_bucket.content(hour) for hour in lacking)
+        bucket = deployment.raw_bucket
+        lacking = merged(deployment.catalog.lacking(bucket.hours_by_prefix()))
+        contents = (bucket.content(hour) for hour in lacking)
         return min([now_us, *(microseconds(found.oldest) for found in contents if found)])
 
     def _finish(self, pending: Pending, capture: Capture, began: datetime) -> Manifest:

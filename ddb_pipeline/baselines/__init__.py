@@ -33,10 +33,6 @@ EXPORTED_PREFIX = f"{BASELINES_PREFIX}exported_items/"
 CAPTURE_KEY = f"{BASELINES_PREFIX}capture.json"
 """and since when the table's changes have been captured without a gap, as far as we have seen."""
 
-PARQUET_LIBRARY = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
-PARQUET_INPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
-PARQUET_OUTPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
-
 CERTAIN_COLUMN = Column("state_certain", "boolean", "False where the changes left more than one possible state")
 BASELINE_COLUMNS: tuple[Column, ...] = (*COLUMNS, CERTAIN_COLUMN)
 BASELINE_PARTITION_COLUMNS: tuple[Column, ...] = (

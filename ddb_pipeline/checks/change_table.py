@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -15,7 +15,7 @@ from dagster import (
 
 from ddb_pipeline import change_row
 from ddb_pipeline.arrivals import listed, partition_key
-from ddb_pipeline.assets.change_table import LISTED_AT, survey
+from ddb_pipeline.assets.change_table import LISTED_AT, Survey, survey
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.change_row import Column
@@ -39,22 +39,24 @@ def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
         asset=key,
         name=HOURS_CHECK,
         blocking=True,
-        description="Every hour with raw objects in S3 is a partition of the change table: none is missing in a view.",
+        description="Every hour with raw objects in S3 is a partition of its change table: none is missing in a view.",
         retry_policy=RETRY_TRANSIENT,
     )
     def every_s3_hour_is_in_the_catalog(
         context: AssetCheckExecutionContext, aws: PipelineAwsResource
     ) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            deployment.catalog.require_change_table()
+            deployment.catalog.require_change_tables()
             found = survey(deployment)
-            crawler = deployment.names.crawler
+            crawlers = " and ".join(
+                table.crawler for table in deployment.names.change_tables if table.prefix in found.lacking_below
+            )
         listed_at = _listed_at(context.instance, key)
         # an hour whose first object came after the crawl listed S3 waits for the next one
         late = {
             hour
             for hour in found.lacking
-            if listed_at and hour in found.contents and found.contents[hour].oldest > listed_at - _CLOCKS
+            if listed_at and hour in found.contents and _began(found, hour) > listed_at - _CLOCKS
         }
         lacking = [partition_key(hour) for hour in found.lacking if hour not in late]
         metadata: dict[str, Any] = {"hours_in_s3": len(found.hours), "hours_lacking": len(lacking)}
@@ -67,12 +69,18 @@ def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
             metadata=metadata,
             description=(
                 f"in S3 but not in the catalog: {listed(lacking, 20)}: materialize {key.to_user_string()}; if that "
-                f"does not help, look at the last run of crawler {crawler} in the Glue console: it passes over "
+                f"does not help, look at the last run of crawler {crawlers} in the Glue console: it passes over "
                 "folders whose format or compression is not the table's"
             ),
         )
 
     return every_s3_hour_is_in_the_catalog
+
+
+def _began(found: Survey, hour: datetime) -> datetime:
+    """When the first data of an hour came that a table lacks."""
+    written = found.contents[hour].first_written
+    return min(written[prefix] for prefix, lacking in found.lacking_below.items() if hour in lacking)
 
 
 def _listed_at(instance: DagsterInstance, key: Any) -> datetime | None:
@@ -89,17 +97,22 @@ def schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
         asset=asset_key(pipeline, CHANGE_TABLE),
         name=SCHEMA_CHECK,
         blocking=True,
-        description="Columns, types, format and partition keys of the change table are those of the change row.",
+        description="Columns, types, format and partition keys of each change table are those of the change row.",
         retry_policy=RETRY_TRANSIENT,
     )
     def schema_is_the_contract(aws: PipelineAwsResource) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            problems = contract_problems(deployment.catalog.require_change_table())
+            described = deployment.catalog.require_change_tables()
+            problems = [
+                f"{table.name}: {problem}"
+                for table in deployment.names.change_tables
+                for problem in contract_problems(described[table.name], table.format)
+            ]
         return AssetCheckResult(
             passed=not problems,
             metadata={"problems": len(problems)},
             description=(
-                f"{'; '.join(problems)}: somebody changed the table: bring it back to what the stack declares "
+                f"{'; '.join(problems)}: somebody changed it: bring it back to what the stack declares "
                 f"({RESTORE_ADVICE})"
                 if problems
                 else None
@@ -109,21 +122,23 @@ def schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
     return schema_is_the_contract
 
 
-def contract_problems(table: Mapping[str, Any]) -> list[str]:
+def contract_problems(table: Mapping[str, Any], format_: str) -> list[str]:
     """Say where a table in the Glue catalog departs from the change row.
 
     Args:
         table: Glue's description of the table.
+        format_: What its raw objects are: json or parquet.
     """
+    wanted_storage = change_row.STORAGES[cast("change_row.Format", format_)]
     storage = table.get("StorageDescriptor", {})
     problems = [
         *_column_problems("column", change_row.COLUMNS, columns(storage.get("Columns", []))),
         *_column_problems("partition key", change_row.PARTITION_COLUMNS, columns(table.get("PartitionKeys", []))),
     ]
     formats = {
-        "SerDe": (change_row.SERIALIZATION_LIBRARY, storage.get("SerdeInfo", {}).get("SerializationLibrary")),
-        "input format": (change_row.INPUT_FORMAT, storage.get("InputFormat")),
-        "output format": (change_row.OUTPUT_FORMAT, storage.get("OutputFormat")),
+        "SerDe": (wanted_storage.serialization_library, storage.get("SerdeInfo", {}).get("SerializationLibrary")),
+        "input format": (wanted_storage.input_format, storage.get("InputFormat")),
+        "output format": (wanted_storage.output_format, storage.get("OutputFormat")),
     }
     problems.extend(f"{what} is {found}, not {wanted}" for what, (wanted, found) in formats.items() if found != wanted)
     return problems

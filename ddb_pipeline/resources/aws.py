@@ -57,7 +57,8 @@ class Deployment:
     def raw_bucket(self) -> RawBucket:
         """The bucket with the raw objects."""
         client = _clients.get(("s3", self.settings.connection), lambda: _make_s3_client(self.settings.connection))
-        return RawBucket(client, self.names.raw_bucket, self.names.changes_prefix)
+        prefixes = tuple(table.prefix for table in self.names.change_tables)
+        return RawBucket(client, self.names.raw_bucket, prefixes)
 
     @property
     def column_memory(self) -> ColumnMemory:
@@ -69,7 +70,7 @@ class Deployment:
     def catalog(self) -> ChangeCatalog:
         """The pipeline's database in the Glue catalog."""
         client = make_client("glue", self.settings.connection)
-        return ChangeCatalog(client, self.names.database, self.names.change_table)
+        return ChangeCatalog(client, self.names.database, self.names.change_tables)
 
     @property
     def baselines(self) -> BaselineStore:

@@ -1,4 +1,4 @@
-"""What the Glue catalog knows of a pipeline: the change table, its hours, the stored views."""
+"""What the Glue catalog knows of a pipeline: the change tables, their hours, the stored views."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from ddb_pipeline.arrivals import hour_of_values, hour_values
 from ddb_pipeline.errors import RESTORE_ADVICE, NotDeployedError
+from ddb_pipeline.names import ChangeTable
 
 # AWS Glue API, BatchGetPartition asks for at most 1000 partitions
 _BATCH = 1000
@@ -23,12 +24,12 @@ class ChangeCatalog:
     Attributes:
         client: boto3's Glue client.
         database: Name of the database.
-        change_table: Name of the change table.
+        change_tables: The change tables, first the one that Firehose fills now.
     """
 
     client: Any
     database: str
-    change_table: str
+    change_tables: tuple[ChangeTable, ...]
 
     def table(self, name: str) -> Mapping[str, Any] | None:
         """Return Glue's description of a table or view; None when there is none of that name."""
@@ -51,50 +52,79 @@ class ChangeCatalog:
         except ValueError:
             return stored
 
-    def require_change_table(self) -> Mapping[str, Any]:
-        """Return Glue's description of the change table.
+    def require_change_tables(self) -> dict[str, Mapping[str, Any]]:
+        """Return Glue's descriptions of the change tables by name, first the one that Firehose fills now.
 
         Raises:
-            NotDeployedError: The table is not there, though the stack is: somebody dropped it.
+            NotDeployedError: One is not there, though the stack is: somebody dropped it.
         """
-        table = self.table(self.change_table)
-        if table is None:
-            raise NotDeployedError(
-                f"table {self.database}.{self.change_table} is not in the Glue catalog though the stack made it; the "
-                f"data in S3 is untouched: bring the table back ({RESTORE_ADVICE}) and materialize change_table, which "
-                "finds every hour again"
-            )
-        return table
+        described: dict[str, Mapping[str, Any]] = {}
+        for change_table in self.change_tables:
+            table = self.table(change_table.name)
+            if table is None:
+                raise NotDeployedError(
+                    f"table {self.database}.{change_table.name} is not in the Glue catalog though the stack made it; "
+                    f"the data in S3 is untouched: bring the table back ({RESTORE_ADVICE}) and materialize "
+                    "change_table, which finds every hour again"
+                )
+            described[change_table.name] = table
+        return described
 
     def hours(self) -> set[datetime]:
-        """Return all hours that the change table has partitions for."""
+        """Return all hours that a change table has a partition for."""
+        return set().union(*map(self.hours_of, self.change_tables))
+
+    def hours_of(self, table: ChangeTable) -> set[datetime]:
+        """Return all hours that one change table has partitions for."""
         pages = self.client.get_paginator("get_partitions").paginate(
-            DatabaseName=self.database, TableName=self.change_table, ExcludeColumnSchema=True
+            DatabaseName=self.database, TableName=table.name, ExcludeColumnSchema=True
         )
         values = (partition["Values"] for page in pages for partition in page["Partitions"])
         return {hour for hour in map(hour_of_values, values) if hour is not None}
 
     def has_hours(self) -> bool:
-        """Whether the change table is there and has a partition at all; asks for one only."""
+        """Whether a change table is there and has a partition at all; asks for one only."""
+        return any(map(self._has_hours, self.change_tables))
+
+    def _has_hours(self, table: ChangeTable) -> bool:
         try:
             found = self.client.get_partitions(
-                DatabaseName=self.database, TableName=self.change_table, ExcludeColumnSchema=True, MaxResults=1
+                DatabaseName=self.database, TableName=table.name, ExcludeColumnSchema=True, MaxResults=1
             )
         except self.client.exceptions.EntityNotFoundException:
             return False
         return bool(found["Partitions"])
 
-    def lacking(self, hours: Iterable[datetime]) -> tuple[datetime, ...]:
-        """Return those of some hours that the change table has no partition for, oldest first.
+    def lacking(self, hours: Mapping[str, Iterable[datetime]]) -> dict[str, tuple[datetime, ...]]:
+        """Return those of some hours that have no partition in the change table of their prefix, oldest first.
 
-        Asks for just these, so the cost does not grow with the age of the table.
+        Asks for just these, so the cost does not grow with the age of the tables.
+
+        Args:
+            hours: Hours by the prefix that their folder is below.
+
+        Returns:
+            The same for what is lacking; without the prefixes that lack nothing.
         """
+        found = {table.prefix: self._lacking(table, hours.get(table.prefix, ())) for table in self.change_tables}
+        return {prefix: lacking for prefix, lacking in found.items() if lacking}
+
+    def all_lacking(self, hours: Mapping[str, Iterable[datetime]]) -> dict[str, tuple[datetime, ...]]:
+        """Return the same, from a list of all partitions: fewer requests when the hours are all that there are."""
+        found = {
+            table.prefix: tuple(sorted(set(hours[table.prefix]) - self.hours_of(table)))
+            for table in self.change_tables
+            if hours.get(table.prefix)
+        }
+        return {prefix: lacking for prefix, lacking in found.items() if lacking}
+
+    def _lacking(self, table: ChangeTable, hours: Iterable[datetime]) -> tuple[datetime, ...]:
         wanted = iter(sorted(set(hours)))
         lacking: list[datetime] = []
         while batch := list(islice(wanted, _BATCH)):
             answer = self.client.batch_get_partition(
                 DatabaseName=self.database,
-                TableName=self.change_table,
+                TableName=table.name,
                 PartitionsToGet=[{"Values": list(hour_values(hour))} for hour in batch],
             )
             found = {tuple(partition["Values"]) for partition in answer["Partitions"]}

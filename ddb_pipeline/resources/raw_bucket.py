@@ -6,13 +6,16 @@ per day that is looked at. `StartAfter` starts it at a watermark (AWS: API ListO
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_prefix, hour_prefix
+from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_prefix, hour_prefix, merged
 
 _LEVELS = ("year", "month", "day", "hour")
 # not more than boto3 keeps connections for (botocore Config.max_pool_connections)
@@ -26,22 +29,29 @@ class RawBucket:
     Attributes:
         client: boto3's S3 client.
         bucket: Name of the bucket.
-        prefix: Prefix of the raw objects, with a `/` at its end.
+        prefixes: Prefixes of the raw objects, each with a `/` at its end: first where Firehose writes now, then where
+            it wrote in another format.
         unreadable: Prefixes and keys met while listing that are not of an hour.
     """
 
     client: Any
     bucket: str
-    prefix: str
+    prefixes: tuple[str, ...]
     unreadable: list[str] = field(default_factory=list)
 
     @property
     def uri(self) -> str:
-        """Where the raw objects are."""
-        return f"s3://{self.bucket}/{self.prefix}"
+        """Where raw objects arrive now."""
+        return f"s3://{self.bucket}/{self.prefixes[0]}"
+
+    @cached_property
+    def used_prefixes(self) -> tuple[str, ...]:
+        """The prefix where raw objects arrive now, and the others that hold something: one request each, once."""
+        others = (prefix for prefix in self.prefixes[1:] if self._holds_something(prefix))
+        return (self.prefixes[0], *others)
 
     def hours(self, first: datetime | None = None) -> Iterator[datetime]:
-        """List hours, oldest first, as they are asked for.
+        """List hours, each once, oldest first, as they are asked for.
 
         Args:
             first: First hour wanted; all by default.
@@ -49,13 +59,25 @@ class RawBucket:
         Yields:
             Hours that have a folder, also those whose objects Athena would pass over.
         """
-        yield from self._hours_below("", hour_prefix(first).rstrip("/").split("/") if first else [])
+        listed = heapq.merge(*(self._hours_from(prefix, first) for prefix in self.used_prefixes))
+        return (hour for hour, _ in itertools.groupby(listed))
+
+    def hours_by_prefix(self, first: datetime | None = None) -> dict[str, list[datetime]]:
+        """List hours at once, oldest first, by the prefix that their folder is below.
+
+        All hours take one request a day of history, eight at a time.
+
+        Args:
+            first: First hour wanted; all by default.
+        """
+        if first:
+            return {prefix: list(self._hours_from(prefix, first)) for prefix in self.used_prefixes}
+        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+            return {prefix: self._all_hours_below(prefix, pool) for prefix in self.used_prefixes}
 
     def all_hours(self) -> list[datetime]:
-        """List all hours at once, oldest first: one request a day of history, eight at a time."""
-        days = list(self._below("", [], _LEVELS.index("hour")))
-        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
-            return [hour for hours in pool.map(lambda day: list(self._hours_below(day, [])), days) for hour in hours]
+        """List all hours at once, each once, oldest first."""
+        return list(merged(self.hours_by_prefix()))
 
     def stored_since(self, first: datetime, since: datetime) -> dict[datetime, set[str]]:
         """Find what was written lately.
@@ -69,8 +91,9 @@ class RawBucket:
         """
         found = {
             hour: {
-                f"{self.uri}{hour_prefix(hour)}{stored.name}"
-                for stored in self._objects(self.prefix + hour_prefix(hour))
+                f"s3://{self.bucket}/{prefix}{hour_prefix(hour)}{stored.name}"
+                for prefix in self.used_prefixes
+                for stored in self._objects(prefix + hour_prefix(hour))
                 if stored.last_modified >= since
             }
             for hour in self.hours(first)
@@ -79,41 +102,53 @@ class RawBucket:
 
     def content(self, hour: datetime) -> HourContent | None:
         """Read what an hour holds; None when Athena would find nothing in it."""
-        return content(hour, self._objects(self.prefix + hour_prefix(hour)))
+        return content(hour, {prefix: self._objects(prefix + hour_prefix(hour)) for prefix in self.used_prefixes})
 
-    def _hours_below(self, folder: str, start: list[str]) -> Iterator[datetime]:
-        for below in self._below(folder, start, len(_LEVELS)):
+    def _holds_something(self, prefix: str) -> bool:
+        found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
+        return bool(found["KeyCount"])
+
+    def _hours_from(self, prefix: str, first: datetime | None) -> Iterator[datetime]:
+        return self._hours_below(prefix, "", hour_prefix(first).rstrip("/").split("/") if first else [])
+
+    def _all_hours_below(self, prefix: str, pool: ThreadPoolExecutor) -> list[datetime]:
+        days = list(self._below(prefix, "", [], _LEVELS.index("hour")))
+        listed = pool.map(lambda day: list(self._hours_below(prefix, day, [])), days)
+        return [hour for hours in listed for hour in hours]
+
+    def _hours_below(self, prefix: str, folder: str, start: list[str]) -> Iterator[datetime]:
+        for below in self._below(prefix, folder, start, len(_LEVELS)):
             hour = hour_of_prefix(below)
             if hour is None:
-                self.unreadable.append(self.prefix + below)
+                self.unreadable.append(prefix + below)
             else:
                 yield hour
 
-    def _below(self, folder: str, start: list[str], depth: int) -> Iterator[str]:
+    def _below(self, prefix: str, folder: str, start: list[str], depth: int) -> Iterator[str]:
         """Folders of a depth in and below a folder; the names in `start` say, level by level, where to begin."""
         level = folder.count("/")
         if level == depth:
             yield folder
             return
-        for below in self._folders(folder, start[0] if start else None):
+        for below in self._folders(prefix, folder, start[0] if start else None):
             name = below.removeprefix(folder)
             if not name.startswith(_LEVELS[level] + "="):
-                self.unreadable.append(self.prefix + below)
+                self.unreadable.append(prefix + below)
                 continue
             # only the folder at the boundary still has something to leave out
-            yield from self._below(below, start[1:] if start and name == start[0] + "/" else [], depth)
+            yield from self._below(prefix, below, start[1:] if start and name == start[0] + "/" else [], depth)
 
-    def _folders(self, below: str, start: str | None) -> Iterator[str]:
+    def _folders(self, prefix: str, below: str, start: str | None) -> Iterator[str]:
         """Folders directly below one, from the one named `start` on; objects that lie there are unreadable."""
-        prefix = self.prefix + below
-        arguments = {"Bucket": self.bucket, "Prefix": prefix, "Delimiter": "/"}
+        whole = prefix + below
+        arguments = {"Bucket": self.bucket, "Prefix": whole, "Delimiter": "/"}
         if start:
             # a folder sorts after its own name without the slash, so it is still listed
-            arguments["StartAfter"] = prefix + start
+            arguments["StartAfter"] = whole + start
         for page in self.client.get_paginator("list_objects_v2").paginate(**arguments):
-            self.unreadable.extend(found["Key"] for found in page.get("Contents", []) if found["Key"] != prefix)
+            self.unreadable.extend(found["Key"] for found in page.get("Contents", []) if found["Key"] != whole)
             for found in page.get("CommonPrefixes", []):
-                yield str(found["Prefix"]).removeprefix(self.prefix)
+                yield str(found["Prefix"]).removeprefix(prefix)
 
     def _objects(self, prefix: str) -> Iterator[StoredObject]:
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):

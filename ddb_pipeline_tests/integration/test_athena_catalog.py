@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from ddb_pipeline.change_row import SERIALIZATION_LIBRARY
+from ddb_pipeline.change_row import STORAGES
 from ddb_pipeline.local_aws.athena import parquet
 from ddb_pipeline_tests.local_athena import change, running
 
@@ -46,7 +46,7 @@ def create(local, name, more="PARTITIONED BY (`day` string COMMENT 'of arrival',
     return done(
         local,
         f"CREATE EXTERNAL TABLE IF NOT EXISTS {name} (id bigint, `name` string COMMENT 'it''s', price decimal(10, 2)) "
-        f"COMMENT 'a table' {more} ROW FORMAT SERDE '{SERIALIZATION_LIBRARY}' "
+        f"COMMENT 'a table' {more} ROW FORMAT SERDE '{STORAGES['json'].serialization_library}' "
         f"WITH SERDEPROPERTIES ('ignore.malformed.json' = 'false') LOCATION 's3://{local.raw}/{name}/' "
         "TBLPROPERTIES ('classification'='json', \"owner\"='me');",
     )
@@ -70,7 +70,9 @@ def test_a_table_of_json_lines_is_made_and_read(local, name):
 
 
 def test_lines_without_the_only_column_of_a_table_are_nulls(local, name):
-    entry = f"(id bigint) ROW FORMAT SERDE '{SERIALIZATION_LIBRARY}' LOCATION 's3://{local.raw}/{name}/'"
+    entry = (
+        f"(id bigint) ROW FORMAT SERDE '{STORAGES['json'].serialization_library}' LOCATION 's3://{local.raw}/{name}/'"
+    )
     done(local, f"CREATE EXTERNAL TABLE {name} {entry}")
     local.s3.put_object(Bucket=local.raw, Key=f"{name}/one.json", Body=b'{}\n{"other": [2]}\n{"id": 3}\n')
     assert local.rows(f"SELECT id FROM {name} ORDER BY id") == [["3"], [None], [None]]

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ddb_pipeline.change_row import SERIALIZATION_LIBRARY
+from ddb_pipeline.change_row import STORAGES
 from ddb_pipeline.local_aws.athena import parquet
 from ddb_pipeline_tests.local_athena import running
 
@@ -372,5 +372,5 @@ def test_a_table_that_cannot_be_made_is_refused_and_leaves_nothing(local, statem
 
 
 def test_tables_of_other_formats_are_refused_by_name(local, make):
-    table = make(serde=SERIALIZATION_LIBRARY)
+    table = make(serde=STORAGES["json"].serialization_library)
     assert "the input format of table" in local.reason(f"SELECT * FROM {table}")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ddb_pipeline.change_row import INPUT_FORMAT, OUTPUT_FORMAT, SERIALIZATION_LIBRARY
+from ddb_pipeline.change_row import STORAGES
 from ddb_pipeline_tests.local_athena import running
 
 HOURS = ("00", "01", "02", "10")
@@ -134,9 +134,9 @@ def make(local, columns, location=None, **parameters):
     storage = {
         "Columns": [{"Name": "id", "Type": "bigint"}],
         "Location": f"s3://{local.raw}/{location or name}/",
-        "InputFormat": INPUT_FORMAT,
-        "OutputFormat": OUTPUT_FORMAT,
-        "SerdeInfo": {"SerializationLibrary": SERIALIZATION_LIBRARY},
+        "InputFormat": STORAGES["json"].input_format,
+        "OutputFormat": STORAGES["json"].output_format,
+        "SerdeInfo": {"SerializationLibrary": STORAGES["json"].serialization_library},
     }
     own = {"projection.enabled": "true", **{key.replace("__", "."): value for key, value in parameters.items()}}
     local.glue.create_table(

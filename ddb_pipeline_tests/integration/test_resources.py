@@ -12,6 +12,7 @@ from dagster import DagsterExecutionInterruptedError
 
 from ddb_pipeline.arrivals import hour_prefix
 from ddb_pipeline.errors import AwsError, NotDeployedError, PipelineError, SettingsError
+from ddb_pipeline.names import ChangeTable
 from ddb_pipeline.resources.athena import AthenaQueryError
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import ChangeCatalog
@@ -34,7 +35,7 @@ def bucket(deployed: Deployed) -> RawBucket:
     for hour in HOURS:
         for number in range(2):
             client.put_object(Bucket=name, Key=f"changes/{hour_prefix(hour)}{number}.json.gz", Body=b"12345")
-    return RawBucket(client, name, "changes/")
+    return RawBucket(client, name, ("changes/", "changes_parquet/"))
 
 
 def test_hours_are_listed_from_the_oldest(bucket: RawBucket):
@@ -83,28 +84,50 @@ def test_the_content_of_an_hour_is_summed_up(bucket: RawBucket):
     assert bucket.content(datetime(2030, 1, 1, tzinfo=UTC)) is None
 
 
+def test_hours_of_two_formats_are_listed_together(bucket: RawBucket):
+    """The last hour has objects in both, as when the format was switched in it; one is older, one is newer."""
+    older, newer = FIRST - timedelta(hours=1), HOURS[-1] + timedelta(hours=1)
+    for hour in (older, HOURS[-1], newer):
+        key = f"changes_parquet/{hour_prefix(hour)}0.parquet"
+        bucket.client.put_object(Bucket=bucket.bucket, Key=key, Body=b"12345")
+    both = RawBucket(bucket.client, bucket.bucket, bucket.prefixes)
+    everything = [older, *HOURS, newer]
+
+    assert both.used_prefixes == ("changes/", "changes_parquet/")
+    assert list(both.hours()) == both.all_hours() == everything
+    assert both.hours_by_prefix() == {"changes/": HOURS, "changes_parquet/": [older, HOURS[-1], newer]}
+    assert both.hours_by_prefix(newer) == {"changes/": [], "changes_parquet/": [newer]}
+    found = both.content(HOURS[-1])
+    assert found is not None
+    assert (found.objects, set(found.first_written)) == (3, {"changes/", "changes_parquet/"})
+    stored = both.stored_since(newer, found.oldest)
+    assert stored == {newer: {f"s3://{both.bucket}/changes_parquet/{hour_prefix(newer)}0.parquet"}}
+
+
 def test_an_empty_bucket_has_no_hours(bucket: RawBucket):
-    nothing = RawBucket(bucket.client, bucket.bucket, "nothing/")
+    nothing = RawBucket(bucket.client, bucket.bucket, ("nothing/", "never/"))
 
     assert list(nothing.hours()) == nothing.all_hours() == []
 
 
 def test_the_catalog_says_which_hours_it_lacks(stage: Deployed):
     names = stage.names["orders"]
-    catalog = ChangeCatalog(stage.client("glue"), names.database, names.change_table)
+    catalog = ChangeCatalog(stage.client("glue"), names.database, names.change_tables)
+    prefix = names.changes_prefix
     never = [datetime(1999, 1, 1, tzinfo=UTC) + timedelta(hours=step) for step in range(1500)]
 
-    assert catalog.lacking(never) == tuple(never)
-    assert catalog.lacking([]) == ()
-    assert catalog.lacking(catalog.hours()) == ()
+    assert catalog.lacking({prefix: never}) == catalog.all_lacking({prefix: never}) == {prefix: tuple(never)}
+    assert catalog.lacking({}) == catalog.lacking({prefix: []}) == catalog.all_lacking({prefix: []}) == {}
+    assert catalog.lacking({prefix: catalog.hours()}) == {}
 
 
 def test_a_table_that_somebody_dropped_is_named_with_what_to_do(stage: Deployed):
-    catalog = ChangeCatalog(stage.client("glue"), stage.names["orders"].database, "dropped")
+    dropped = ChangeTable("dropped", "changes/", "json", "none")
+    catalog = ChangeCatalog(stage.client("glue"), stage.names["orders"].database, (dropped,))
 
     assert catalog.table("dropped") is None
     with pytest.raises(NotDeployedError, match=r"dropped is not in the Glue catalog.*data in S3 is untouched"):
-        catalog.require_change_table()
+        catalog.require_change_tables()
 
 
 def test_a_deployment_knows_its_names(stage: Deployed):
@@ -163,7 +186,7 @@ def test_the_environment_file_is_read_at_use_and_reaches_every_client(
 
     with aws.deployment("persons") as deployment:
         list(deployment.raw_bucket.hours())
-        deployment.catalog.require_change_table()
+        deployment.catalog.require_change_tables()
         assert deployment.athena.execute("SELECT 1 AS a, CAST(NULL AS varchar) AS b").rows == ((1, None),)
         assert deployment.crawler.crawl(deployment.names.crawler, deadline_seconds=60).state == "COMPLETED"
 
@@ -211,4 +234,4 @@ def test_an_interrupted_query_is_not_left_running(stage: Deployed):
 def test_a_bucket_that_is_gone_says_so(stage: Deployed):
     with pytest.raises((NotDeployedError, AwsError), match="ddb-pipeline local up"):  # noqa: SIM117
         with resource(stage).deployment("orders") as deployment:
-            list(RawBucket(deployment.raw_bucket.client, "gone-bucket", "changes/").hours())
+            list(RawBucket(deployment.raw_bucket.client, "gone-bucket", ("changes/",)).hours())

@@ -63,14 +63,26 @@ def test_an_hour_sums_up_what_athena_reads():
         stored("folder/", 0, NOON - timedelta(hours=1)),
     ]
 
-    found = arrivals.content(NOON, objects)
+    found = arrivals.content(NOON, {"changes/": objects})
 
-    assert found == HourContent(NOON, 2, 30, NOON, NOON + timedelta(seconds=5))
+    assert found == HourContent(NOON, 2, 30, NOON, NOON + timedelta(seconds=5), {"changes/": NOON})
+
+
+def test_an_hour_of_two_formats_is_one_hour_and_two_folders():
+    later = NOON + timedelta(minutes=30)
+    found = arrivals.content(NOON, {"changes_parquet/": [stored("b", 20, later)], "changes/": [stored("a")]})
+
+    assert found == HourContent(NOON, 2, 30, NOON, later, {"changes_parquet/": later, "changes/": NOON})
+    other = HourContent(NOON + arrivals.HOUR, 1, 1, NOON, NOON, {"changes/": NOON})
+    hours = arrivals.by_prefix([found, other])
+    assert hours == {"changes_parquet/": [NOON], "changes/": [NOON, NOON + arrivals.HOUR]}
+    assert arrivals.merged(hours) == (NOON, NOON + arrivals.HOUR)
+    assert arrivals.merged({}) == ()
 
 
 @pytest.mark.parametrize("objects", [[], [stored("_SUCCESS")], [stored("")]])
 def test_an_hour_without_data_has_no_content(objects: list[StoredObject]):
-    assert arrivals.content(NOON, objects) is None
+    assert arrivals.content(NOON, {"changes/": objects, "changes_parquet/": []}) is None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +96,7 @@ def test_an_hour_without_data_has_no_content(objects: list[StoredObject]):
     ids=["added", "removed", "grown", "replaced"],
 )
 def test_a_fingerprint_changes_with_the_objects(then: list[StoredObject]):
-    before, after = arrivals.content(NOON, [stored("a")]), arrivals.content(NOON, then)
+    before, after = (arrivals.content(NOON, {"changes/": found}) for found in ([stored("a")], then))
 
     assert before is not None
     assert after is None or after.fingerprint != before.fingerprint

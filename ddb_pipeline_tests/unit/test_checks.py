@@ -11,19 +11,29 @@ import pytest
 from ddb_pipeline import change_row
 from ddb_pipeline.checks import contract_problems
 
-TABLE: dict[str, Any] = {
-    "StorageDescriptor": {
-        "Columns": [{"Name": column.name, "Type": column.type} for column in change_row.COLUMNS],
-        "SerdeInfo": {"SerializationLibrary": change_row.SERIALIZATION_LIBRARY},
-        "InputFormat": change_row.INPUT_FORMAT,
-        "OutputFormat": change_row.OUTPUT_FORMAT,
-    },
-    "PartitionKeys": [{"Name": column.name, "Type": column.type} for column in change_row.PARTITION_COLUMNS],
-}
+
+def table_of(storage: change_row.Storage) -> dict[str, Any]:
+    return {
+        "StorageDescriptor": {
+            "Columns": [{"Name": column.name, "Type": column.type} for column in change_row.COLUMNS],
+            "SerdeInfo": {"SerializationLibrary": storage.serialization_library},
+            "InputFormat": storage.input_format,
+            "OutputFormat": storage.output_format,
+        },
+        "PartitionKeys": [{"Name": column.name, "Type": column.type} for column in change_row.PARTITION_COLUMNS],
+    }
 
 
-def test_a_table_as_declared_has_no_problems():
-    assert contract_problems(TABLE) == []
+TABLE = table_of(change_row.STORAGES["json"])
+
+
+@pytest.mark.parametrize("storage", change_row.STORAGES.values(), ids=list(change_row.STORAGES))
+def test_a_table_as_declared_has_no_problems(storage: change_row.Storage):
+    assert contract_problems(table_of(storage), storage.format) == []
+
+
+def test_a_table_of_another_format_is_no_such_table():
+    assert len(contract_problems(TABLE, "parquet")) == 3
 
 
 def drop(table: dict[str, Any]) -> None:
@@ -60,8 +70,8 @@ def test_a_departure_is_named(change: Callable[[dict[str, Any]], None], said: st
     table = copy.deepcopy(TABLE)
     change(table)
 
-    assert contract_problems(table) == [said]
+    assert contract_problems(table, "json") == [said]
 
 
 def test_a_table_that_says_nothing_has_every_problem():
-    assert len(contract_problems({})) == len(change_row.COLUMNS) + len(change_row.PARTITION_COLUMNS) + 3
+    assert len(contract_problems({}, "json")) == len(change_row.COLUMNS) + len(change_row.PARTITION_COLUMNS) + 3

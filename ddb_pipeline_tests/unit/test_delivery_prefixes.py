@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from ddb_pipeline.change_row import CHANGES_PREFIX, ERRORS_PREFIX, PARTITION_PREFIX
+from ddb_pipeline.change_row import ERRORS_PREFIX, PARTITION_PREFIX, STORAGES
 from ddb_pipeline.local_aws.delivery.prefixes import InvalidPrefixError, Prefixes, formatted_time
 
 INSTANT = datetime(2018, 7, 6, 23, 4, 5, tzinfo=UTC)
@@ -28,7 +28,7 @@ def evaluated(prefix, error_output_prefix):
             "b/year=2018/month=07/day=06/hour=23/processing-failed",
         ),
         (
-            CHANGES_PREFIX + PARTITION_PREFIX,
+            STORAGES["json"].prefix + PARTITION_PREFIX,
             ERRORS_PREFIX + "!{firehose:error-output-type}/" + PARTITION_PREFIX,
             "changes/year=2018/month=07/day=06/hour=23/",
             "errors/processing-failed/year=2018/month=07/day=06/hour=23/",

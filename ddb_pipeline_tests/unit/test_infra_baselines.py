@@ -17,7 +17,11 @@ def test_the_three_tables_have_the_columns_of_a_baseline():
     for table in resources("dev", "AWS::Glue::Table").values():
         content = table["Properties"]["TableInput"]
         found[content["Name"]] = content
-    folders = {name: content["StorageDescriptor"]["Location"] for name, content in found.items() if name != "changes"}
+    folders = {
+        name: content["StorageDescriptor"]["Location"]
+        for name, content in found.items()
+        if not name.startswith("changes")
+    }
     assert resolved(folders, {raw: "bucket"}) == {
         "baselines": "s3://bucket/baselines/data/",
         "baseline_candidates": "s3://bucket/baselines/data/",

@@ -50,10 +50,14 @@ def table_of(stage_name, name):
     return found
 
 
-def test_the_table_changes_is_the_change_row_contract(stage):
-    table = table_of(stage.name, "changes")["Properties"]
+@pytest.mark.parametrize(
+    ("storage", "classification", "compression"),
+    [(change_row.STORAGES["json"], "json", "gzip"), (change_row.STORAGES["parquet"], "parquet", "none")],
+)
+def test_the_tables_of_changes_are_the_change_row_contract(stage, storage, classification, compression):
+    table = table_of(stage.name, storage.table)["Properties"]
     content = table["TableInput"]
-    storage = content["StorageDescriptor"]
+    described = content["StorageDescriptor"]
     (raw,) = [name for name in resources(stage.name, "AWS::S3::Bucket") if "Raw" in name]
 
     def columns(found):
@@ -63,35 +67,37 @@ def test_the_table_changes_is_the_change_row_contract(stage):
         return [(column.name, column.type, column.comment) for column in wanted]
 
     assert table["DatabaseName"] == f"ddb_{stage.name}_persons"
-    assert content["Name"] == "changes"
-    assert columns(storage["Columns"]) == contract(change_row.COLUMNS)
+    assert columns(described["Columns"]) == contract(change_row.COLUMNS)
     assert columns(content["PartitionKeys"]) == contract(change_row.PARTITION_COLUMNS)
-    assert resolved(storage["Location"], {raw: "bucket"}) == "s3://bucket/changes/"
-    assert storage["SerdeInfo"]["SerializationLibrary"] == change_row.SERIALIZATION_LIBRARY
-    assert storage["InputFormat"] == change_row.INPUT_FORMAT
-    assert storage["OutputFormat"] == change_row.OUTPUT_FORMAT
+    assert resolved(described["Location"], {raw: "bucket"}) == f"s3://bucket/{storage.prefix}"
+    assert described["SerdeInfo"]["SerializationLibrary"] == storage.serialization_library
+    assert described["InputFormat"] == storage.input_format
+    assert described["OutputFormat"] == storage.output_format
     # what a crawler compares: without compressionType it deprecates the table
     assert content["Parameters"] == {
         "EXTERNAL": "TRUE",
-        "classification": "json",
-        "compressionType": "gzip",
+        "classification": classification,
+        "compressionType": compression,
         "typeOfData": "file",
     }
     assert content["TableType"] == "EXTERNAL_TABLE"
 
 
-def test_the_crawler_registers_hours_of_that_table_and_changes_nothing(stack, stage):
-    crawler = resource(stage.name, "AWS::Glue::Crawler")
+@pytest.mark.parametrize(("table_name", "ending"), [("changes", ""), ("changes_parquet", "-parquet")])
+def test_each_crawler_registers_hours_of_its_table_and_changes_nothing(stage, table_name, ending):
+    name = f"ddb-change-analytics-{stage.name}-persons{ending}"
+    (crawler,) = [
+        found for found in resources(stage.name, "AWS::Glue::Crawler").values() if found["Properties"]["Name"] == name
+    ]
     table = {
         name: found
         for name, found in resources(stage.name, "AWS::Glue::Table").items()
-        if found["Properties"]["TableInput"]["Name"] == "changes"
+        if found["Properties"]["TableInput"]["Name"] == table_name
     }
     database = resources(stage.name, "AWS::Glue::Database")
     properties = crawler["Properties"]
-    assert properties["Name"] == f"ddb-change-analytics-{stage.name}-persons"
     assert properties["Targets"] == {
-        "CatalogTargets": [{"DatabaseName": f"ddb_{stage.name}_persons", "Tables": ["changes"]}]
+        "CatalogTargets": [{"DatabaseName": f"ddb_{stage.name}_persons", "Tables": [table_name]}]
     }
     assert properties["SchemaChangePolicy"] == {"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"}
     assert json.loads(properties["Configuration"]) == {
@@ -109,8 +115,8 @@ def test_the_name_of_the_security_configuration_carries_a_hash_of_its_content():
     for stage_name in STAGES:
         found = resource(stage_name, "AWS::Glue::SecurityConfiguration")
         (logical_id,) = resources(stage_name, "AWS::Glue::SecurityConfiguration")
-        crawler = resource(stage_name, "AWS::Glue::Crawler")["Properties"]
-        assert crawler["CrawlerSecurityConfiguration"] == {"Ref": logical_id}
+        for crawler in resources(stage_name, "AWS::Glue::Crawler").values():
+            assert crawler["Properties"]["CrawlerSecurityConfiguration"] == {"Ref": logical_id}
         prefix, digest = found["Properties"]["Name"].rsplit("-", 1)
         assert prefix == f"ddb-change-analytics-{stage_name}-persons"
         assert len(bytes.fromhex(digest)) == 4

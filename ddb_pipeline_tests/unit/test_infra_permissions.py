@@ -140,13 +140,17 @@ def test_the_loader_may_write_items_of_its_table():
     assert found["WriteItems"]["Resource"] == f"{table}.Arn"
 
 
-def test_firehose_reads_the_stream_calls_the_converter_and_writes_two_prefixes():
+def test_firehose_reads_the_stream_calls_the_converter_and_writes_changes_and_errors():
     found = statements_of("DeliveryRole")
     (raw,) = [name for name in resources("dev", "AWS::S3::Bucket") if "Raw" in name]
     (stream,) = resources("dev", "AWS::Kinesis::Stream")
     (converter,) = [name for name in resources("dev", "AWS::Lambda::Function") if "Converter" in name]
     assert found["ReadStream"]["Resource"] == f"{stream}.Arn"
-    assert found["WriteObjects"]["Resource"] == [f"{raw}.Arn/changes/*", f"{raw}.Arn/errors/*"]
+    assert found["WriteObjects"]["Resource"] == [
+        f"{raw}.Arn/changes/*",
+        f"{raw}.Arn/changes_parquet/*",
+        f"{raw}.Arn/errors/*",
+    ]
     assert found["Convert"]["Resource"] == [f"{converter}.Arn", f"{converter}.Arn:$LATEST"]
     assert found["UseKeyThroughS3"]["Condition"] == {
         "StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"},
@@ -158,12 +162,13 @@ def test_firehose_reads_the_stream_calls_the_converter_and_writes_two_prefixes()
     }
 
 
-def test_the_crawler_may_change_its_one_table_and_not_write_objects():
+def test_the_crawlers_may_change_their_tables_and_not_write_objects():
     found = statements_of("CrawlerRole")
     assert found["RegisterHours"]["Resource"] == [
         "arn:aws:glue:eu-west-1:1:catalog",
         "arn:aws:glue:eu-west-1:1:database/ddb_dev_persons",
         "arn:aws:glue:eu-west-1:1:table/ddb_dev_persons/changes",
+        "arn:aws:glue:eu-west-1:1:table/ddb_dev_persons/changes_parquet",
     ]
     assert found["ReadObjects"]["Action"] == "s3:GetObject"
     assert found["UseKeyThroughS3"]["Action"] == "kms:Decrypt"
@@ -182,7 +187,7 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
     (key,) = resources("dev", "AWS::KMS::Key")
     assert {sid: as_list(statement["Resource"]) for sid, statement in found.items()} == {
         "ReadNames": [arn("ssm", "parameter/ddb-change-analytics/dev/persons")],
-        "Crawl": [arn("glue", "crawler/ddb-change-analytics-dev-persons")],
+        "Crawl": [arn("glue", f"crawler/ddb-change-analytics-dev-persons{ending}") for ending in ("", "-parquet")],
         "UseCatalog": [
             arn("glue", "catalog"),
             arn("glue", "database/ddb_dev_persons"),
@@ -191,7 +196,7 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
         "LookForDefaultDatabase": [arn("glue", "catalog"), arn("glue", "database/default")],
         "RunQueries": [arn("athena", "workgroup/ddb-change-analytics-dev-persons")],
         "FindBuckets": [f"{raw}.Arn", f"{results}.Arn"],
-        "ReadRawObjects": [f"{raw}.Arn/changes/*", f"{raw}.Arn/errors/*"],
+        "ReadRawObjects": [f"{raw}.Arn/changes/*", f"{raw}.Arn/changes_parquet/*", f"{raw}.Arn/errors/*"],
         "RememberColumns": [f"{raw}.Arn/catalog/item_columns.json"],
         "SeeUploads": [f"{raw}.Arn", f"{results}.Arn"],
         "UseBaselines": [f"{raw}.Arn/baselines/*"],

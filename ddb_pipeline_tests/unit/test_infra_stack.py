@@ -90,6 +90,11 @@ def test_the_parameter_holds_every_published_name(stage, pipeline):
         ),
         key_arn=f"{logical_id('AWS::KMS::Key')}.Arn",
         alarm_topic=logical_id("AWS::SNS::Topic") if stage.alarms else "",
+        format="json",
+        other_format="parquet",
+        other_change_table="changes_parquet",
+        other_changes_prefix="changes_parquet/",
+        other_crawler=f"ddb-change-analytics-{stage.name}-{pipeline}-parquet",
     )
 
 

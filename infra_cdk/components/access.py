@@ -12,7 +12,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from ddb_pipeline.baselines import BASELINES_PREFIX, EXPORTS_PREFIX
-from ddb_pipeline.change_row import CHANGES_PREFIX, ERRORS_PREFIX
+from ddb_pipeline.change_row import ERRORS_PREFIX, STORAGES
 from ddb_pipeline.names import ITEM_COLUMNS_KEY, ComputedNames
 from infra_cdk.components.permissions import allow, use_key_through
 
@@ -105,7 +105,7 @@ class PipelineAccess(Construct):
             allow(
                 "Crawl",
                 ["glue:StartCrawler", "glue:StopCrawler", "glue:GetCrawler", "glue:ListCrawls"],
-                [arn("glue", f"crawler/{names.resource}")],
+                [arn("glue", f"crawler/{names.crawler(storage)}") for storage in STORAGES],
             ),
             allow(
                 "UseCatalog",
@@ -123,7 +123,10 @@ class PipelineAccess(Construct):
             allow(
                 "ReadRawObjects",
                 ["s3:GetObject"],
-                [raw_bucket.arn_for_objects(f"{prefix}*") for prefix in (CHANGES_PREFIX, ERRORS_PREFIX)],
+                [
+                    raw_bucket.arn_for_objects(f"{prefix}*")
+                    for prefix in (*(storage.prefix for storage in STORAGES.values()), ERRORS_PREFIX)
+                ],
             ),
             allow(
                 "RememberColumns",

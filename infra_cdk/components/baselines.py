@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from aws_cdk import Duration, RemovalPolicy, Stack
-from aws_cdk import aws_glue as glue
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -19,43 +17,14 @@ from ddb_pipeline.baselines import (
     EXPORTED_PREFIX,
     EXPORTED_TABLE,
     EXPORTS_PREFIX,
-    PARQUET_INPUT_FORMAT,
-    PARQUET_LIBRARY,
-    PARQUET_OUTPUT_FORMAT,
     TABLE_NAME,
 )
-from ddb_pipeline.change_row import INPUT_FORMAT, OUTPUT_FORMAT, SERIALIZATION_LIBRARY
+from ddb_pipeline.change_row import Format
 from ddb_pipeline.names import ComputedNames
-from infra_cdk.components.catalog import TABLE_PARAMETERS, Catalog, glue_columns
+from infra_cdk.components.catalog import Catalog
+from infra_cdk.components.catalog_table import catalog_table
 from infra_cdk.components.permissions import allow, bucket_key_context, use_key_through
 from infra_cdk.components.python_function import PythonFunction
-
-
-@dataclass(frozen=True)
-class FileFormat:
-    """How the files of a table are read and written."""
-
-    serialization_library: str
-    input_format: str
-    output_format: str
-    compressed: bool
-    parameters: Mapping[str, str]
-
-
-PARQUET = FileFormat(
-    PARQUET_LIBRARY,
-    PARQUET_INPUT_FORMAT,
-    PARQUET_OUTPUT_FORMAT,
-    compressed=False,
-    parameters={"EXTERNAL": "TRUE", "classification": "parquet", "parquet.compression": "SNAPPY"},
-)
-JSON_LINES = FileFormat(
-    SERIALIZATION_LIBRARY,
-    INPUT_FORMAT,
-    OUTPUT_FORMAT,
-    compressed=True,
-    parameters=TABLE_PARAMETERS,
-)
 
 CONVERTER_FOLDER = "change_converter"
 """The converter of changes and that of exported items write the same rows with the same code: one package for both."""
@@ -83,51 +52,40 @@ class BaselineTables(Construct):
         self, scope: Construct, construct_id: str, *, names: ComputedNames, catalog: Catalog, raw_bucket: s3.IBucket
     ) -> None:
         super().__init__(scope, construct_id)
-        tables = {
+        tables: Mapping[str, tuple[str, str, str, Format]] = {
             "Baselines": (
                 TABLE_NAME,
                 "Complete, verified baselines: one row per item that existed at the moment",
                 DATA_PREFIX,
-                PARQUET,
+                "parquet",
             ),
             "BaselineCandidates": (
                 CANDIDATE_TABLE,
                 "Where baselines are written and verified; half-made ones are here too: ask the table baselines",
                 DATA_PREFIX,
-                PARQUET,
+                "parquet",
             ),
             "ExportedItems": (
                 EXPORTED_TABLE,
                 "Items of DynamoDB exports as rows of a baseline; deleted after a week",
                 EXPORTED_PREFIX,
-                JSON_LINES,
+                "json",
             ),
         }
         for table_id, (name, description, prefix, file_format) in tables.items():
-            table = glue.CfnTable(
+            catalog_table(
                 self,
                 table_id,
-                catalog_id=Stack.of(self).account,
+                database=catalog.database,
                 database_name=names.database,
-                table_input=glue.CfnTable.TableInputProperty(
-                    name=name,
-                    description=description,
-                    table_type="EXTERNAL_TABLE",
-                    parameters=file_format.parameters,
-                    partition_keys=glue_columns(BASELINE_PARTITION_COLUMNS),
-                    storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
-                        location=raw_bucket.s3_url_for_object(prefix),
-                        columns=glue_columns(BASELINE_COLUMNS),
-                        compressed=file_format.compressed,
-                        input_format=file_format.input_format,
-                        output_format=file_format.output_format,
-                        serde_info=glue.CfnTable.SerdeInfoProperty(
-                            serialization_library=file_format.serialization_library
-                        ),
-                    ),
-                ),
+                name=name,
+                description=description,
+                location=raw_bucket.s3_url_for_object(prefix),
+                columns=BASELINE_COLUMNS,
+                partition_columns=BASELINE_PARTITION_COLUMNS,
+                file_format=file_format,
+                parameters={"parquet.compression": "SNAPPY"} if file_format == "parquet" else None,
             )
-            table.add_resource_dependency(catalog.database)
 
 
 class BaselineConverter(Construct):

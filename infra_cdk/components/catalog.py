@@ -1,9 +1,10 @@
-"""The Glue catalog: database, the table `changes`, and the crawler that registers its hours."""
+"""The Glue catalog: database, the two tables of changes, and the crawlers that register their hours."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from aws_cdk import Stack
 from aws_cdk import aws_glue as glue
@@ -12,27 +13,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ddb_pipeline.change_row import (
-    CHANGES_PREFIX,
-    COLUMNS,
-    INPUT_FORMAT,
-    OUTPUT_FORMAT,
-    PARTITION_COLUMNS,
-    SERIALIZATION_LIBRARY,
-    TABLE_NAME,
-    Column,
-)
+from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, STORAGES, Format
 from ddb_pipeline.names import ComputedNames
+from infra_cdk.components.catalog_table import catalog_table
 from infra_cdk.components.encryption import CRAWLER_LOG_GROUPS
 from infra_cdk.components.permissions import allow, bucket_key_context, use_key_through
-
-# A crawler that meets a table without compressionType marks it deprecated and registers no partition.
-TABLE_PARAMETERS = {
-    "EXTERNAL": "TRUE",
-    "classification": "json",
-    "compressionType": "gzip",
-    "typeOfData": "file",
-}
 
 # Partitions have the table's schema, and a folder is never made into a table of its own
 # (glue/latest/dg/crawler-configuration.html; the grouping is forced for a catalog target).
@@ -42,9 +27,16 @@ CRAWLER_CONFIGURATION = {
     "Grouping": {"TableGroupingPolicy": "CombineCompatibleSchemas"},
 }
 
+# in CloudFormation a resource whose id changes is another one
+_TABLE_IDS: Mapping[Format, str] = {"json": "ChangeTable", "parquet": "ParquetTable"}
+_CRAWLER_IDS: Mapping[Format, str] = {"json": "Crawler", "parquet": "ParquetCrawler"}
+
 
 class Catalog(Construct):
-    """The pipeline's database with the table `changes`, as the change-row contract has it.
+    """The pipeline's database with its tables of changes, as the change-row contract has them.
+
+    There is a table of each format, whatever Firehose writes: changing the format leaves the table of the other one,
+    and the views go on reading it. A table without data costs nothing.
 
     Args:
         scope: The stack.
@@ -54,61 +46,51 @@ class Catalog(Construct):
 
     Attributes:
         database: The database.
-        change_table: The table `changes`.
+        change_tables: The table of each format.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, names: ComputedNames, raw_bucket: s3.IBucket) -> None:
         super().__init__(scope, construct_id)
-        account = Stack.of(self).account
         self.database = glue.CfnDatabase(
             self,
             "Database",
-            catalog_id=account,
+            catalog_id=Stack.of(self).account,
             database_input=glue.CfnDatabase.DatabaseInputProperty(
                 name=names.database,
                 description=f"Changes of the pipeline {names.pipeline}, stage {names.stage}, and the views of them",
             ),
         )
-        self.change_table = glue.CfnTable(
-            self,
-            "ChangeTable",
-            catalog_id=account,
-            database_name=names.database,
-            table_input=glue.CfnTable.TableInputProperty(
-                name=TABLE_NAME,
-                description="One row per change of an item, partitioned by hour of arrival (UTC)",
-                table_type="EXTERNAL_TABLE",
-                parameters=TABLE_PARAMETERS,
-                partition_keys=glue_columns(PARTITION_COLUMNS),
-                storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
-                    location=raw_bucket.s3_url_for_object(CHANGES_PREFIX),
-                    columns=glue_columns(COLUMNS),
-                    compressed=True,
-                    input_format=INPUT_FORMAT,
-                    output_format=OUTPUT_FORMAT,
-                    serde_info=glue.CfnTable.SerdeInfoProperty(serialization_library=SERIALIZATION_LIBRARY),
-                ),
-            ),
-        )
-        self.change_table.add_resource_dependency(self.database)
+        self.change_tables: Mapping[Format, glue.CfnTable] = {
+            storage.format: catalog_table(
+                self,
+                _TABLE_IDS[storage.format],
+                database=self.database,
+                database_name=names.database,
+                name=storage.table,
+                description=f"One row per change of an item ({storage.format}), partitioned by hour of arrival (UTC)",
+                location=raw_bucket.s3_url_for_object(storage.prefix),
+                columns=COLUMNS,
+                partition_columns=PARTITION_COLUMNS,
+                file_format=storage.format,
+            )
+            for storage in STORAGES.values()
+        }
 
 
-class Crawler(Construct):
-    """The crawler on the table `changes`: it registers new hours, and never makes, changes or deprecates a table.
+class Crawlers(Construct):
+    """A crawler on each table of changes: it registers new hours, and never makes, changes or deprecates a table.
 
-    It has no schedule: Dagster starts it. Its logs are encrypted by its security configuration. Glue cannot update
-    one of those, so that its name carries a hash of its content: other content makes another one.
+    One a table, not one for both: a crawl reads all that its targets hold, and a table that is no longer filled, or not
+    yet, needs none. They have no schedule: Dagster starts them. Their logs are encrypted by a security configuration.
+    Glue cannot update one of those, so that its name carries a hash of its content: other content makes another one.
 
     Args:
         scope: The stack.
         construct_id: Id in the construct tree.
-        names: Names of crawler and database.
-        catalog: Database and table.
+        names: Names of crawlers and database.
+        catalog: Database and tables.
         key: Encrypts the logs and the raw objects.
         raw_bucket: Where the raw objects are.
-
-    Attributes:
-        crawler: The crawler.
     """
 
     def __init__(
@@ -123,26 +105,28 @@ class Crawler(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         security_configuration = self._security_configuration(names, key)
-        self.crawler = glue.CfnCrawler(
-            self,
-            "Crawler",
-            name=names.resource,
-            description="Registers new hours of the table changes",
-            role=self._role(names, key, raw_bucket).role_arn,
-            crawler_security_configuration=security_configuration.ref,
-            configuration=json.dumps(CRAWLER_CONFIGURATION),
-            targets=glue.CfnCrawler.TargetsProperty(
-                catalog_targets=[
-                    glue.CfnCrawler.CatalogTargetProperty(database_name=names.database, tables=[TABLE_NAME])
-                ]
-            ),
-            schema_change_policy=glue.CfnCrawler.SchemaChangePolicyProperty(
-                update_behavior="LOG", delete_behavior="LOG"
-            ),
-            # the only one for a catalog target without a queue of S3 events
-            recrawl_policy=glue.CfnCrawler.RecrawlPolicyProperty(recrawl_behavior="CRAWL_EVERYTHING"),
-        )
-        self.crawler.add_resource_dependency(catalog.change_table)
+        role = self._role(names, key, raw_bucket)
+        for storage in STORAGES.values():
+            crawler = glue.CfnCrawler(
+                self,
+                _CRAWLER_IDS[storage.format],
+                name=names.crawler(storage.format),
+                description=f"Registers new hours of the table {storage.table}",
+                role=role.role_arn,
+                crawler_security_configuration=security_configuration.ref,
+                configuration=json.dumps(CRAWLER_CONFIGURATION),
+                targets=glue.CfnCrawler.TargetsProperty(
+                    catalog_targets=[
+                        glue.CfnCrawler.CatalogTargetProperty(database_name=names.database, tables=[storage.table])
+                    ]
+                ),
+                schema_change_policy=glue.CfnCrawler.SchemaChangePolicyProperty(
+                    update_behavior="LOG", delete_behavior="LOG"
+                ),
+                # the only one for a catalog target without a queue of S3 events
+                recrawl_policy=glue.CfnCrawler.RecrawlPolicyProperty(recrawl_behavior="CRAWL_EVERYTHING"),
+            )
+            crawler.add_resource_dependency(catalog.change_tables[storage.format])
 
     def _security_configuration(self, names: ComputedNames, key: kms.IKey) -> glue.CfnSecurityConfiguration:
         arn = key.key_arn
@@ -195,11 +179,15 @@ class Crawler(Construct):
                     "glue:UpdatePartition",
                     "glue:BatchUpdatePartition",
                 ],
-                # on this table alone: whatever a crawler might want to make, it could not
-                [*database, glue_arn(f"table/{names.database}/{TABLE_NAME}")],
+                # on these tables alone: whatever a crawler might want to make, it could not
+                [*database, *(glue_arn(f"table/{names.database}/{one.table}") for one in STORAGES.values())],
             ),
             allow("FindBucket", ["s3:GetBucketLocation", "s3:ListBucket"], [raw_bucket.bucket_arn]),
-            allow("ReadObjects", ["s3:GetObject"], [raw_bucket.arn_for_objects(f"{CHANGES_PREFIX}*")]),
+            allow(
+                "ReadObjects",
+                ["s3:GetObject"],
+                [raw_bucket.arn_for_objects(f"{one.prefix}*") for one in STORAGES.values()],
+            ),
             use_key_through(self, "s3", key.key_arn, ["kms:Decrypt"], bucket_key_context(raw_bucket.bucket_arn)),
             allow(
                 "Log",
@@ -217,10 +205,3 @@ class Crawler(Construct):
             ),
             inline_policies={"Crawl": iam.PolicyDocument(statements=statements)},
         )
-
-
-def glue_columns(columns: tuple[Column, ...]) -> list[glue.CfnTable.ColumnProperty]:
-    """Return columns as a table in the Glue catalog declares them."""
-    return [
-        glue.CfnTable.ColumnProperty(name=column.name, type=column.type, comment=column.comment) for column in columns
-    ]

@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ddb_pipeline.change_row import CHANGES_PREFIX, ERRORS_PREFIX, PARTITION_PREFIX
+from ddb_pipeline.change_row import ERRORS_PREFIX, PARTITION_PREFIX, STORAGES
 from ddb_pipeline.declaration import Stage
 from infra_cdk.components.permissions import allow, bucket_key_context, use_key_through
 from infra_cdk.components.python_function import LOG_RETENTION, PythonFunction
@@ -85,7 +85,7 @@ class Delivery(Construct):
         destination = firehose.CfnDeliveryStream.ExtendedS3DestinationConfigurationProperty(
             bucket_arn=raw_bucket.bucket_arn,
             role_arn=role.role_arn,
-            prefix=f"{CHANGES_PREFIX}{PARTITION_PREFIX}",
+            prefix=f"{STORAGES['json'].prefix}{PARTITION_PREFIX}",
             error_output_prefix=ERROR_PREFIX,
             compression_format="GZIP",
             file_extension=FILE_EXTENSION,
@@ -136,7 +136,11 @@ class Delivery(Construct):
             allow(
                 "WriteObjects",
                 ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
-                [raw_bucket.arn_for_objects(f"{prefix}*") for prefix in (CHANGES_PREFIX, ERRORS_PREFIX)],
+                # both: what is under way when the format is changed may still be written as it was
+                [
+                    raw_bucket.arn_for_objects(f"{prefix}*")
+                    for prefix in (*(storage.prefix for storage in STORAGES.values()), ERRORS_PREFIX)
+                ],
             ),
             use_key_through(
                 self,

@@ -9,7 +9,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from ddb_pipeline.baselines import EXPORTED_PREFIX, EXPORTS_PREFIX
-from ddb_pipeline.change_row import CHANGES_PREFIX
+from ddb_pipeline.change_row import STORAGES
 
 EXPORTS_EXPIRE = Duration.days(7)
 
@@ -119,7 +119,10 @@ class Storage(Construct):
             for rule_id, prefix in (("Exports", EXPORTS_PREFIX), ("ExportedItems", EXPORTED_PREFIX))
         ]
         if changes_expire is not None:
-            raw.append(s3.LifecycleRule(id="RawObjects", prefix=CHANGES_PREFIX, expiration=changes_expire))
+            raw += [
+                s3.LifecycleRule(id=f"RawObjects-{one.format}", prefix=one.prefix, expiration=changes_expire)
+                for one in STORAGES.values()
+            ]
         self.raw = self._bucket("Raw", key, [parts, *raw], removal_policy)
         self.results = self._bucket("Results", key, [parts, results], removal_policy)
 
