@@ -1,0 +1,67 @@
+"""docs/cost.md says what tools/cost_estimate.py computes, of the stack that there is."""
+
+import dataclasses
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from ddb_pipeline_tests.unit.infra_templates import REPOSITORY, declaration, resources
+
+SCRIPT = REPOSITORY / "tools" / "cost_estimate.py"
+
+pytestmark = pytest.mark.xdist_group("infra_templates")
+
+
+@pytest.fixture(scope="module")
+def estimates():
+    spec = importlib.util.spec_from_file_location("cost_estimate", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    # dataclasses look their module up
+    sys.modules["cost_estimate"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["cost_estimate"]
+
+
+@pytest.mark.parametrize("table", ["sizes_table", "estimates_table", "idle_table", "choices_table", "prices_table"])
+def test_the_page_has_the_tables_that_are_computed(estimates, table):
+    page = (REPOSITORY / "docs" / "cost.md").read_text(encoding="utf-8")
+    assert getattr(estimates, table)() in page, "run python tools/cost_estimate.py, and put its tables in"
+
+
+def test_the_estimate_is_of_prod_as_it_is_declared(estimates):
+    stage = declaration().stages["prod"]
+    settings = estimates.Settings()
+    assert (settings.buffer_seconds, settings.buffer_mebibytes) == (stage.buffer_seconds, stage.buffer_mebibytes)
+    assert (settings.retention_hours, settings.keep_data) == (stage.stream_retention_hours, stage.keep_data)
+    assert len(resources("prod", "AWS::CloudWatch::Alarm")) == estimates.ALARMS
+    limit = json.dumps(resources("prod", "AWS::Athena::WorkGroup"))
+    assert '"BytesScannedCutoffPerQuery": 107374182400' in limit
+
+
+def test_firehose_bills_5_kb_at_least_and_glue_10_minutes(estimates):
+    tiny = dataclasses.replace(estimates.MEDIUM, item_kilobytes=0.1)
+    five_kb = 10_000_000 * 5 / 1024**2
+    assert estimates.estimate(tiny)["Firehose"] == pytest.approx(five_kb * 0.029)
+    assert estimates.estimate(estimates.MEDIUM)["Firehose"] == pytest.approx(five_kb * 0.029)
+    assert estimates.estimate(estimates.MEDIUM)["Glue"] == pytest.approx(730 * 2 / 6 * 0.44)
+
+
+def test_every_price_is_used_and_has_a_source(estimates):
+    text = SCRIPT.read_text(encoding="utf-8")
+    for name, price in estimates.PRICES.items():
+        used = re.search(rf'_cost\(\s*"{re.escape(name)}"', text) is not None
+        # the first three dashboards of an account are free
+        assert used is (name != "CloudWatch dashboard"), name
+        assert price.source
+
+
+def test_numbers_of_ones_own():
+    command = [sys.executable, str(SCRIPT), "--changes", "3e6", "--item-kilobytes", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("| USD a month | yours |\n")
+    assert "| **all** |" in done.stdout
