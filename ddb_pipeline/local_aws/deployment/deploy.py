@@ -66,6 +66,12 @@ def _deploy(assembly: Path, endpoint: str, region: str, tell: Progress) -> dict[
     return outputs
 
 
+def bootstrap(endpoint: str, region: str) -> None:
+    """Do what `cdk bootstrap` does, for the CDK's own command line to find."""
+    clients = Clients(endpoint, region)
+    _bootstrap(clients, str(clients("sts").get_caller_identity()["Account"]), region)
+
+
 def _bootstrap(clients: Clients, account: str, region: str) -> None:
     """Put in place what `cdk bootstrap` makes and this path uses."""
     clients("ssm").put_parameter(Name=BOOTSTRAP_PARAMETER, Type="String", Value=BOOTSTRAP_VERSION, Overwrite=True)

@@ -15,7 +15,7 @@ from moto.moto_server.werkzeug_app import BackendRequest
 from ddb_pipeline.local_aws.deployment.change_set_api import ChangeSetOperations
 from ddb_pipeline.local_aws.deployment.errors import ValidationError
 from ddb_pipeline.local_aws.deployment.stack import Request, Stack
-from ddb_pipeline.local_aws.deployment.stack_requests import requested_parameters
+from ddb_pipeline.local_aws.deployment.stack_requests import refuse_other_modes, requested_parameters
 
 
 class StackResponse(ChangeSetOperations):
@@ -37,9 +37,16 @@ class StackResponse(ChangeSetOperations):
 
     def delete_stack(self) -> EmptyResult:
         """Answer DeleteStack."""
-        refused = set(self.params) - {"StackName", "ClientRequestToken", "RetainResources", "RoleARN"}
+        refused = set(self.params) - {
+            "ClientRequestToken",
+            "DeploymentConfig",
+            "RetainResources",
+            "RoleARN",
+            "StackName",
+        }
         if refused:
             raise NotImplementedError(f"{', '.join(sorted(refused))} of DeleteStack")
+        refuse_other_modes(self.params)
         self.backend.delete(self.params["StackName"], self.params.get("RetainResources") or ())
         return EmptyResult()
 

@@ -17,6 +17,7 @@ from ddb_pipeline.local_aws.deployment.stack_backend import StackBackend, stack_
 # accepted, and without meaning here: nobody's permissions are checked, and a request is never sent twice
 _WITHOUT_EFFECT = {"Capabilities", "ClientRequestToken", "RoleARN"}
 _UNDERSTOOD = {
+    "DeploymentConfig",
     "DisableRollback",
     "EnableTerminationProtection",
     "OnFailure",
@@ -46,6 +47,7 @@ class StackRequests(BaseResponse):
         refused = set(settings) - _UNDERSTOOD - _WITHOUT_EFFECT - set(more)
         if refused:
             raise NotImplementedError(f"{', '.join(sorted(refused))} of this operation")
+        refuse_other_modes(settings)
         return settings
 
     def new_or_previous_template(self, settings: Mapping[str, Any]) -> str | None:
@@ -68,6 +70,17 @@ class StackRequests(BaseResponse):
             raise ValidationError(f"S3 error: {error}") from error
         except UnicodeDecodeError as error:
             raise ValidationError(f"the template is not UTF-8 text: {error}") from error
+
+
+def refuse_other_modes(settings: Mapping[str, Any]) -> None:
+    """Refuse every way to deploy but the standard one, which the CDK's command line always names.
+
+    Raises:
+        NotImplementedError: It is another one (API_DeploymentConfig.html).
+    """
+    config = settings.get("DeploymentConfig") or {}
+    if config.get("Mode") not in {None, "STANDARD"} or config.get("DisableRollback"):
+        raise NotImplementedError(f"DeploymentConfig {config} of this operation")
 
 
 def requested_parameters(settings: Mapping[str, Any], stack: Stack | None) -> dict[str, str]:

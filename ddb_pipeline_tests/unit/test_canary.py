@@ -1,0 +1,69 @@
+"""The canary: recognisable, nobody else's, written only where it may be, and told from what lies beside it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ddb_pipeline.cli.canary import MARK, Canary, _tells_of, canary_key
+from ddb_pipeline.declaration import KeyAttribute
+from ddb_pipeline_tests import declared
+
+TOKEN = "0123456789abcdef" * 2
+
+
+class FakeDynamoDb:
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def put_item(self, **request: Any) -> None:
+        self.calls.append(("put", request))
+
+    def delete_item(self, **request: Any) -> None:
+        self.calls.append(("delete", request))
+
+
+def test_a_key_of_any_type_is_unique_and_says_what_it_can():
+    key = canary_key((KeyAttribute("id", "S"), KeyAttribute("n", "N")), TOKEN)
+    assert key["id"] == {"S": f"{MARK}#{TOKEN}"}
+    assert len(key["n"]["N"]) == 31
+    assert key["n"]["N"].startswith("-")
+
+    (blob,) = canary_key((KeyAttribute("b", "B"),), TOKEN).values()
+    assert base64.b64decode(blob["B"]).startswith(MARK.encode())
+
+
+@pytest.mark.parametrize("name", ["pk", MARK, f"{MARK}_"])
+def test_it_never_writes_over_an_item_that_is_none(name):
+    pipeline = declared.pipeline(KeyAttribute(name, "S"), time_to_live_attribute="expires_at")
+    client = FakeDynamoDb()
+    canary = Canary(client, "table", pipeline, canary_key(pipeline.key_attributes, TOKEN))
+
+    canary.write()
+    canary.delete()
+
+    (_, put), (_, delete) = client.calls
+    assert put["ConditionExpression"] == "attribute_not_exists(#key) OR attribute_exists(#mark)"
+    mark = put["ExpressionAttributeNames"]["#mark"]
+    assert mark != name
+    assert put["Item"][mark] == {"N": "1"}
+    # and goes by itself, should nobody delete it
+    assert float(put["Item"]["expires_at"]["N"]) > datetime.now(UTC).timestamp()
+    assert delete["Key"] == {name: {"S": f"{MARK}#{TOKEN}"}}
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bytes])
+def test_it_is_found_among_rows_and_among_failed_records(pack):
+    key = canary_key((KeyAttribute("id", "S"), KeyAttribute("n", "N")), TOKEN)
+    record = base64.b64encode(json.dumps({"dynamodb": {"Keys": key}}).encode()).decode()
+    other = json.dumps({"item_key": json.dumps({"id": {"S": "other"}, "n": {"N": "1"}})})
+    wrong = ["no JSON", "[1]", "{}", '{"item_key": "1"}', '{"rawData": "!"}', '{"item_key": "{}"}', other]
+
+    assert _tells_of(pack("\n".join([*wrong, json.dumps({"item_key": json.dumps(key)})]).encode()), key)
+    assert _tells_of(pack("\n".join([*wrong, json.dumps({"rawData": record})]).encode()), key)
+    assert not _tells_of(pack("\n".join(wrong).encode()), key)
