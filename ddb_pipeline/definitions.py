@@ -21,6 +21,8 @@ from ddb_pipeline.checks import pipeline_checks
 from ddb_pipeline.column_checks import fit_check
 from ddb_pipeline.declaration import Declaration, Pipeline, Stage, load_declaration
 from ddb_pipeline.errors import SettingsError
+from ddb_pipeline.failures.notifiers import TopicNotifier
+from ddb_pipeline.failures.sensor import failure_sensor
 from ddb_pipeline.refreshes import baseline_job_name, refresh_job_name
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.settings import read_settings
@@ -31,10 +33,18 @@ from ddb_pipeline.sensors import arrivals_sensor
 def build_definitions(declaration: Declaration) -> Definitions:
     """Return the definitions of all pipelines of a declaration."""
     stage = _configured_stage(declaration)
-    resources = {"aws": PipelineAwsResource(declaration_file=str(declaration.path))}
+    resources = {
+        "aws": PipelineAwsResource(declaration_file=str(declaration.path)),
+        # another notifier here tells other people of runs that failed
+        "notifier": TopicNotifier(declaration_file=str(declaration.path)),
+    }
     pipelines = [_pipeline_definitions(pipeline, declaration, stage) for pipeline in declaration.pipelines.values()]
     # the steps do little but wait for AWS: a process for each would cost more than what it does
-    common = Definitions(resources=resources, executor=in_process_executor)
+    common = Definitions(
+        resources=resources,
+        executor=in_process_executor,
+        sensors=[failure_sensor(declaration, stage.automation if stage else "running")],
+    )
     return Definitions.merge(common, *pipelines)
 
 

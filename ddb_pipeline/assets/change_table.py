@@ -32,6 +32,7 @@ from ddb_pipeline.arrivals import (
 )
 from ddb_pipeline.assets.common import (
     CHANGES_GROUP,
+    CRAWL_POOL,
     OWNERS,
     RETRY_TRANSIENT,
     asset_key,
@@ -122,6 +123,7 @@ def change_table_asset(pipeline: Pipeline, stage: str | None) -> AssetsDefinitio
             "dagster/column_schema": table_schema((*COLUMNS, *PARTITION_COLUMNS)),
         },
         retry_policy=RETRY_TRANSIENT,
+        pool=CRAWL_POOL,
     )
     def change_table(context: AssetExecutionContext, aws: PipelineAwsResource) -> MaterializeResult[None]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:

@@ -17,6 +17,12 @@ SOURCE_GROUP = "source"
 CHANGES_GROUP = "changes"
 VIEWS_GROUP = "views"
 
+CRAWL_POOL = "glue_crawler"
+"""Pool of the steps that crawl: how many at a time, `concurrency` of dagster.yaml says."""
+
+QUERY_POOL = "athena"
+"""Pool of the steps that ask Athena."""
+
 MEASURE_TAG = "ddb_pipeline/measure"
 """Run tag that asks for row counts and previews in a stage with `measure = "daily"`."""
 

@@ -15,7 +15,7 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 from ddb_pipeline.arrivals import listed, partition_key
 from ddb_pipeline.assets.baseline import NAME as BASELINE
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
-from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, RETRY_TRANSIENT, asset_key, failing_plainly
+from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.baseline_making.in_use import baseline_in_use
 from ddb_pipeline.baselines import TABLE_NAME as BASELINE_TABLE
 from ddb_pipeline.declaration import Pipeline
@@ -63,6 +63,7 @@ def item_attributes_asset(pipeline: Pipeline) -> AssetsDefinition:
         owners=OWNERS,
         group_name=CHANGES_GROUP,
         retry_policy=RETRY_TRANSIENT,
+        pool=QUERY_POOL,
     )
     def item_attributes(context: AssetExecutionContext, aws: PipelineAwsResource) -> MaterializeResult[None]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:

@@ -27,6 +27,7 @@ from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import (
     MEASURE_TAG,
     OWNERS,
+    QUERY_POOL,
     RETRY_TRANSIENT,
     VIEWS_GROUP,
     asset_key,
@@ -87,6 +88,7 @@ def _view_asset(pipeline: Pipeline, view: View, stage: str | None) -> AssetsDefi
             "dagster/column_schema": table_schema(view.columns),
         },
         retry_policy=RETRY_TRANSIENT,
+        pool=QUERY_POOL,
     )
     def create_view(context: AssetExecutionContext, aws: PipelineAwsResource) -> MaterializeResult[None]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:

@@ -15,6 +15,9 @@ from ddb_pipeline.errors import SettingsError
 
 STAGE_VARIABLE = "DDB_PIPELINE_STAGE"
 ENVIRONMENT_FILE = ".env"
+DAGSTER_URL_VARIABLE = "DDB_PIPELINE_DAGSTER_URL"
+"""Where people reach the Dagster UI, such as https://dagster.example.org: messages link to runs there."""
+
 NO_STAGE = f"no stage is configured: run `ddb-pipeline local up`, or set {STAGE_VARIABLE} in {ENVIRONMENT_FILE}"
 
 _CREDENTIALS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -87,6 +90,22 @@ def read_settings(directory: Path, environment: Mapping[str, str] | None = None)
             session_token=credentials.get("AWS_SESSION_TOKEN"),
         ),
     )
+
+
+def dagster_url(directory: Path, environment: Mapping[str, str] | None = None) -> str | None:
+    """Return the address of the Dagster UI, if the environment or `.env` says it.
+
+    Args:
+        directory: Folder of `pipeline.toml`.
+        environment: The process' variables; `os.environ` by default.
+    """
+    process = _filled(os.environ if environment is None else environment)
+    try:
+        file = _filled(_read_file(directory / ENVIRONMENT_FILE))
+    except SettingsError:
+        # only a link is missing then
+        file = {}
+    return process.get(DAGSTER_URL_VARIABLE) or file.get(DAGSTER_URL_VARIABLE)
 
 
 def _filled(variables: Mapping[str, str | None]) -> dict[str, str]:

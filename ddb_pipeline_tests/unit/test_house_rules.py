@@ -40,7 +40,7 @@ FLOORS = (
     },
     {"item_columns", "view_sql", "refreshes", "resources", "baseline_making"},
     {"assets"},
-    {"checks", "baseline_checks", "column_checks", "sensors", "schedules"},
+    {"checks", "baseline_checks", "column_checks", "sensors", "schedules", "failures"},
     {"definitions"},
     {"cli"},
 )
