@@ -18,6 +18,7 @@ import click
 from ddb_pipeline.declaration import Declaration, DeclarationError, Stage, load_declaration
 
 if TYPE_CHECKING:
+    from aws_cdk import App
     from aws_cdk.cx_api import CloudAssembly
 
 SETTINGS = Path(__file__).with_name("cdk.json")
@@ -54,6 +55,20 @@ def synthesize(declaration: Declaration, output_directory: Path | str, stages: S
 
 
 def _assembly(declaration: Declaration, output_directory: Path | str, names: Sequence[str] | None) -> CloudAssembly:
+    return make_app(declaration, output_directory, names).synth()
+
+
+def make_app(declaration: Declaration, output_directory: Path | str, names: Sequence[str] | None = None) -> App:
+    """Make the CDK app, for who wants to add to it before it is synthesized: rules that it is held to, say.
+
+    Args:
+        declaration: Pipelines and stages.
+        output_directory: Where the assembly goes.
+        names: Names of the stages; as in `synthesize`.
+
+    Raises:
+        DeclarationError: A stage of that name is not declared.
+    """
     stages = _stages(declaration, names)
     # Not before it is needed: importing the CDK starts Node and takes a second, which --help and a wrong
     # pipeline.toml should not cost.
@@ -73,7 +88,7 @@ def _assembly(declaration: Declaration, output_directory: Path | str, names: Seq
     for stage in stages:
         for pipeline in declaration.pipelines.values():
             PipelineStack(app, pipeline=pipeline, stage=stage)
-    return app.synth()
+    return app
 
 
 def _stages(declaration: Declaration, names: Sequence[str] | None) -> list[Stage]:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ddb_pipeline.declaration import Declaration, KeyAttribute, Pipeline, load_declaration
-from infra_cdk.app import synthesize
+from infra_cdk.app import make_app
 
 # Not an import statement, which would be sorted before those of infra_cdk: that one finds Node for aws_cdk.
 assertions = importlib.import_module("aws_cdk.assertions")
+aws_cdk, cdk_nag = (importlib.import_module(name) for name in ("aws_cdk", "cdk_nag"))
 Match, Template = assertions.Match, assertions.Template
 
 REPOSITORY = Path(__file__).parents[2]
@@ -43,10 +44,19 @@ def declaration() -> Declaration:
 
 @functools.cache
 def assembly() -> Path:
-    """All pipelines in all stages; the directory goes when the test process ends."""
+    """All pipelines in all stages, and what cdk-nag says of them; the directory goes when the test process ends."""
     folder = tempfile.TemporaryDirectory()
     _folders.append(folder)
-    return synthesize(declaration(), Path(folder.name) / "assembly")
+    directory = Path(folder.name) / "assembly"
+    app = make_app(declaration(), directory)
+    aws_cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    try:
+        app.synth()
+    except RuntimeError as error:
+        # the templates are written all the same, and test_infra_rules shows what was found
+        if "ValidationFailed" not in str(error.__cause__) + str(error):
+            raise
+    return directory
 
 
 _folders: list[tempfile.TemporaryDirectory] = []

@@ -205,7 +205,7 @@ def test_the_functions_are_python_with_a_log_group_of_their_own(stack, stage, na
         "AWS::Lambda::Function",
         {
             "Handler": f"{name}.handler",
-            "Runtime": "python3.13",
+            "Runtime": "python3.14",
             "Architectures": ["arm64"],
             "Timeout": timeout,
             "LoggingConfig": {"LogGroup": {"Ref": Match.any_value()}},

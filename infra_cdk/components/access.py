@@ -14,6 +14,7 @@ from constructs import Construct
 from ddb_pipeline.baselines import BASELINES_PREFIX, EXPORTS_PREFIX
 from ddb_pipeline.change_row import ERRORS_PREFIX, STORAGES
 from ddb_pipeline.names import ITEM_COLUMNS_KEY, ComputedNames
+from infra_cdk.components.acknowledged import acknowledge_wildcards
 from infra_cdk.components.permissions import allow, use_key_through
 
 READ_CATALOG = (
@@ -188,3 +189,15 @@ class PipelineAccess(Construct):
             description=f"What Dagster may do for the pipeline {names.pipeline}, stage {names.stage}",
             document=iam.PolicyDocument(statements=statements),
         )
+        wildcards = {
+            "UseCatalog": "the views are made here, and their names are no concern of the stack's",
+            "ReadRawObjects": "Firehose names the objects",
+            "UseBaselines": "a baseline's files are named when it is made",
+            "UseResults": "Athena names the results",
+        }
+        if baseline_converter is not None:
+            wildcards |= {
+                "OwnExport": "DynamoDB names the files of an export",
+                "FollowExport": "an export has its id from DynamoDB",
+            }
+        acknowledge_wildcards(self.policy, statements, wildcards)

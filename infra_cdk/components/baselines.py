@@ -142,4 +142,8 @@ class BaselineConverter(Construct):
                     bucket_key_context(raw_bucket.bucket_arn),
                 ),
             ],
+            wildcards={
+                "ReadExport": "DynamoDB names the files of an export",
+                "WriteRows": "one file for each file of an export",
+            },
         ).function

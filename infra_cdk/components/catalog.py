@@ -15,6 +15,7 @@ from constructs import Construct
 
 from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, STORAGES, Format
 from ddb_pipeline.names import ComputedNames
+from infra_cdk.components.acknowledged import acknowledge_wildcards
 from infra_cdk.components.catalog_table import catalog_table
 from infra_cdk.components.encryption import CRAWLER_LOG_GROUPS
 from infra_cdk.components.permissions import allow, bucket_key_context, use_key_through
@@ -197,7 +198,7 @@ class Crawlers(Construct):
             # Glue has no ARN for a security configuration
             allow("ReadSecurityConfiguration", ["glue:GetSecurityConfiguration"], ["*"]),
         ]
-        return iam.Role(
+        role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal(
@@ -205,3 +206,14 @@ class Crawlers(Construct):
             ),
             inline_policies={"Crawl": iam.PolicyDocument(statements=statements)},
         )
+        acknowledge_wildcards(
+            role,
+            statements,
+            {
+                "ReadCatalog": "glue:GetTables asks for all tables of the database",
+                "ReadObjects": "Firehose names the objects",
+                "Log": "Glue makes the log group, and names it after this role and the security configuration",
+                "ReadSecurityConfiguration": "Glue has no ARN for a security configuration",
+            },
+        )
+        return role

@@ -7,6 +7,8 @@ from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from infra_cdk.components.acknowledged import acknowledge
+
 
 class ChangeStream(Construct):
     """A data stream on demand, encrypted with the key.
@@ -33,4 +35,8 @@ class ChangeStream(Construct):
             encryption=kinesis.StreamEncryption.KMS,
             encryption_key=key,
             removal_policy=RemovalPolicy.DESTROY,
+        )
+        acknowledge(
+            self.stream,
+            {"KDS3": "the key of the stack encrypts what goes through the stream, as it does what stays"},
         )

@@ -14,6 +14,7 @@ from constructs import Construct
 
 from ddb_pipeline.change_row import ERRORS_PREFIX, PARTITION_PREFIX, STORAGES
 from ddb_pipeline.declaration import Stage
+from infra_cdk.components.acknowledged import acknowledge, acknowledge_wildcards
 from infra_cdk.components.permissions import allow, bucket_key_context, use_key_through
 from infra_cdk.components.python_function import LOG_RETENTION, PythonFunction
 
@@ -112,6 +113,10 @@ class Delivery(Construct):
             extended_s3_destination_configuration=destination,
         )
         self.delivery_stream.add_resource_dependency(log_stream)
+        acknowledge(
+            self.delivery_stream,
+            {"KDF1": "only a stream that is written to directly can be encrypted: this one reads an encrypted stream"},
+        )
 
     def _role(
         self,
@@ -157,7 +162,7 @@ class Delivery(Construct):
             ),
             allow("Log", ["logs:PutLogEvents"], [log_group.log_group_arn]),
         ]
-        return iam.Role(
+        role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal(
@@ -165,6 +170,8 @@ class Delivery(Construct):
             ),
             inline_policies={"Delivery": iam.PolicyDocument(statements=statements)},
         )
+        acknowledge_wildcards(role, statements, {"WriteObjects": "Firehose names the objects"})
+        return role
 
 
 def _converter_step(

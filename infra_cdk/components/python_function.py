@@ -12,6 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra_cdk.components.acknowledged import acknowledge_wildcards
 from infra_cdk.components.permissions import allow
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
@@ -21,7 +22,7 @@ LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
 class PythonFunction(Construct):
     """A function from `infra_cdk/functions/<folder>/<name>.py`, with a role and a log group of its own.
 
-    Python 3.13 on arm64. The role may write to the log group and do what `statements` say, nothing else.
+    Python 3.14 on arm64. The role may write to the log group and do what `statements` say, nothing else.
 
     Args:
         scope: The construct that it belongs to.
@@ -35,6 +36,7 @@ class PythonFunction(Construct):
         memory_mebibytes: Memory, which also sets the share of a CPU. Default 512.
         environment: Environment variables; none by default.
         statements: What the role may do beside logging; nothing by default.
+        wildcards: Why statements are for resources that are not named one by one, by their sids; none by default.
 
     Attributes:
         function: The function.
@@ -55,6 +57,7 @@ class PythonFunction(Construct):
         memory_mebibytes: int = 512,
         environment: Mapping[str, str] | None = None,
         statements: Sequence[iam.PolicyStatement] = (),
+        wildcards: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.log_group = logs.LogGroup(
@@ -68,10 +71,11 @@ class PythonFunction(Construct):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies={"Function": iam.PolicyDocument(statements=[log, *statements])},
         )
+        acknowledge_wildcards(role, statements, wildcards or {})
         self.function = lambda_.Function(
             self,
             "Function",
-            runtime=lambda_.Runtime.PYTHON_3_13,
+            runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
             code=lambda_.Code.from_asset(str(FUNCTIONS / (folder or name)), exclude=["__pycache__", "__init__.py"]),
             handler=f"{name}.handler",

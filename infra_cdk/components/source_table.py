@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct, IDependable
 
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
+from infra_cdk.components.acknowledged import acknowledge
 
 ATTRIBUTE_TYPES = {
     "S": dynamodb.AttributeType.STRING,
@@ -70,6 +71,8 @@ class SourceTable(Construct):
             removal_policy=RemovalPolicy.RETAIN if keep_data else RemovalPolicy.DESTROY,
         )
         self.table.node.add_dependency(after)
+        if not (keep_data or pipeline.baseline == "export"):
+            acknowledge(self.table, {"DDB3": "a table that goes with its stack, and no baseline is made of it"})
 
 
 def _attribute(key: KeyAttribute) -> dynamodb.Attribute:

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from ddb_pipeline.baselines import EXPORTED_PREFIX, EXPORTS_PREFIX
 from ddb_pipeline.change_row import STORAGES
+from infra_cdk.components.acknowledged import acknowledge
 
 EXPORTS_EXPIRE = Duration.days(7)
 
@@ -154,4 +155,12 @@ class Storage(Construct):
                     conditions={"Bool": {"aws:SecureTransport": "false"}},
                 )
             )
+        acknowledge(
+            bucket,
+            {
+                "S1": "who reads what is in CloudTrail's data events, if an account wants it; access logs would need "
+                "a bucket of their own, unencrypted by this key",
+                "S10": "refused without TLS, action by action: the rule looks for s3:*, and no action here holds a *",
+            },
+        )
         return bucket
