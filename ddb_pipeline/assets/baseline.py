@@ -11,11 +11,9 @@ from ddb_pipeline.baselines import BASELINE_COLUMNS, BASELINE_PARTITION_COLUMNS,
 from ddb_pipeline.baselines.records import moment_of
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.prices import TERABYTE, TERABYTE_SCANNED_DOLLARS
 
 NAME = "baseline"
-_DOLLARS_A_TERABYTE = 5.0
-"""What Athena bills for a terabyte scanned in most regions; an export's own price depends on the table's size."""
-_TERABYTE = 10**12
 
 
 def baseline_assets(pipeline: Pipeline, stage: str | None) -> list[AssetsDefinition]:
@@ -64,7 +62,7 @@ def _metadata(deployment: Deployment, made: Made) -> dict[str, Any]:
         "parent": manifest.parent or "none",
         "bytes": sum(found.size for found in manifest.files),
         "bytes_scanned": manifest.bytes_scanned,
-        "athena_dollars": round(manifest.bytes_scanned / _TERABYTE * _DOLLARS_A_TERABYTE, 6),
+        "athena_dollars": round(manifest.bytes_scanned / TERABYTE * TERABYTE_SCANNED_DOLLARS, 6),
         "seconds": manifest.seconds,
         "begun_by_another_run": made.resumed,
         "retired": ", ".join(made.retired) or "none",

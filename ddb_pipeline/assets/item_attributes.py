@@ -159,7 +159,9 @@ def _look(context: AssetExecutionContext, deployment: Deployment, before: Memory
 def _ask(context: AssetExecutionContext, deployment: Deployment, table: str, rows: Sequence[str], look: Look) -> None:
     depth = deployment.pipeline.item_column_depth
     statement = discovery_statement(table, rows, depth)
-    result = deployment.athena.execute(statement, on_start=lambda query: context.log.info("query %s", query))
+    result = deployment.athena.execute(
+        statement, on_start=lambda query: context.log.info("query %s", query), context=context
+    )
     look.queries.append(result)
     look.found += observations(result.rows, depth)
 

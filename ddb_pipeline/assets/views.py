@@ -97,7 +97,7 @@ def _view_asset(pipeline: Pipeline, view: View, stage: str | None) -> AssetsDefi
             metadata = _create_when_changed(context, deployment, current, inputs)
             if measures(deployment.stage, context.run):
                 shown = preview_of(current, inputs)
-                result = deployment.athena.execute(measure_statement(shown, deployment.names.database))
+                result = deployment.athena.execute(measure_statement(shown, deployment.names.database), context=context)
                 metadata |= _measured(result, shown)
                 for name in (STATEMENT_HASH, STORED_HASH):  # last in the UI: people read the rest
                     metadata[name] = metadata.pop(name)
@@ -175,6 +175,7 @@ def _create_when_changed(
     if is_current(statement, stored, _recorded(context.instance, context.asset_key)):
         context.log.info("%s.%s is current", names.database, view.name)
     else:
+        # without the context: a retry must create the view, not find the query that once did
         result = deployment.athena.execute(statement, on_start=lambda query: context.log.info("query %s", query))
         stored = catalog.table(view.name)
         created = {"created_by_query": result.query_id, "created_by": MetadataValue.url(result.console_url)}

@@ -83,7 +83,7 @@ class Deployment:
     def statement_runs(self) -> StatementRuns:
         """Runs statements that outlive this process."""
         client = make_client("athena", self.settings.connection)
-        return StatementRuns(client, self.names.workgroup, self.names.database)
+        return StatementRuns(client, self.names.workgroup, self.names.database, self._scan_cutoff_advice)
 
     @property
     def table_export(self) -> TableExport:
@@ -113,7 +113,16 @@ class Deployment:
             workgroup=self.names.workgroup,
             database=self.names.database,
             missing_table_advice=MAKE_VIEWS_ADVICE,
+            scan_cutoff_advice=self._scan_cutoff_advice,
             **_arguments(self.settings.connection),
+        ).with_client(make_client("athena", self.settings.connection))
+
+    @property
+    def _scan_cutoff_advice(self) -> str:
+        return (
+            f"narrow it, or raise scan_cutoff_mebibytes of stage {self.stage.name} in pipeline.toml "
+            f"(now {self.stage.scan_cutoff_mebibytes}) and deploy; baselines bound what the views read "
+            "(docs/baselines.md)"
         )
 
 

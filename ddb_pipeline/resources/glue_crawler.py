@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ddb_pipeline.errors import NotDeployedError, is_transient
+from ddb_pipeline.errors import NotDeployedError
 from ddb_pipeline.resources.boto_resource import BotoResource
 from ddb_pipeline.resources.crawls import CrawlError, CrawlResult, failure_of, result_of
+from ddb_pipeline.resources.patience import patiently
 from ddb_pipeline.resources.prices import DPU_HOUR_DOLLARS
 from ddb_pipeline.resources.steps import Step, step_of
 from ddb_pipeline.resources.waiting import Waiting
@@ -26,8 +27,6 @@ OnRunning = Literal["join", "wait", "fail"]
 """What to do with a crawl that somebody else has started: take it for ours, let it end first, or give up."""
 
 _PAGE = 100
-_UNREACHABLE_SECONDS = 120.0
-"""How long a crawl under way is waited for without an answer from Glue; boto3's own attempts come on top."""
 _MEMORY = "glue_crawl/"
 """Beginning of the run tag that holds the id of the crawl that a step is waiting for."""
 
@@ -218,24 +217,17 @@ class _Crawl:
 
         An unreachable Glue is waited for once a crawl is under way, and not for long.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        silent_since: float | None = None
-        while True:
-            try:
-                return getattr(self._client, operation)(**arguments)
-            except self._client.exceptions.EntityNotFoundException as error:
-                advice = self._resource.missing_crawler_advice
-                raise NotDeployedError(f"there is no Glue crawler {self._name}: {advice}") from error
-            except ClientError as error:
-                if not is_transient(error):
-                    raise
-                self._pause(f"{operation} to be accepted ({error})")
-            except BotoCoreError as error:
-                silent_since = self._waiting.elapsed if silent_since is None else silent_since
-                if self._crawl_id is None or self._waiting.elapsed - silent_since >= _UNREACHABLE_SECONDS:
-                    raise
-                self._pause(f"an answer to {operation} ({error})")
+        try:
+            return patiently(
+                lambda: getattr(self._client, operation)(**arguments),
+                self._waiting,
+                self._pause,
+                operation,
+                under_way=self._crawl_id is not None,
+            )
+        except self._client.exceptions.EntityNotFoundException as error:
+            advice = self._resource.missing_crawler_advice
+            raise NotDeployedError(f"there is no Glue crawler {self._name}: {advice}") from error
 
     def _stop(self) -> None:
         """Stop the crawl that was started here; one that has ended meanwhile needs none."""

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.resources.athena_queries import Advice, AthenaLateError, AthenaQueryError, Queries, describe_request
 from ddb_pipeline.resources.waiting import Waiting
+
+_START_SECONDS = 300.0
+"""How long Athena may refuse a start as one too many."""
 
 
 class StatementFailedError(PipelineError):
@@ -34,11 +38,13 @@ class StatementRuns:
         client: boto3's Athena client.
         workgroup: Name of the workgroup.
         database: Database of unqualified names.
+        scan_cutoff_advice: Said when a statement scanned more than the workgroup allows.
     """
 
     client: Any
     workgroup: str
     database: str
+    scan_cutoff_advice: str = ""
 
     def start(self, sql: str, token: str) -> str:
         """Start a statement, or find the run that was started with this token.
@@ -50,14 +56,9 @@ class StatementRuns:
         Returns:
             Athena's id of the query.
         """
-        return str(
-            self.client.start_query_execution(
-                QueryString=sql,
-                ClientRequestToken=token,
-                QueryExecutionContext={"Database": self.database},
-                WorkGroup=self.workgroup,
-            )["QueryExecutionId"]
-        )
+        asked = describe_request(sql, workgroup=self.workgroup, database=self.database)
+        query_id, _at = self._queries(Waiting(_START_SECONDS)).start(asked, token)
+        return query_id
 
     def wait(self, query_id: str, waiting: Waiting, note: Callable[[str], None]) -> Finished:
         """Wait for a statement. An interrupt ends the waiting; the statement goes on.
@@ -71,20 +72,25 @@ class StatementRuns:
             PipelineError: It failed, was cancelled, or was not done at the deadline.
         """
         note(f"query {query_id}")
-        while True:
-            described = self.client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
-            status = described["Status"]
-            if status["State"] == "SUCCEEDED":
-                # API ResultSet, UpdateCount: "the number of rows inserted"
-                written = self.client.get_query_results(QueryExecutionId=query_id, MaxResults=1).get("UpdateCount", 0)
-                scanned = described.get("Statistics", {}).get("DataScannedInBytes", 0)
-                return Finished(query_id, int(written), int(scanned))
-            if status["State"] in {"FAILED", "CANCELLED"}:
-                reason = status.get("StateChangeReason", "no reason given")
-                raise StatementFailedError(f"Athena query {query_id} {status['State'].lower()}: {reason}")
-            if waiting.is_over:
-                raise PipelineError(
-                    f"Athena query {query_id} was not done after {waiting.deadline_seconds:.0f} s: run the job again, "
-                    "it waits for this query and starts no other"
-                )
-            waiting.pause()
+        queries = self._queries(waiting)
+        try:
+            described = queries.wait(query_id)
+        except AthenaLateError as error:
+            raise PipelineError(
+                f"{error}: run the job again, it waits for this query and starts no other", links=error.links
+            ) from None
+        try:
+            queries.require_success(described)
+        except AthenaQueryError as error:
+            raise StatementFailedError(str(error), links=error.links) from None
+        # API ResultSet, UpdateCount: "the number of rows inserted"
+        written = self.client.get_query_results(QueryExecutionId=query_id, MaxResults=1).get("UpdateCount", 0)
+        scanned = described.get("Statistics", {}).get("DataScannedInBytes", 0)
+        return Finished(query_id, int(written), int(scanned))
+
+    def _queries(self, waiting: Waiting) -> Queries:
+        return Queries(
+            self.client,
+            waiting,
+            Advice(f"Athena, database {self.database}", scan_cutoff=self.scan_cutoff_advice),
+        )
