@@ -12,18 +12,21 @@ from ddb_pipeline.assets.baseline import baseline_assets
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.change_table import change_table_asset
 from ddb_pipeline.assets.common import asset_key
+from ddb_pipeline.assets.failed_deliveries import failed_deliveries_asset
 from ddb_pipeline.assets.item_attributes import item_attributes_asset
 from ddb_pipeline.assets.raw_changes import raw_changes_asset
 from ddb_pipeline.assets.source import source_assets
 from ddb_pipeline.assets.views import view_assets
 from ddb_pipeline.baseline_checks import baseline_check_keys, baseline_checks
-from ddb_pipeline.checks import pipeline_checks
+from ddb_pipeline.checks import pipeline_checks, upstream_check_keys
 from ddb_pipeline.column_checks import fit_check
 from ddb_pipeline.declaration import Declaration, Pipeline, Stage, load_declaration
+from ddb_pipeline.delivery_sensor import deliveries_sensor
 from ddb_pipeline.errors import SettingsError
 from ddb_pipeline.failures.notifiers import TopicNotifier
 from ddb_pipeline.failures.sensor import failure_sensor
 from ddb_pipeline.refreshes import baseline_job_name, refresh_job_name
+from ddb_pipeline.replay_job import replay_job
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.settings import read_settings
 from ddb_pipeline.schedules import pipeline_schedules
@@ -53,7 +56,10 @@ def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: S
     # without a stage: on, so that a stage configured later works at once; until then each tick skips
     automation = stage.automation if stage else "running"
     quickest = min((declared.arrivals_interval_seconds for declared in declaration.stages.values()), default=30)
-    downstream = AssetSelection.assets(asset_key(pipeline, CHANGE_TABLE)).downstream()
+    downstream = AssetSelection.assets(asset_key(pipeline, CHANGE_TABLE)).downstream() | AssetSelection.checks(
+        *upstream_check_keys(pipeline)
+    )
+    arrivals_seconds = stage.arrivals_interval_seconds if stage else quickest
     # its checks run in each refresh; making it has a job of its own
     baseline = baseline_assets(pipeline, stage_name)
     refreshed = (downstream - AssetSelection.assets(*baseline)) | AssetSelection.checks(*baseline_check_keys(pipeline))
@@ -61,6 +67,7 @@ def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: S
         assets=[
             *source_assets(pipeline),
             raw_changes_asset(pipeline),
+            failed_deliveries_asset(pipeline),
             change_table_asset(pipeline, stage_name),
             item_attributes_asset(pipeline),
             *baseline,
@@ -68,6 +75,7 @@ def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: S
         ],
         asset_checks=[*pipeline_checks(pipeline), fit_check(pipeline), *baseline_checks(pipeline)],
         jobs=[
+            replay_job(pipeline),
             define_asset_job(
                 refresh_job_name(pipeline),
                 selection=refreshed if baseline else downstream,
@@ -86,7 +94,10 @@ def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: S
                 else []
             ),
         ],
-        sensors=[arrivals_sensor(pipeline, stage.arrivals_interval_seconds if stage else quickest, automation)],
+        sensors=[
+            arrivals_sensor(pipeline, arrivals_seconds, automation),
+            deliveries_sensor(pipeline, arrivals_seconds, automation),
+        ],
         schedules=pipeline_schedules(pipeline, automation),
     )
 

@@ -3,15 +3,21 @@
 docs/checks.md tells each of them. Checks of baselines and of typed columns stand beside this package.
 """
 
-from dagster import AssetChecksDefinition
+from dagster import AssetCheckKey, AssetChecksDefinition
 
 from ddb_pipeline.checks.change_table import contract_problems, hours_check, schema_check
+from ddb_pipeline.checks.deliveries import delivered_check_key, delivery_checks, failed_check_key
 from ddb_pipeline.checks.one_row import ITEM_VIEW, items_check, items_check_key
 from ddb_pipeline.declaration import Pipeline
 
-__all__ = ["ITEM_VIEW", "contract_problems", "items_check_key", "pipeline_checks"]
+__all__ = ["ITEM_VIEW", "contract_problems", "items_check_key", "pipeline_checks", "upstream_check_keys"]
 
 
 def pipeline_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
     """Return the checks of a pipeline."""
-    return [hours_check(pipeline), schema_check(pipeline), items_check(pipeline)]
+    return [hours_check(pipeline), schema_check(pipeline), items_check(pipeline), *delivery_checks(pipeline)]
+
+
+def upstream_check_keys(pipeline: Pipeline) -> list[AssetCheckKey]:
+    """Return the keys of the checks of what stands before the change table: each refresh asks for them, too."""
+    return [failed_check_key(pipeline), delivered_check_key(pipeline)]

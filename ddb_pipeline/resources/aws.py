@@ -21,12 +21,15 @@ from ddb_pipeline.names import ITEM_COLUMNS_KEY, ComputedNames, PublishedNames, 
 from ddb_pipeline.resources.athena import AthenaResource
 from ddb_pipeline.resources.baseline_store import BaselineStore
 from ddb_pipeline.resources.change_catalog import ChangeCatalog
+from ddb_pipeline.resources.change_stream import ChangeStream
 from ddb_pipeline.resources.column_memory import ColumnMemory
+from ddb_pipeline.resources.failed_deliveries import FailedDeliveries
 from ddb_pipeline.resources.glue_crawler import GlueCrawlerResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.resources.remembered import Remembered
 from ddb_pipeline.resources.settings import Connection, Settings, read_settings
 from ddb_pipeline.resources.statement_runs import StatementRuns
+from ddb_pipeline.resources.stream_metrics import StreamMetrics
 from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
 from ddb_pipeline.resources.whole_answers import refuse_cut_answers
 
@@ -59,6 +62,22 @@ class Deployment:
         client = _clients.get(("s3", self.settings.connection), lambda: _make_s3_client(self.settings.connection))
         prefixes = tuple(table.prefix for table in self.names.change_tables)
         return RawBucket(client, self.names.raw_bucket, prefixes)
+
+    @property
+    def failed_deliveries(self) -> FailedDeliveries:
+        """What Firehose could not deliver."""
+        client = _clients.get(("s3", self.settings.connection), lambda: _make_s3_client(self.settings.connection))
+        return FailedDeliveries(client, self.names.raw_bucket, self.names.errors_prefix)
+
+    @property
+    def change_stream(self) -> ChangeStream:
+        """The stream that carries the change records."""
+        return ChangeStream(make_client("kinesis", self.settings.connection), self.names.change_stream)
+
+    @property
+    def stream_metrics(self) -> StreamMetrics:
+        """What CloudWatch knows of that stream."""
+        return StreamMetrics(make_client("cloudwatch", self.settings.connection), self.names.change_stream)
 
     @property
     def column_memory(self) -> ColumnMemory:

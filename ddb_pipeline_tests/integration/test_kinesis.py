@@ -11,8 +11,8 @@ import boto3
 import pytest
 
 from ddb_pipeline.local_aws.change_stream.shards import IndexedShard
-from ddb_pipeline_tests.deployed import Deployed
-from ddb_pipeline_tests.streamed_table import connection, refused
+from ddb_pipeline_tests.deployed import Deployed, wait_until
+from ddb_pipeline_tests.streamed_table import connection, make_table, refused
 
 LARGEST_HASH = 2**128 - 1
 
@@ -203,3 +203,26 @@ def test_the_cost_of_a_record_does_not_grow_with_the_stream():
         for _ in range(count):
             shard.append("k", b"x", None)
     assert steps(large) == steps(small)
+
+
+def test_cloudwatch_counts_what_comes_in_from_a_table_and_through_the_api(deployed):
+    table = make_table(deployed)
+    table.put(pk={"S": "a"})
+    table.kinesis.put_records(
+        StreamName=table.name, Records=[{"Data": b"xy", "PartitionKey": "k"}, {"Data": b"z", "PartitionKey": "k"}]
+    )
+    arrived: list[dict] = []
+    wait_until(lambda: bool(arrived.extend(table.new_records())) or len(arrived) == 3, "the records are in the stream")
+    now = datetime.now(UTC)
+
+    [point] = deployed.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Kinesis",
+        MetricName="IncomingRecords",
+        Dimensions=[{"Name": "StreamName", "Value": table.name}],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(hours=1),
+        Period=7200,
+        Statistics=["Sum"],
+    )["Datapoints"]
+
+    assert point["Sum"] == 3

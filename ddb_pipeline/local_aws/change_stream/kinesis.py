@@ -12,6 +12,10 @@ from moto.kinesis.models import KinesisBackend, Stream, kinesis_backends
 from moto.kinesis.utils import compose_shard_iterator
 
 from ddb_pipeline.local_aws.change_stream.shards import IndexedShard, IndexedStream
+from ddb_pipeline.local_aws.metrics import MinuteMetrics
+
+# streams/latest/dev/monitoring-with-cloudwatch.html, "Basic stream-level metrics": those of what comes in
+_UNITS = {"IncomingBytes": "Bytes", "IncomingRecords": "Count"}
 
 
 class IndexedKinesisBackend(KinesisBackend):
@@ -19,11 +23,13 @@ class IndexedKinesisBackend(KinesisBackend):
 
     Attributes:
         arrival: The lock of all streams; whoever waits for it is told of new records.
+        incoming: What came in, for CloudWatch, by name of the stream.
     """
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.arrival = threading.Condition(threading.RLock())
+        self.incoming: dict[str, MinuteMetrics] = {}
 
     @property
     def _url_module(self) -> Any:
@@ -61,7 +67,7 @@ class IndexedKinesisBackend(KinesisBackend):
                 self.arrival.notify_all()
 
     def append(self, stream_arn: str, partition_key: str, data: bytes) -> None:
-        """Put a record from inside the process, without the metric that moto keeps for every API call.
+        """Put a record from inside the process.
 
         Raises:
             moto.kinesis.exceptions.StreamNotFoundError: There is no such stream.
@@ -69,7 +75,18 @@ class IndexedKinesisBackend(KinesisBackend):
         with self.arrival:
             stream = self.describe_stream(stream_arn=stream_arn, stream_name=stream_arn.rpartition("/")[2])
             stream.append(partition_key, None, data)
+            self._send_stream_metrics(stream.stream_name, len(partition_key) + len(data), 1)
             self.arrival.notify_all()
+
+    def _send_stream_metrics(self, stream_name: str, incoming_bytes: int, incoming_records: int) -> None:
+        """Count by the minute: moto keeps two values for every call."""
+        metrics = self.incoming.get(stream_name)
+        if metrics is None:
+            dimension = ("StreamName", stream_name)
+            metrics = MinuteMetrics("AWS/Kinesis", dimension, _UNITS, self.account_id, self.region_name)
+            self.incoming[stream_name] = metrics
+        metrics.add("IncomingBytes", incoming_bytes)
+        metrics.add("IncomingRecords", incoming_records)
 
     def get_shard_iterator(  # type: ignore[override]  # noqa: PLR0917 - moto's signature; its types are wrong
         self,

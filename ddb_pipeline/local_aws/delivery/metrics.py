@@ -1,15 +1,11 @@
-"""CloudWatch metrics of a delivery stream, one value a minute each, as Firehose publishes them.
+"""CloudWatch metrics of a delivery stream, as Firehose publishes them.
 
-Names and units: firehose/latest/dev/cloudwatch-metrics.html, those of this path. A minute is one record of statistics
-that is added to, so that moto holds no more than a few each minute, however much is delivered.
+Names and units: firehose/latest/dev/cloudwatch-metrics.html, those of this path.
 """
 
 from __future__ import annotations
 
-import threading
-from datetime import UTC, datetime
-
-from moto.cloudwatch.models import MetricAggregatedDatum, cloudwatch_backends
+from ddb_pipeline.local_aws.metrics import MinuteMetrics
 
 NAMESPACE = "AWS/Firehose"
 _UNITS = {
@@ -32,8 +28,8 @@ _UNITS = {
 }
 
 
-class Metrics:
-    """The metrics of one delivery stream. Its worker alone adds to them.
+class Metrics(MinuteMetrics):
+    """The metrics of one delivery stream.
 
     Args:
         delivery_stream: Its name.
@@ -42,37 +38,4 @@ class Metrics:
     """
 
     def __init__(self, delivery_stream: str, account_id: str, region: str) -> None:
-        self._dimensions = [{"Name": "DeliveryStreamName", "Value": delivery_stream}]
-        self._cloudwatch = cloudwatch_backends[account_id][region]
-        self._current: dict[str, MetricAggregatedDatum] = {}
-        self._lock = threading.Lock()
-
-    def add(self, name: str, value: float, now: datetime | None = None) -> None:
-        """Add a value.
-
-        Args:
-            name: Name of the metric.
-            value: In the metric's unit.
-            now: Its time; the present by default.
-        """
-        # moto compares with times without a zone
-        minute = (now or datetime.now(UTC)).replace(tzinfo=None, second=0, microsecond=0)
-        with self._lock:
-            datum = self._current.get(name)
-            if datum is not None and datum.timestamp == minute:
-                datum.sum += value
-                datum.sample_count += 1
-                datum.min, datum.max = min(datum.min, value), max(datum.max, value)
-                return
-            self._current[name] = datum = MetricAggregatedDatum(
-                namespace=NAMESPACE,
-                name=name,
-                min_stat=value,
-                max_stat=value,
-                sample_count=1,
-                sum_stat=value,
-                dimensions=self._dimensions,
-                timestamp=minute,
-                unit=_UNITS[name],
-            )
-            self._cloudwatch.metric_data.append(datum)
+        super().__init__(NAMESPACE, ("DeliveryStreamName", delivery_stream), _UNITS, account_id, region)

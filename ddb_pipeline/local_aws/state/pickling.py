@@ -33,6 +33,7 @@ LEFT_OUT: dict[str, frozenset[str]] = {
     "athena": frozenset({"query_executions", "_engine"}),
     "cloudformation": frozenset({"_clients"}),
     "firehose": frozenset({"workers"}),
+    "kinesis": frozenset({"incoming"}),
 }
 """Attributes of the services that are made anew: what runs, and what is only about what ran."""
 

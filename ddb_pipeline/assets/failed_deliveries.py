@@ -1,0 +1,109 @@
+"""What Firehose could not deliver: an external asset with a partition per hour, whose objects we report.
+
+As with the raw objects, Dagster's event log remembers what was reported of an hour: its fingerprint, and beside it how
+many of its objects are open.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import islice
+
+from dagster import AssetMaterialization, AssetSpec, DagsterEventType, DagsterInstance, MetadataValue, TableRecord
+
+from ddb_pipeline.arrivals import classify, partition_key
+from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, asset_key
+from ddb_pipeline.assets.raw_changes import DATA_VERSION_TAG, hours_of
+from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.failed_deliveries.documents import UnreadableDocumentError, read_document
+from ddb_pipeline.failed_deliveries.looking import FailedHour, Known, OpenObject
+from ddb_pipeline.resources.failed_deliveries import FailedDeliveries
+
+NAME = "failed_deliveries"
+OPEN_TAG = "ddb_pipeline/open_objects"
+
+_REASONS_FROM = 5
+_LONGEST_READ = 4 * 2**20
+_OBJECTS_TOLD = 20
+_KEY_FORMAT = "%Y-%m-%d-%H:%M"
+
+
+def replay_job_name(pipeline: Pipeline) -> str:
+    """Return the name of the job that puts failed records on the stream again."""
+    return f"{pipeline.name}_replay_failed_deliveries"
+
+
+def failed_deliveries_asset(pipeline: Pipeline) -> AssetSpec:
+    """Return the asset of what Firehose could not deliver."""
+    return AssetSpec(
+        asset_key(pipeline, NAME),
+        deps=[asset_key(pipeline, "delivery_stream")],
+        description="Records that were not delivered, as Firehose writes them below `errors/` in the raw bucket, a "
+        f"folder per hour of arrival (UTC). They are in no view until the job {replay_job_name(pipeline)} puts them on "
+        "the stream again. Reported by the deliveries sensor; an hour without an event is one in which nothing failed.",
+        kinds={"s3", "json"},
+        owners=OWNERS,
+        group_name=CHANGES_GROUP,
+        partitions_def=hours_of(pipeline),
+    )
+
+
+def known_hours(instance: DagsterInstance, pipeline: Pipeline) -> dict[datetime, Known]:
+    """Return what was reported last, by hour."""
+    tags = instance.event_log_storage.get_latest_tags_by_partition(
+        asset_key(pipeline, NAME), DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG, OPEN_TAG]
+    )
+    return {
+        datetime.strptime(key, _KEY_FORMAT).replace(tzinfo=UTC): Known(found[DATA_VERSION_TAG], int(found[OPEN_TAG]))
+        for key, found in tags.items()
+        if found.get(DATA_VERSION_TAG) and found.get(OPEN_TAG, "").isdecimal()
+    }
+
+
+def failure_events(
+    instance: DagsterInstance, pipeline: Pipeline, failed: FailedDeliveries, hours: Iterable[FailedHour]
+) -> list[AssetMaterialization]:
+    """Return the materializations that tell Dagster what it does not know of these hours."""
+    known = known_hours(instance, pipeline)
+    news = [found for found in hours if known.get(found.hour) != found.known]
+    partitions = classify([found.hour for found in news], pipeline.start_date, datetime.now(UTC)).hours
+    return [_event(pipeline, failed, found) for found in news if found.hour in partitions]
+
+
+def _event(pipeline: Pipeline, failed: FailedDeliveries, found: FailedHour) -> AssetMaterialization:
+    still_open = len(found.open)
+    metadata = {
+        "objects": len(found.objects),
+        "open_objects": still_open,
+        "bytes": sum(one.size for one in found.objects),
+        "types": ", ".join(sorted({one.error_type for one in found.objects})) or "none",
+        "uris": MetadataValue.md("\n".join(f"- `{failed.uri(one.key)}`" for one in found.objects[:_OBJECTS_TOLD])),
+    }
+    if reasons := reasons_of(failed, found.open):
+        metadata["reasons"] = MetadataValue.table(
+            [TableRecord({"reason": reason, "records": count}) for reason, count in reasons.most_common(10)]
+        )
+    said = f"{still_open} open: run {replay_job_name(pipeline)}" if still_open else "replayed, or taken away"
+    return AssetMaterialization(
+        asset_key(pipeline, NAME),
+        partition=partition_key(found.hour),
+        description=f"{len(found.objects)} objects below errors/, {said}",
+        metadata=metadata,
+        tags={DATA_VERSION_TAG: found.fingerprint, OPEN_TAG: str(still_open)},
+    )
+
+
+def reasons_of(failed: FailedDeliveries, objects: Iterable[OpenObject]) -> Counter[str]:
+    """Why records failed, from the first few objects: how many records say so."""
+    reasons: Counter[str] = Counter()
+    for one in islice((one.found for one in objects if one.found.size <= _LONGEST_READ), _REASONS_FROM):
+        body = failed.body(one.key)
+        if body is None:
+            continue
+        try:
+            reasons.update(record.reason for record in read_document(body))
+        except UnreadableDocumentError as error:
+            reasons[f"an object {error}"] += 1
+    return reasons

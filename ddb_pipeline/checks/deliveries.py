@@ -1,0 +1,200 @@
+"""Checks of the way into the catalog: nothing failed on it, what was written arrives, and what arrived is crawled.
+
+They read no data, so they run with each refresh. And because a delivery that stands still asks for no refresh, the
+deliveries sensor tells the same verdicts, by the same functions.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from dagster import AssetCheckExecutionContext, AssetCheckKey, AssetCheckResult, AssetChecksDefinition, asset_check
+
+from ddb_pipeline.arrivals import LOOK_BACK, hour_of, listed, partition_key
+from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
+from ddb_pipeline.assets.change_table import survey
+from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
+from ddb_pipeline.assets.failed_deliveries import NAME as FAILED_DELIVERIES
+from ddb_pipeline.assets.failed_deliveries import known_hours, reasons_of, replay_job_name
+from ddb_pipeline.assets.raw_changes import NAME as RAW_CHANGES
+from ddb_pipeline.checks.verdict import Verdict
+from ddb_pipeline.cron import longest_gap
+from ddb_pipeline.declaration import Pipeline, Stage
+from ddb_pipeline.errors import RESTORE_ADVICE
+from ddb_pipeline.failed_deliveries.looking import MOST_LISTED, Look, look
+from ddb_pipeline.refreshes import refresh_job_name
+from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+
+FAILED_CHECK = "no_failed_deliveries"
+DELIVERED_CHECK = "changes_are_delivered"
+CRAWLED_CHECK = "crawls_keep_up"
+
+_CLOCKS = timedelta(seconds=60)
+"""How far the clocks of AWS and of this machine may be apart."""
+_DELAY = timedelta(minutes=5)
+"""How long CloudWatch may take to show a value, and Firehose to convert and write, beside its buffering."""
+_CRAWL_PATIENCE = timedelta(hours=1)
+_DAY = timedelta(days=1)
+
+
+def under_way(stage: Stage) -> timedelta:
+    """Return how long a change may take from the table to S3 while all is well: Firehose buffers twice."""
+    return timedelta(seconds=2 * stage.buffer_seconds) + _DELAY
+
+
+def delivery_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
+    """Return the checks of a pipeline's deliveries."""
+    return [_failed_check(pipeline), _delivered_check(pipeline), _crawled_check(pipeline)]
+
+
+def failed_check_key(pipeline: Pipeline) -> AssetCheckKey:
+    """Return the key of the check that nothing failed."""
+    return AssetCheckKey(asset_key(pipeline, FAILED_DELIVERIES), FAILED_CHECK)
+
+
+def delivered_check_key(pipeline: Pipeline) -> AssetCheckKey:
+    """Return the key of the check that changes are delivered."""
+    return AssetCheckKey(asset_key(pipeline, RAW_CHANGES), DELIVERED_CHECK)
+
+
+def crawled_check_key(pipeline: Pipeline) -> AssetCheckKey:
+    """Return the key of the check that crawls keep up."""
+    return AssetCheckKey(asset_key(pipeline, CHANGE_TABLE), CRAWLED_CHECK)
+
+
+def failed_verdict(deployment: Deployment, found: Look) -> Verdict:
+    """Judge what failed and was not replayed.
+
+    Args:
+        deployment: The pipeline on its stage.
+        found: What a look found.
+    """
+    still_open = found.open
+    count = len(still_open) + found.left
+    metadata = {"open_objects": count, "not_looked_into": found.left}
+    if not count and found.is_whole:
+        return Verdict(None, metadata)
+    again = [one for one in still_open if one.receipt]
+    sentences = [f"{count} objects below errors/ hold records that are in no view"]
+    if not found.is_whole:
+        sentences.append(f"there are more than {MOST_LISTED}, the newest were not looked at")
+    sentences.append(listed([one.found.key for one in still_open]) or "see the partitions of the asset")
+    if again:
+        sentences.append(f"{len(again)} of them hold records that failed again, or cannot be replayed")
+    if reasons := reasons_of(deployment.failed_deliveries, still_open):
+        sentences.append(f"why: {listed([reason for reason, _count in reasons.most_common()], 3)}")
+    job = replay_job_name(deployment.pipeline)
+    sentences.append(
+        f"mend the cause (the converter's log says what it refused), then run the job {job}; what is no change of the "
+        "table, or may be lost, take out of errors/"
+    )
+    return Verdict(": ".join((sentences[0], "; ".join(sentences[1:]))), metadata)
+
+
+def delivered_verdict(deployment: Deployment, now: datetime) -> Verdict:
+    """Judge whether what came into the stream has left it. A table without writes has nothing to deliver.
+
+    Args:
+        deployment: The pipeline on its stage.
+        now: The time.
+    """
+    names = deployment.names
+    if not deployment.table_export.look(now).active:
+        return Verdict(
+            f"table {names.table} does not stream its changes to {names.change_stream}: nothing that is written now "
+            f"will be in any view: switch its Kinesis streaming destination on ({RESTORE_ADVICE}); what was written "
+            "meanwhile only a baseline of an export brings in"
+        )
+    arrived = deployment.stream_metrics.last_arrivals(now - under_way(deployment.stage))
+    metadata = {"last_records_in_the_stream": "none in five days" if arrived is None else f"{arrived:%Y-%m-%d %H:%M}"}
+    if arrived is None or _has_delivered_since(deployment, arrived - _CLOCKS):
+        return Verdict(None, metadata)
+    return Verdict(
+        f"records came into stream {names.change_stream} at {arrived:%Y-%m-%d %H:%M} UTC, and nothing was delivered to "
+        f"S3 since: look at delivery stream {names.delivery_stream} (its state, its error log, the metrics "
+        f"KinesisMillisBehindLatest and DeliveryToS3.Success); the stream keeps records for "
+        f"{deployment.stage.stream_retention_hours} hours, then they are lost",
+        metadata,
+    )
+
+
+def crawled_verdict(deployment: Deployment, now: datetime) -> Verdict:
+    """Judge whether hours get into the catalog in time. A table without writes has no new hours.
+
+    Args:
+        deployment: The pipeline on its stage.
+        now: The time.
+    """
+    patience = (longest_gap(deployment.pipeline.crawl_schedule) or _DAY) + _CRAWL_PATIENCE
+    found = survey(deployment, hour_of(now) - patience - _DAY)
+    overdue = [
+        partition_key(hour)
+        for hour in found.lacking
+        if hour in found.contents and found.contents[hour].oldest < now - patience
+    ]
+    metadata = {"hours_overdue": len(overdue), "overdue_after_hours": patience / timedelta(hours=1)}
+    if not overdue:
+        return Verdict(None, metadata)
+    job = refresh_job_name(deployment.pipeline)
+    return Verdict(
+        f"in S3 for more than {patience / timedelta(hours=1):g} hours and not in the catalog: {listed(overdue, 20)}: "
+        f"look at the last run of {job}, and whether its sensor and schedule are on; or run it by hand",
+        metadata,
+    )
+
+
+def _has_delivered_since(deployment: Deployment, moment: datetime) -> bool:
+    """Whether an object was written at a moment or later: one of rows, or one of records that failed."""
+    first = hour_of(moment) - LOOK_BACK
+    bucket = deployment.raw_bucket
+    newest_first = sorted(bucket.hours(first), reverse=True)
+    contents = (bucket.content(hour) for hour in newest_first)
+    if any(content.newest >= moment for content in contents if content):
+        return True
+    return any(one.last_modified >= moment for one in deployment.failed_deliveries.objects(first))
+
+
+def _failed_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    @asset_check(
+        asset=asset_key(pipeline, FAILED_DELIVERIES),
+        name=FAILED_CHECK,
+        description="Every record that Firehose could not deliver was put on the stream again.",
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def no_failed_deliveries(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> AssetCheckResult:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            known = known_hours(context.instance, pipeline)
+            found = look(deployment.failed_deliveries, known, datetime.now(UTC))
+            return failed_verdict(deployment, found).result(failed_check_key(pipeline))
+
+    return no_failed_deliveries
+
+
+def _delivered_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    @asset_check(
+        asset=asset_key(pipeline, RAW_CHANGES),
+        name=DELIVERED_CHECK,
+        description="The table streams its changes, and what came into the stream was delivered in time. A table "
+        "without writes raises no alarm.",
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def changes_are_delivered(aws: PipelineAwsResource) -> AssetCheckResult:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            return delivered_verdict(deployment, datetime.now(UTC)).result(delivered_check_key(pipeline))
+
+    return changes_are_delivered
+
+
+def _crawled_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    @asset_check(
+        asset=asset_key(pipeline, CHANGE_TABLE),
+        name=CRAWLED_CHECK,
+        description="No hour has been in S3 for long without being in the catalog. A table without writes raises no "
+        "alarm.",
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def crawls_keep_up(aws: PipelineAwsResource) -> AssetCheckResult:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            return crawled_verdict(deployment, datetime.now(UTC)).result(crawled_check_key(pipeline))
+
+    return crawls_keep_up
