@@ -5,8 +5,6 @@ only what changed since. Its cursor is the time of its last look: all since a we
 request for a thousand failed objects, so that late ones, repeats and a daemon that was down lose nothing.
 """
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """The job that puts records which could not be delivered on the stream again."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from dagster import Config, JobDefinition, MetadataValue, OpExecutionContext, TableRecord, job, op
@@ -18,7 +16,7 @@ from ddb_pipeline.resources.aws import PipelineAwsResource
 _STAYED_TOLD = 50
 
 
-class ReplayConfig(Config):  # type: ignore[misc]  # pydantic's metaclass
+class ReplayConfig(Config):
     """What a run may do; the defaults fit."""
 
     most_replays: int = Field(
@@ -58,7 +56,7 @@ def replay_job(pipeline: Pipeline) -> JobDefinition:
             for event in failure_events(context.instance, pipeline, failed, after.hours):
                 context.log_event(event)
             for evaluation in failed_verdict(deployment, after).news(failed_check_key(pipeline), context.instance):
-                context.log_event(evaluation)
+                context.instance.report_runless_asset_event(evaluation)
         _tell(context, done, left=done.waiting + after.left)
 
     @job(

@@ -132,6 +132,7 @@ class PipelineStack(Stack):
             names=names,
             key=key,
             table=table,
+            stream=stream,
             raw_bucket=storage.raw,
             results_bucket=storage.results,
             baseline_converter=converter,

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 from dagster import AssetMaterialization, AssetSpec, DagsterEventType, DagsterInstance, MetadataValue, TableRecord
 
@@ -74,7 +75,7 @@ def failure_events(
 
 def _event(pipeline: Pipeline, failed: FailedDeliveries, found: FailedHour) -> AssetMaterialization:
     still_open = len(found.open)
-    metadata = {
+    metadata: dict[str, Any] = {
         "objects": len(found.objects),
         "open_objects": still_open,
         "bytes": sum(one.size for one in found.objects),

@@ -4,8 +4,6 @@ They read no data, so they run with each refresh. And because a delivery that st
 deliveries sensor tells the same verdicts, by the same functions.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from dagster import AssetCheckExecutionContext, AssetCheckKey, AssetCheckResult, AssetChecksDefinition, asset_check

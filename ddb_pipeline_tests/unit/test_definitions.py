@@ -75,6 +75,7 @@ def test_each_pipeline_has_all_its_assets_in_line(directory: Path, pipeline: str
         "change_stream": {"table"},
         "delivery_stream": {"change_stream"},
         "raw_changes": {"delivery_stream"},
+        "failed_deliveries": {"delivery_stream"},
         "change_table": {"raw_changes"},
         "item_attributes": {"change_table"},
         "latest_item_state": {"change_table", "item_attributes"},
@@ -127,6 +128,9 @@ def test_the_job_holds_the_crawl_its_checks_and_everything_downstream(directory:
         *(f"persons/{view}" for view in VIEWS),
     }
     assert {key.name for key in job.asset_layer.asset_graph.asset_check_keys} == {
+        "no_failed_deliveries",
+        "changes_are_delivered",
+        "crawls_keep_up",
         "every_s3_hour_is_in_the_catalog",
         "schema_is_the_contract",
         "one_row_per_item",

@@ -12,6 +12,7 @@ UNLIMITED = {
     ("AWS::KMS::Key", "LogGroups"): "in a key's own policy, * is this key",
     ("AWS::KMS::Key", "Alarms"): "in a key's own policy, * is this key",
     ("AWS::IAM::Role", "ReadSecurityConfiguration"): "Glue has no ARN for a security configuration",
+    ("AWS::IAM::ManagedPolicy", "SeeArrivals"): "CloudWatch has no ARN for a metric",
 }
 
 pytestmark = pytest.mark.xdist_group("infra_templates")
@@ -184,6 +185,7 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
     (results,) = [name for name in buckets if "Results" in name]
     (table,) = resources("dev", "AWS::DynamoDB::Table")
     (topic,) = resources("dev", "AWS::SNS::Topic")
+    (stream,) = resources("dev", "AWS::Kinesis::Stream")
     (key,) = resources("dev", "AWS::KMS::Key")
     assert {sid: as_list(statement["Resource"]) for sid, statement in found.items()} == {
         "ReadNames": [arn("ssm", "parameter/ddb-change-analytics/dev/persons")],
@@ -202,9 +204,12 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
         "UseBaselines": [f"{raw}.Arn/baselines/*"],
         "WatchCapture": [f"{table}.Arn"],
         "UseResults": [f"{results}.Arn/*"],
-        "UseKeyThroughS3": [f"{key}.Arn"],
         "TellOfFailures": [topic],
-        "UseKeyThroughSns": [f"{key}.Arn"],
+        "CompareItems": [f"{table}.Arn"],
+        "SeeArrivals": ["*"],
+        "ReplayRecords": [f"{stream}.Arn"],
+        "KeepReceipts": [f"{raw}.Arn/errors/*"],
+        **{f"UseKeyThrough{service}": [f"{key}.Arn"] for service in ("S3", "Dynamodb", "Kinesis", "Sns")},
     }
     assert found["Crawl"]["Action"] == ["glue:GetCrawler", "glue:ListCrawls", "glue:StartCrawler", "glue:StopCrawler"]
     assert found["ReadNames"]["Action"] == "ssm:GetParameter"

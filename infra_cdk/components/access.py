@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_cdk import Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
@@ -15,6 +16,7 @@ from ddb_pipeline.baselines import BASELINES_PREFIX, EXPORTS_PREFIX
 from ddb_pipeline.change_row import ERRORS_PREFIX, STORAGES
 from ddb_pipeline.names import ITEM_COLUMNS_KEY, ComputedNames
 from infra_cdk.components.acknowledged import acknowledge_wildcards
+from infra_cdk.components.check_access import check_statements
 from infra_cdk.components.permissions import allow, use_key_through
 
 READ_CATALOG = (
@@ -70,7 +72,8 @@ class PipelineAccess(Construct):
         construct_id: Id in the construct tree.
         names: Names of parameter, database, crawler and workgroup.
         key: Encrypts the objects in both buckets.
-        table: The DynamoDB table, whose capture the pipeline watches.
+        table: The DynamoDB table, whose capture the pipeline watches, and some of whose items it reads.
+        stream: The stream, which it puts records of failed deliveries on.
         raw_bucket: Raw objects, which the pipeline reads, baselines, which it makes, and its memory of attributes.
         results_bucket: Query results, which it writes, reads and deletes.
         baseline_converter: Function that makes baselines of exports; None: the pipeline exports nothing.
@@ -88,6 +91,7 @@ class PipelineAccess(Construct):
         names: ComputedNames,
         key: kms.IKey,
         table: dynamodb.ITable,
+        stream: kinesis.IStream,
         raw_bucket: s3.IBucket,
         results_bucket: s3.IBucket,
         baseline_converter: lambda_.IFunction | None,
@@ -164,6 +168,7 @@ class PipelineAccess(Construct):
                 },
             ),
         ]
+        statements += check_statements(self, key=key, table=table, stream=stream, raw_bucket=raw_bucket)
         if baseline_converter is not None:
             statements += [
                 allow("ExportTable", EXPORT_TABLE, [table.table_arn]),
