@@ -1,0 +1,286 @@
+"""A replay puts each record on the stream once, whatever breaks in between, and never the same record for ever."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddb_pipeline.errors import AwsError
+from ddb_pipeline.failed_deliveries.documents import REPLAY_MARK
+from ddb_pipeline.failed_deliveries.looking import FailedHour, Known, Look, look
+from ddb_pipeline.failed_deliveries.receipts import Receipt
+from ddb_pipeline.failed_deliveries.replay import Replay, Replayed
+from ddb_pipeline.resources.change_stream import (
+    BYTES_AT_ONCE,
+    LONGEST_RECORD,
+    RECORDS_AT_ONCE,
+    ChangeStream,
+    StreamRecord,
+    batches,
+)
+from ddb_pipeline.resources.failed_deliveries import ErrorObject, FailedDeliveries
+from ddb_pipeline.resources.waiting import Waiting
+
+NOW = datetime(2026, 11, 27, 12, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def document(*records: bytes) -> bytes:
+    return b"".join(
+        json.dumps({"errorCode": "code", "errorMessage": "why", "rawData": base64.b64encode(data).decode()}).encode()
+        + b"\n"
+        for data in records
+    )
+
+
+class Errors:
+    """Objects below `errors/`, in memory; `read` counts the receipts that were asked for."""
+
+    def __init__(self) -> None:
+        self.contents: dict[ErrorObject, bytes] = {}
+        self.receipts: dict[str, Receipt] = {}
+        self.read = 0
+        self.firsts: list[datetime | None] = []
+
+    def add(self, body: bytes, *, hours_ago: int = 0, error_type: str = "processing-failed") -> str:
+        moment = NOW - hours_ago * HOUR
+        key = f"errors/{error_type}/{len(self.contents)}"
+        one = ErrorObject(key, error_type, moment.replace(minute=0), len(body), moment)
+        self.contents[one] = body
+        return key
+
+    def objects(self, first: datetime | None = None) -> Iterator[ErrorObject]:
+        self.firsts.append(first)
+        yield from (one for one in list(self.contents) if first is None or one.hour >= first)
+
+    def body(self, key: str) -> bytes | None:
+        return next((body for one, body in self.contents.items() if one.key == key), None)
+
+    def receipt(self, key: str) -> Receipt | None:
+        self.read += 1
+        return self.receipts.get(key)
+
+    def write_receipt(self, key: str, receipt: Receipt) -> None:
+        self.receipts[key] = receipt
+
+
+class Stream:
+    """A Kinesis stream that answers each call with what it is told to refuse."""
+
+    def __init__(self, refusals: Iterable[Mapping[int, str]] = ()) -> None:
+        self.taken: list[bytes] = []
+        self._refusals = iter(refusals)
+
+    def put_records(self, *, StreamName: str, Records: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's
+        assert StreamName == "stream"
+        refused = next(self._refusals, {})
+        self.taken += [record["Data"] for number, record in enumerate(Records) if number not in refused]
+        return {
+            "FailedRecordCount": len(refused),
+            "Records": [{"ErrorCode": refused[n]} if n in refused else {"ShardId": "s"} for n in range(len(Records))],
+        }
+
+
+def replay(errors: Errors, stream: Stream, *, most_replays: int = 3, most_objects: int = 100) -> Replayed:
+    replaying = Replay(
+        cast("FailedDeliveries", errors),
+        ChangeStream(stream, "stream"),
+        run_id="run",
+        most_replays=most_replays,
+        most_objects=most_objects,
+        note=lambda _line: None,
+    )
+    return replaying.run(errors.objects())
+
+
+def seen(errors: Errors, known: Mapping[datetime, Known], **more: int) -> Look:
+    return look(cast("FailedDeliveries", errors), known, NOW, **more)
+
+
+def test_records_go_to_the_stream_with_a_mark_and_their_object_gets_a_receipt():
+    errors, stream = Errors(), Stream()
+    key = errors.add(document(b"a", b"b"))
+
+    done = replay(errors, stream)
+
+    assert stream.taken == [b"a" + REPLAY_MARK, b"b" + REPLAY_MARK]
+    receipt = errors.receipts[key]
+    assert (receipt.run_id, receipt.records, receipt.left) == ("run", 2, 0)
+    assert (done.objects, done.records, done.stayed) == ([key], 2, {})
+
+
+def test_a_second_replay_does_nothing():
+    errors, stream = Errors(), Stream()
+    errors.add(document(b"a"))
+    replay(errors, stream)
+
+    done = replay(errors, stream)
+
+    assert len(stream.taken) == 1
+    assert (done.objects, done.settled) == ([], 1)
+
+
+def test_a_record_that_fails_again_is_replayed_a_few_times_and_then_stays_with_its_reason():
+    errors, stream, data = Errors(), Stream(), b"never"
+    for attempt in range(5):
+        errors.add(document(data))
+        done = replay(errors, stream)
+        data = stream.taken[-1]
+        assert len(stream.taken) == min(attempt + 1, 3)
+
+    assert list(done.stayed.values()) == [
+        "1 records failed again after 3 replays",
+        "1 x failed after 3 replays (code: why)",
+    ]
+    assert replay(errors, stream, most_replays=4).records == 2
+    assert len(stream.taken) == 5
+
+
+def test_of_a_mixed_object_only_what_was_left_is_put_again():
+    errors, stream = Errors(), Stream()
+    key = errors.add(document(b"new", b"old" + 3 * REPLAY_MARK))
+
+    first = replay(errors, stream)
+    assert stream.taken == [b"new" + REPLAY_MARK]
+    assert "1 x failed after 3 replays" in first.stayed[key]
+
+    replay(errors, stream, most_replays=4)
+    assert stream.taken[1:] == [b"old" + 4 * REPLAY_MARK]
+    assert (errors.receipts[key].records, errors.receipts[key].left) == (2, 0)
+
+
+def test_a_run_that_dies_before_the_receipt_repeats_the_object_and_loses_nothing(monkeypatch: pytest.MonkeyPatch):
+    errors, stream = Errors(), Stream()
+    errors.add(document(b"a"), hours_ago=1)
+    errors.add(document(b"b"))
+    with monkeypatch.context() as patch:
+        patch.setattr(errors, "write_receipt", lambda _key, _receipt: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            replay(errors, stream)
+
+    replay(errors, stream)
+
+    assert [data.strip() for data in stream.taken] == [b"a", b"a", b"b"]
+
+
+def test_what_is_no_failed_record_is_named_and_left():
+    errors, stream = Errors(), Stream()
+    keys = [
+        errors.add(b"something else"),
+        errors.add(document(b"a"), error_type="http-endpoint-failed"),
+        errors.add(document(b"x" * LONGEST_RECORD)),
+    ]
+
+    done = replay(errors, stream)
+
+    assert stream.taken == []
+    assert "line 1 is not JSON" in done.stayed[keys[0]]
+    assert "errors of type http-endpoint-failed are not known" in done.stayed[keys[1]]
+    assert "longer than a record of the stream" in done.stayed[keys[2]]
+    assert errors.receipts[keys[2]].left == 1
+
+
+def test_the_oldest_objects_go_first_and_the_rest_waits():
+    errors, stream = Errors(), Stream()
+    for hours_ago in (0, 2, 1):
+        errors.add(document(str(hours_ago).encode()), hours_ago=hours_ago)
+
+    done = replay(errors, stream, most_objects=2)
+
+    assert [data.strip() for data in stream.taken] == [b"2", b"1"]
+    assert done.waiting == 1
+
+
+def test_records_that_the_stream_did_not_take_are_put_again_until_the_deadline():
+    records = [StreamRecord(data, "key") for data in (b"a", b"b", b"c")]
+    throttled = "ProvisionedThroughputExceededException"
+    patient = Waiting(10, clock=lambda: 0.0, sleep=lambda _seconds: None)
+    stream = Stream([{0: throttled, 2: throttled}, {1: "InternalFailure"}])
+    assert ChangeStream(stream, "stream").put(records, patient) == 3
+    assert stream.taken == [b"b", b"a", b"c"]
+
+    times = iter(range(0, 1000, 4))
+    impatient = Waiting(10, clock=lambda: float(next(times)), sleep=lambda _seconds: None)
+    with pytest.raises(AwsError, match=rf"did not take 1 records within 10 s \({throttled}\)"):
+        ChangeStream(Stream([{0: throttled}] * 100), "stream").put(records[:1], impatient)
+
+
+@given(sizes=st.lists(st.sampled_from([0, 1, 1000, LONGEST_RECORD - 1, LONGEST_RECORD]), max_size=1200))
+def test_a_request_holds_what_kinesis_takes_and_order_is_kept(sizes: list[int]):
+    data = {size: bytes(size) for size in set(sizes)}
+    records = [StreamRecord(data[size], "") for size in sizes]
+
+    cut = list(batches(records))
+
+    assert [record for batch in cut for record in batch] == records
+    for batch in cut:
+        assert 1 <= len(batch) <= RECORDS_AT_ONCE
+        assert sum(record.size for record in batch) <= BYTES_AT_ONCE
+
+
+# Which objects are open
+
+
+def remembered(hours: Iterable[FailedHour]) -> dict[datetime, Known]:
+    return {found.hour: found.known for found in hours}
+
+
+def test_settled_hours_cost_no_receipts_until_they_change():
+    errors = Errors()
+    key = errors.add(document(b"a"))
+    first = seen(errors, {})
+    assert [one.found.key for one in first.open] == [key]
+    assert errors.firsts == [None], "nothing is remembered, so all is listed"
+
+    replay(errors, Stream())
+    after = seen(errors, remembered(first.hours))
+    assert after.open == []
+    errors.read = 0
+    known = remembered(after.hours)
+    assert seen(errors, known).hours == ()
+    assert errors.read == 0
+
+    errors.add(document(b"b"))
+    assert len(seen(errors, known).open) == 1
+
+
+def test_an_open_hour_is_looked_at_however_old_it_is():
+    errors = Errors()
+    errors.add(document(b"a"), hours_ago=24 * 60)
+    known = remembered(seen(errors, {}).hours)
+    errors.add(document(b"b"))
+
+    assert len(seen(errors, known).open) == 2
+
+
+def test_an_hour_whose_objects_were_taken_away_is_open_no_more():
+    errors = Errors()
+    errors.add(document(b"a"))
+    known = remembered(seen(errors, {}).hours)
+    errors.contents.clear()
+
+    [found] = seen(errors, known).hours
+
+    assert (found.objects, found.open) == ((), ())
+    assert seen(errors, remembered([found])).hours == ()
+
+
+def test_a_look_reads_a_bounded_number_of_receipts_the_new_hours_first_and_the_next_look_the_rest():
+    errors = Errors()
+    for hours_ago in range(10):
+        errors.add(document(b"x"), hours_ago=hours_ago)
+    known: dict[datetime, Known] = {}
+    for left in (7, 4, 1, 0):
+        errors.read = 0
+        found = seen(errors, known, most_receipts=3)
+        assert errors.read <= 3
+        assert found.left + len(known) + len(found.hours) >= 10
+        known |= remembered(found.hours)
+        assert len(known) == 10 - left
