@@ -1,6 +1,7 @@
 """The job that puts records which could not be delivered on the stream again."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from dagster import Config, JobDefinition, MetadataValue, OpExecutionContext, TableRecord, job, op
 from pydantic import Field
@@ -80,15 +81,13 @@ def _tell(context: OpExecutionContext, done: Replayed, left: int) -> None:
     )
     for key, reason in done.stayed.items():
         context.log.warning("%s stays: %s", key, reason)
-    stayed = list(done.stayed.items())[:_STAYED_TOLD]
-    context.add_output_metadata(
-        {
-            "objects_replayed": len(done.objects),
-            "records_replayed": done.records,
-            "objects_waiting": left,
-            "objects_that_stay": len(done.stayed),
-            "why_they_stay": MetadataValue.table(
-                [TableRecord({"object": key, "reason": reason}) for key, reason in stayed]
-            ),
-        }
-    )
+    metadata: dict[str, Any] = {
+        "objects_replayed": len(done.objects),
+        "records_replayed": done.records,
+        "objects_waiting": left,
+        "objects_that_stay": len(done.stayed),
+    }
+    if stayed := list(done.stayed.items())[:_STAYED_TOLD]:
+        records = [TableRecord({"object": key, "reason": reason}) for key, reason in stayed]
+        metadata["why_they_stay"] = MetadataValue.table(records)
+    context.add_output_metadata(metadata)

@@ -1,7 +1,7 @@
 """What Firehose could not deliver: an external asset with a partition per hour, whose objects we report.
 
-As with the raw objects, Dagster's event log remembers what was reported of an hour: its fingerprint, and beside it how
-many of its objects are open.
+As with the raw objects, Dagster's event log remembers what was reported of an hour, in the data version of its last
+event: its fingerprint, and how many of its objects were open.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from ddb_pipeline.failed_deliveries.looking import FailedHour, Known, OpenObject
 from ddb_pipeline.resources.failed_deliveries import FailedDeliveries
 
 NAME = "failed_deliveries"
-OPEN_TAG = "ddb_pipeline/open_objects"
 
 _REASONS_FROM = 5
 _LONGEST_READ = 4 * 2**20
@@ -54,12 +53,12 @@ def failed_deliveries_asset(pipeline: Pipeline) -> AssetSpec:
 def known_hours(instance: DagsterInstance, pipeline: Pipeline) -> dict[datetime, Known]:
     """Return what was reported last, by hour."""
     tags = instance.event_log_storage.get_latest_tags_by_partition(
-        asset_key(pipeline, NAME), DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG, OPEN_TAG]
+        asset_key(pipeline, NAME), DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
     )
     return {
-        datetime.strptime(key, _KEY_FORMAT).replace(tzinfo=UTC): Known(found[DATA_VERSION_TAG], int(found[OPEN_TAG]))
+        datetime.strptime(key, _KEY_FORMAT).replace(tzinfo=UTC): known
         for key, found in tags.items()
-        if found.get(DATA_VERSION_TAG) and found.get(OPEN_TAG, "").isdecimal()
+        if (known := Known.of_text(found.get(DATA_VERSION_TAG, "")))
     }
 
 
@@ -92,7 +91,7 @@ def _event(pipeline: Pipeline, failed: FailedDeliveries, found: FailedHour) -> A
         partition=partition_key(found.hour),
         description=f"{len(found.objects)} objects below errors/, {said}",
         metadata=metadata,
-        tags={DATA_VERSION_TAG: found.fingerprint, OPEN_TAG: str(still_open)},
+        tags={DATA_VERSION_TAG: found.known.to_text()},
     )
 
 

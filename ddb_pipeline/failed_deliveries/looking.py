@@ -31,6 +31,16 @@ class Known:
     fingerprint: str
     open_objects: int
 
+    def to_text(self) -> str:
+        """Write it down."""
+        return f"{self.fingerprint}-{self.open_objects}"
+
+    @classmethod
+    def of_text(cls, text: str) -> Known | None:
+        """Read what was written down; None: it is something else, so nothing is remembered."""
+        fingerprint, _, count = text.rpartition("-")
+        return cls(fingerprint, int(count)) if fingerprint and count.isdecimal() else None
+
 
 @dataclass(frozen=True)
 class OpenObject:
@@ -56,7 +66,7 @@ class FailedHour:
 
     @property
     def fingerprint(self) -> str:
-        """Differs whenever an object was added, removed or replaced; the hour's data version in Dagster."""
+        """Differs whenever an object was added, removed or replaced."""
         newest = max((one.last_modified for one in self.objects), default=datetime.fromtimestamp(0, UTC))
         return f"{len(self.objects)}-{sum(one.size for one in self.objects)}-{int(newest.timestamp())}"
 

@@ -1,0 +1,201 @@
+"""A record that could not be delivered is reported, replayed once its cause is mended, and in the view then."""
+
+from __future__ import annotations
+
+import io
+import uuid
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import (
+    AssetKey,
+    DagsterInstance,
+    ExecuteInProcessResult,
+    RepositoryDefinition,
+    SensorResult,
+    build_sensor_context,
+)
+
+from ddb_pipeline.arrivals import partition_key
+from ddb_pipeline.definitions import build_definitions
+from ddb_pipeline.local_aws import delivery
+from ddb_pipeline.resources.aws import PipelineAwsResource
+from ddb_pipeline.resources.failed_deliveries import ErrorObject
+from ddb_pipeline_tests.deployed import Deployed
+from ddb_pipeline_tests.jobs import with_the_state_alone
+
+PIPELINE = "persons"
+FAILED = AssetKey([PIPELINE, "failed_deliveries"])
+CONVERTER = Path(__file__).parents[2] / "infra_cdk" / "functions" / "change_converter"
+DEFECT = (
+    "def handler(event, context):\n"
+    "    return {'records': [\n"
+    "        {'recordId': record['recordId'], 'result': 'ProcessingFailed', 'data': record['data']}\n"
+    "        for record in event['records']\n"
+    "    ]}\n"
+)
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture
+def loaded(stage: Deployed) -> RepositoryDefinition:
+    return build_definitions(stage.declaration).get_repository_def()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_failed_before_or_after(stage: Deployed) -> Iterator[None]:
+    take_away(stage)
+    yield
+    take_away(stage)
+
+
+def take_away(stage: Deployed) -> None:
+    for one in failed_objects(stage):
+        stage.client("s3").delete_object(Bucket=stage.names[PIPELINE].raw_bucket, Key=one.key)
+
+
+def failed_objects(stage: Deployed) -> list[ErrorObject]:
+    with PipelineAwsResource(declaration_file=str(stage.declaration.path)).deployment(PIPELINE) as deployment:
+        return sorted(deployment.failed_deliveries.objects(), key=lambda one: one.last_modified)
+
+
+def tags(stage: Deployed, key: str) -> dict[str, str]:
+    found = stage.client("s3").get_object_tagging(Bucket=stage.names[PIPELINE].raw_bucket, Key=key)["TagSet"]
+    return {tag["Key"]: tag["Value"] for tag in found}
+
+
+@contextmanager
+def defective_converter(stage: Deployed) -> Iterator[None]:
+    """The converter refuses everything, until it is mended."""
+    described = stage.client("firehose").describe_delivery_stream(
+        DeliveryStreamName=stage.names[PIPELINE].delivery_stream
+    )["DeliveryStreamDescription"]["Destinations"][0]["ExtendedS3DestinationDescription"]
+    [processor] = described["ProcessingConfiguration"]["Processors"]
+    [name] = [one["ParameterValue"] for one in processor["Parameters"] if one["ParameterName"] == "LambdaArn"]
+    whole = {path.name: path.read_text(encoding="utf-8") for path in CONVERTER.glob("*.py")}
+    update(stage, name, {"change_converter.py": DEFECT})
+    try:
+        yield
+        assert delivery.wait_until_delivered(30)
+    finally:
+        update(stage, name, whole)
+
+
+def update(stage: Deployed, function: str, files: dict[str, str]) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    stage.client("lambda").update_function_code(FunctionName=function, ZipFile=content.getvalue())
+
+
+def put_item(stage: Deployed) -> str:
+    name = f"failed-{uuid.uuid4().hex[:8]}"
+    item = {"pk": {"S": name}, "said": {"S": "through errors/"}}
+    stage.client("dynamodb").put_item(TableName=stage.names[PIPELINE].table, Item=item)
+    return name
+
+
+def tick(loaded: RepositoryDefinition, instance: DagsterInstance, cursor: str | None = None) -> SensorResult:
+    context = build_sensor_context(
+        instance, cursor=cursor, repository_def=loaded, resources=loaded.get_top_level_resources()
+    )
+    result = loaded.get_sensor_def(f"{PIPELINE}_deliveries")(context)
+    assert isinstance(result, SensorResult), result
+    for event in result.asset_events:
+        instance.report_runless_asset_event(event)
+    return result
+
+
+def replay(loaded: RepositoryDefinition, instance: DagsterInstance, **config: int) -> ExecuteInProcessResult:
+    ops = {"persons_put_records_again": {"config": config}}
+    result = loaded.get_job("persons_replay_failed_deliveries").execute_in_process({"ops": ops}, instance=instance)
+    assert result.success
+    assert delivery.wait_until_delivered(30)
+    return result
+
+
+def state_of(stage: Deployed, name: str) -> list[tuple[Any, ...]]:
+    return stage.ask(PIPELINE, "SELECT said FROM latest_item_state WHERE pk = ?", f"'{name}'")
+
+
+def told(result: SensorResult) -> dict[str, Any]:
+    """By name of the check: what the tick said of it."""
+    return {event.check_name: event for event in result.asset_events if hasattr(event, "check_name")}
+
+
+def test_a_record_comes_back_when_the_converter_is_mended(
+    stage: Deployed, loaded: RepositoryDefinition, instance: DagsterInstance
+):
+    with defective_converter(stage):
+        name = put_item(stage)
+    [lost] = failed_objects(stage)
+
+    first = tick(loaded, instance)
+    [event] = [event for event in first.asset_events if event.asset_key == FAILED and not hasattr(event, "check_name")]
+    assert event.partition == partition_key(lost.hour)
+    assert event.metadata["open_objects"].value == 1
+    check = told(first)["no_failed_deliveries"]
+    assert not check.passed
+    assert lost.key in check.description
+    assert "Lambda.FunctionError" in check.description
+    assert "persons_replay_failed_deliveries" in check.description
+    assert not tick(loaded, instance, first.cursor).asset_events, "nothing is told twice"
+
+    run = replay(loaded, instance)
+
+    assert tags(stage, lost.key)["replay-records"] == "1"
+    assert tags(stage, lost.key)["replay-run"] == run.run_id
+    pipeline = stage.declaration.pipelines[PIPELINE]
+    refresh = with_the_state_alone(loaded, "persons_refresh", pipeline)
+    refreshed = refresh.execute_in_process(instance=instance, raise_on_error=False)
+    assert refreshed.success
+    passed = {check.check_name: check.passed for check in refreshed.get_asset_check_evaluations()}
+    assert passed["no_failed_deliveries"]
+    assert passed["changes_are_delivered"]
+    assert state_of(stage, name) == [("through errors/",)]
+    assert not tick(loaded, instance).asset_events, "the job told it all"
+
+    replay(loaded, instance)
+    assert delivery.wait_until_delivered(30)
+    assert failed_objects(stage) == [lost]
+    assert stage.ask(PIPELINE, f"SELECT count(*) FROM changes WHERE item_key LIKE '%{name}%'") == [(1,)]
+
+
+def test_what_no_converter_can_read_stays_with_its_reason(
+    stage: Deployed, loaded: RepositoryDefinition, instance: DagsterInstance
+):
+    stream = stage.names[PIPELINE].change_stream
+    stage.client("kinesis").put_record(StreamName=stream, Data=b"no change record", PartitionKey="k")
+    assert delivery.wait_until_delivered(30)
+
+    for attempt in (1, 2):
+        replay(loaded, instance, most_replays=2)
+        assert len(failed_objects(stage)) == attempt + 1
+    replay(loaded, instance, most_replays=2)
+
+    objects = failed_objects(stage)
+    assert len(objects) == 3, "a third replay is not allowed"
+    assert [tags(stage, one.key)["replay-left"] for one in objects] == ["0", "0", "1"]
+    assert "no_failed_deliveries" not in told(tick(loaded, instance)), "the job told it"
+    latest = instance.get_latest_asset_check_evaluation_record(
+        next(key for key in loaded.asset_graph.asset_check_keys if key.asset_key == FAILED)
+    )
+    assert latest
+    assert latest.event
+    assert latest.event.dagster_event
+    said = str(latest.event.dagster_event.asset_check_evaluation_data.description)
+    assert objects[-1].key in said
+    assert "1 of them hold records that failed again" in said
+
+    stage.client("s3").delete_object(Bucket=stage.names[PIPELINE].raw_bucket, Key=objects[-1].key)
+    assert told(tick(loaded, instance))["no_failed_deliveries"].passed
