@@ -173,6 +173,9 @@ def test_materialize_all_fills_the_graph_without_a_sensor(
     rows = stage.ask(PIPELINE, f"SELECT event_id FROM latest_item_state WHERE event_id = 'event-{number}'")
     assert rows == [(f"event-{number}",)]
     assert {(check.check_name, check.passed) for check in result.get_asset_check_evaluations()} == {
+        ("no_failed_deliveries", True),
+        ("changes_are_delivered", True),
+        ("crawls_keep_up", True),
         ("every_s3_hour_is_in_the_catalog", True),
         ("schema_is_the_contract", True),
         ("one_row_per_item", True),
