@@ -199,6 +199,8 @@ class PipelineAccess(Construct):
             "ReadRawObjects": "Firehose names the objects",
             "UseBaselines": "a baseline's files are named when it is made",
             "UseResults": "Athena names the results",
+            "SeeArrivals": "CloudWatch has no ARN for a metric",
+            "KeepReceipts": "Firehose names the objects",
         }
         if baseline_converter is not None:
             wildcards |= {
