@@ -65,12 +65,15 @@ class PipelineStack(Stack):
         stream = ChangeStream(
             self, "ChangeStream", key=key, retention=Duration.hours(stage.stream_retention_hours)
         ).stream
+        catalog = Catalog(self, "Catalog", names=names, raw_bucket=storage.raw)
         delivery = Delivery(
             self,
             "Delivery",
+            pipeline=pipeline,
             stage=stage,
             key=key,
             stream=stream,
+            catalog=catalog,
             raw_bucket=storage.raw,
             removal_policy=removal_policy,
         )
@@ -87,7 +90,6 @@ class PipelineStack(Stack):
         loader = ItemLoader(
             self, "ItemLoader", pipeline=pipeline, table=table, key=key, removal_policy=removal_policy
         ).function
-        catalog = Catalog(self, "Catalog", names=names, raw_bucket=storage.raw)
         BaselineTables(self, "BaselineTables", names=names, catalog=catalog, raw_bucket=storage.raw)
         converter = (
             BaselineConverter(
@@ -138,7 +140,8 @@ class PipelineStack(Stack):
             baseline_converter=converter,
             alarm_topic=topic,
         )
-        now, other = STORAGES["json"], STORAGES["parquet"]
+        now = STORAGES[pipeline.format]
+        (other,) = (storage for storage in STORAGES.values() if storage is not now)
         Publication(
             self,
             "Names",

@@ -31,7 +31,7 @@ from ddb_pipeline.resources.athena import QueryResult
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.column_memory import StoredMemory
 from ddb_pipeline.sql_text import quote_identifier, quote_literal
-from ddb_pipeline.view_sql import NOTHING_KNOWN, ViewInputs, views
+from ddb_pipeline.view_sql import NOTHING_KNOWN, ViewInputs, change_rows, views
 
 NAME = "item_attributes"
 _ATTEMPTS = 5
@@ -143,7 +143,8 @@ def _look(context: AssetExecutionContext, deployment: Deployment, before: Memory
         if planned.hours:
             look.hours = planned.hours
             rows = conditions if planned.is_everything else [*conditions, rows_of_hours(planned.hours)]
-            _ask(context, deployment, f"{database}.{quote_identifier(names.change_table)}", rows, look)
+            changes = change_rows(["new_image"], names, deployment.other_change_table)
+            _ask(context, deployment, changes, rows, look)
         baseline = baseline_in_use(deployment)
         if baseline is not None and baseline.baseline_id != before.baseline_id:
             look.baseline_id = baseline.baseline_id

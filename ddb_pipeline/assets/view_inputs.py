@@ -37,6 +37,7 @@ def view_inputs(deployment: Deployment, view: str) -> ViewInputs:
     return ViewInputs(
         baseline=baseline_in_use(deployment),
         item_columns=remembered_columns(deployment) if has_columns else (),
+        other_change_table=deployment.other_change_table,
     )
 
 

@@ -55,8 +55,10 @@ def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
     stored = deployment.raw_bucket.stored_since(_hour(since - _LONGEST_DELIVERY), since)
     if not stored:
         return LateChanges()
-    names, first_hour = deployment.names, min(stored)
-    found = deployment.athena.execute(late_objects_statement(names, cut_us=manifest.cut_us, first_hour=first_hour))
+    names, first_hour, other = deployment.names, min(stored), deployment.other_change_table
+    found = deployment.athena.execute(
+        late_objects_statement(names, cut_us=manifest.cut_us, first_hour=first_hour, other_change_table=other)
+    )
     new = set().union(*stored.values())
     late: Sequence[tuple[str, int, int]] = [
         (str(path), int(changes), int(oldest_us)) for path, changes, oldest_us in found.rows if str(path) in new
@@ -71,6 +73,7 @@ def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
             # a statement has 262,144 bytes at most; the oldest are those that matter
             paths=[path for path, _, _ in sorted(late, key=lambda found: found[2])[:_OBJECTS_NAMED]],
             limit=KEYS_SHOWN,
+            other_change_table=other,
         )
     )
     return LateChanges(

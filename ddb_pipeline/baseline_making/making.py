@@ -204,6 +204,7 @@ class Making:
             baseline_id=pending.baseline_id,
             as_of_us=pending.as_of_us,
             parent=parent.baseline if parent else None,
+            other_change_table=deployment.other_change_table,
         )
         written = self._write(pending, statement)
         return self._verified(pending, capture, written, began, expected=written.rows_written)

@@ -16,14 +16,22 @@ from ddb_pipeline.change_row import ROW_VERSION, Column
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.sql_text import quote_identifier, quote_literal
-from ddb_pipeline.view_sql import ViewInputs, select_statement, views
+from ddb_pipeline.view_sql import ViewInputs, change_rows, select_statement, views
 
 STATE_VIEW = "latest_item_state"
+# the hidden column keeps its name where rows of two tables are one relation
+_PATH = '"$path" AS "$path"'
 _TRINO_TYPES = {"string": "varchar", "int": "integer"}
 
 
 def snapshot_statement(
-    pipeline: Pipeline, names: PublishedNames, *, baseline_id: str, as_of_us: int, parent: Baseline | None
+    pipeline: Pipeline,
+    names: PublishedNames,
+    *,
+    baseline_id: str,
+    as_of_us: int,
+    parent: Baseline | None,
+    other_change_table: str = "",
 ) -> str:
     """Return the statement that writes the state just before a moment as rows of a baseline.
 
@@ -36,9 +44,11 @@ def snapshot_statement(
         baseline_id: Id of the new baseline.
         as_of_us: The moment, epoch microseconds.
         parent: The baseline to start from; None: from the first change.
+        other_change_table: The change table of the other format, where it holds something.
     """
     (view,) = (view for view in views(pipeline) if view.name == STATE_VIEW)
-    state = select_statement(view, pipeline, names, ViewInputs(baseline=parent, as_of_us=as_of_us - 1))
+    inputs = ViewInputs(baseline=parent, as_of_us=as_of_us - 1, other_change_table=other_change_table)
+    state = select_statement(view, pipeline, names, inputs)
     values = {
         "row_version": str(ROW_VERSION),
         "event_id": "event_id",
@@ -91,18 +101,21 @@ def verification_statement(names: PublishedNames, *, baseline_id: str) -> str:
     )
 
 
-def late_objects_statement(names: PublishedNames, *, cut_us: int, first_hour: datetime) -> str:
+def late_objects_statement(
+    names: PublishedNames, *, cut_us: int, first_hour: datetime, other_change_table: str = ""
+) -> str:
     """Return the query for raw objects that hold changes from before a cut.
 
     Args:
         names: Names of the pipeline.
         cut_us: The cut, epoch microseconds.
         first_hour: First hour of arrival to look into.
+        other_change_table: The change table of the other format, where it holds something.
     """
     return "\n".join(
         [
             'SELECT "$path" AS path, count(*) AS changes, min(changed_at_us) AS oldest_us',
-            f"FROM {_table(names, names.change_table)}",
+            f"FROM {change_rows([_PATH], names, other_change_table)}",
             f"WHERE {_late(names, cut_us, first_hour)}",
             'GROUP BY "$path"',
         ]
@@ -110,14 +123,20 @@ def late_objects_statement(names: PublishedNames, *, cut_us: int, first_hour: da
 
 
 def late_keys_statement(
-    names: PublishedNames, *, cut_us: int, first_hour: datetime, paths: Iterable[str], limit: int
+    names: PublishedNames,
+    *,
+    cut_us: int,
+    first_hour: datetime,
+    paths: Iterable[str],
+    limit: int,
+    other_change_table: str = "",
 ) -> str:
     """Return the query for the items whose changes from before a cut are in some raw objects."""
     listed = ", ".join(quote_literal(path) for path in paths)
     return "\n".join(
         [
             "SELECT item_key, min(changed_at_us) AS changed_at_us, min(event_id) AS event_id",
-            f"FROM {_table(names, names.change_table)}",
+            f"FROM {change_rows([_PATH, 'item_key', 'event_id'], names, other_change_table)}",
             f"WHERE {_late(names, cut_us, first_hour)}",
             f'    AND "$path" IN ({listed})',
             f"GROUP BY item_key ORDER BY changed_at_us, item_key LIMIT {limit}",

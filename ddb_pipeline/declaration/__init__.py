@@ -20,6 +20,7 @@ from ddb_pipeline.declaration.stages import (
     Measure,
     Stage,
     StreamMode,
+    check_buffers,
     check_retention,
     read_stage,
 )
@@ -118,6 +119,7 @@ def load_declaration(path: Path | None = None) -> Declaration:
     stage_tables = dict(root.tables("stages"))
     stages = {name: read_stage(name, table) for name, table in stage_tables.items()}
     for name, stage in stages.items():
+        check_buffers(stage, stage_tables[name], pipelines)
         check_retention(stage, stage_tables[name], pipelines)
     check_existing_tables(pipelines, pipeline_tables, stages)
     root.refuse_unknown_keys()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, cast
 
+from ddb_pipeline.change_row import STORAGES, Format
 from ddb_pipeline.declared_columns import DeclaredColumn, declared_columns
 from ddb_pipeline.toml_table import IN_NO_STAGE, ByStage, Table
 
@@ -49,6 +50,7 @@ class Pipeline:
         baseline: Where baselines come from: a snapshot of our own state, an export of the table, or there are none.
         baseline_schedule: Cron expression (UTC) of the making of a baseline.
         baselines_kept: How many baselines are kept, 2 or more: they are the past that `query --as-of` starts from.
+        format: What the raw objects are. Another one than before: those that are there stay, and are read with the new.
         existing_table: Name of the table that is streamed, in the stages where the stack makes none.
         existing_table_key: ARN of the KMS key of the account's own that encrypts the existing table, if one does.
     """
@@ -68,6 +70,7 @@ class Pipeline:
     baseline_schedule: str = "0 3 * * 0"
     attribute_changes_depth: int = 1
     baselines_kept: int = 3
+    format: Format = "json"
     existing_table: ByStage = IN_NO_STAGE
     existing_table_key: ByStage = IN_NO_STAGE
 
@@ -100,6 +103,7 @@ def read_pipeline(name: str, table: Table) -> Pipeline:
         baseline_schedule=table.cron("baseline_schedule", default="0 3 * * 0"),
         attribute_changes_depth=table.integer("attribute_changes_depth", 1, 10, default=1),
         baselines_kept=table.integer("baselines_kept", 2, 100, default=3),
+        format=cast("Format", table.choice("format", tuple(STORAGES), default="json")),
         existing_table=table.by_stage(
             "existing_table", TABLE_NAME, "a table's name of 3 to 255 characters (a-z A-Z 0-9 _ . -), not its ARN"
         ),

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, cast
 
+from ddb_pipeline.change_row import Format
 from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declaration.pipelines import KEY_ARN, KEY_ARN_RULE, Pipeline
 from ddb_pipeline.toml_table import Table
+
+# Firehose's defaults, and what it demands: BufferingHints in its API, and dev/record-format-conversion.html
+DEFAULT_BUFFER_MEBIBYTES: Mapping[Format, int] = {"json": 5, "parquet": 128}
+LEAST_BUFFER_MEBIBYTES: Mapping[Format, int] = {"json": 1, "parquet": 64}
 
 Automation = Literal["running", "stopped"]
 Measure = Literal["each", "daily", "never"]
@@ -26,7 +31,7 @@ class Stage:
     Attributes:
         name: Name of the stage.
         buffer_seconds: How long Firehose collects changes before it writes an object, 0 to 900 seconds.
-        buffer_mebibytes: ... or until it holds this many MiB, 1 to 128.
+        buffer_mebibytes: ... or until it holds this many MiB, 1 to 128; None: `buffer_mebibytes_for` the format.
         stream_retention_hours: How long the Kinesis stream keeps records, 24 to 8760 hours.
         arrivals_interval_seconds: Shortest pause between two ticks of the arrivals sensor, 1 to 3600 seconds.
         automation: Whether sensors and schedules are on when Dagster first loads them.
@@ -49,7 +54,7 @@ class Stage:
 
     name: str
     buffer_seconds: int
-    buffer_mebibytes: int
+    buffer_mebibytes: int | None
     stream_retention_hours: int
     arrivals_interval_seconds: int
     automation: Automation
@@ -67,6 +72,10 @@ class Stage:
     alarm_mail: str | None = None
     budget_usd: int | None = None
 
+    def buffer_mebibytes_for(self, file_format: Format) -> int:
+        """How many MiB Firehose collects for an object of a format, unless `buffer_seconds` are over before."""
+        return self.buffer_mebibytes or DEFAULT_BUFFER_MEBIBYTES[file_format]
+
 
 def read_stage(name: str, table: Table) -> Stage:
     """Read a table `[stages.<name>]`.
@@ -78,7 +87,7 @@ def read_stage(name: str, table: Table) -> Stage:
     stage = Stage(
         name=name,
         buffer_seconds=table.integer("buffer_seconds", 0, 900, default=60),
-        buffer_mebibytes=table.integer("buffer_mebibytes", 1, 128, default=5),
+        buffer_mebibytes=table.integer("buffer_mebibytes", 1, 128) if table.has("buffer_mebibytes") else None,
         stream_retention_hours=table.integer("stream_retention_hours", 24, 8760, default=168),
         arrivals_interval_seconds=table.integer("arrivals_interval_seconds", 1, 3600, default=30),
         automation=cast("Automation", table.choice("automation", ("running", "stopped"), default="stopped")),
@@ -145,6 +154,23 @@ def _check_mail(stage: Stage, table: Table) -> None:
         table.fail("budget_usd", stage.budget_usd, "none without alarm_mail, which says who is warned")
     if mail is not None and not stage.alarms and stage.budget_usd is None:
         table.fail("alarm_mail", mail, "none with alarms = false and no budget_usd: nothing would be sent")
+
+
+def check_buffers(stage: Stage, table: Table, pipelines: Mapping[str, Pipeline]) -> None:
+    """Refuse a buffer that is too small for what a pipeline makes of it.
+
+    Raises:
+        DeclarationError: It is.
+    """
+    for pipeline in pipelines.values():
+        least = LEAST_BUFFER_MEBIBYTES[pipeline.format]
+        if stage.buffer_mebibytes_for(pipeline.format) < least:
+            table.fail(
+                "buffer_mebibytes",
+                stage.buffer_mebibytes,
+                f'{least} to 128 with pipelines.{pipeline.name}.format = "{pipeline.format}" (Firehose demands it), or '
+                "no such key: then every format has its default",
+            )
 
 
 def check_retention(stage: Stage, table: Table, pipelines: Mapping[str, Pipeline]) -> None:

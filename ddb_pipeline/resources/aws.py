@@ -80,6 +80,12 @@ class Deployment:
         return StreamMetrics(make_client("cloudwatch", self.settings.connection), self.names.change_stream)
 
     @property
+    def other_change_table(self) -> str:
+        """Name of the change table of the other format, if it holds something; empty: it does not."""
+        used = self.raw_bucket.used_prefixes
+        return next((table.name for table in self.names.change_tables[1:] if table.prefix in used), "")
+
+    @property
     def column_memory(self) -> ColumnMemory:
         """What is remembered of the attributes of items."""
         client = _clients.get(("s3", self.settings.connection), lambda: _make_s3_client(self.settings.connection))

@@ -6,12 +6,14 @@ baseline that bounds it, the moment it answers for, attributes as columns. Pure;
 
 from ddb_pipeline.view_sql.columns import View, key_column_names, views
 from ddb_pipeline.view_sql.inputs import NOTHING_KNOWN, ViewInputs
+from ddb_pipeline.view_sql.records import change_rows
 from ddb_pipeline.view_sql.rendering import create_view_statement, select_statement
 
 __all__ = [
     "NOTHING_KNOWN",
     "View",
     "ViewInputs",
+    "change_rows",
     "create_view_statement",
     "key_column_names",
     "select_statement",

@@ -15,6 +15,7 @@ class ViewInputs:
     Attributes:
         baseline: The newest verified baseline, if there is one: bounds what the views of state read.
         item_columns: Attributes that `latest_item_state` has as typed columns.
+        other_change_table: The change table of the other format, where it holds something; empty: it does not.
         as_of_us: Leave out what changed after this moment, epoch microseconds; None: the state is that of now.
 
     Raises:
@@ -24,6 +25,7 @@ class ViewInputs:
     baseline: Baseline | None = None
     item_columns: tuple[ItemColumn, ...] = ()
     as_of_us: int | None = None
+    other_change_table: str = ""
 
     def __post_init__(self) -> None:
         if self.baseline is not None and self.as_of_us is not None and self.baseline.as_of_us > self.as_of_us:

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ddb_pipeline.baselines import CERTAIN_COLUMN
 from ddb_pipeline.baselines import TABLE_NAME as BASELINE_TABLE
+from ddb_pipeline.change_row import PARTITION_COLUMNS
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.sql_text import quote_identifier, quote_literal
 from ddb_pipeline.view_sql.inputs import ViewInputs
+
+# what every reading of the change tables needs beside its own columns: which rows count, and which hours are read
+_CONDITION_COLUMNS = ("table_name", "changed_at_us", *(column.name for column in PARTITION_COLUMNS))
+
+
+def change_rows(columns: Iterable[str], names: PublishedNames, other_change_table: str) -> str:
+    """Return what stands for the change tables in a FROM: the table, or where there are two, all rows of both.
+
+    Conditions stand outside: Trino pushes them through UNION ALL to each table, whose hours and columns it reads then.
+
+    Args:
+        columns: Columns that are read, beside those that conditions need.
+        names: Names of the pipeline.
+        other_change_table: The change table of the other format; empty: only the one is read that is filled now.
+    """
+    tables = (names.change_table, other_change_table) if other_change_table else (names.change_table,)
+    quoted = [f"{quote_identifier(names.database)}.{quote_identifier(table)}" for table in tables]
+    if len(quoted) == 1:
+        return quoted[0]
+    read = ", ".join(dict.fromkeys([*columns, *_CONDITION_COLUMNS]))
+    first, second = ("\n        ".join([f"SELECT {read}", f"FROM {table}"]) for table in quoted)
+    return f"(\n        {first}\n        UNION ALL\n        {second}\n    ) AS changes_of_both_formats"
 
 
 def change_conditions(names: PublishedNames, inputs: ViewInputs, *, bounded: bool) -> str:

@@ -11,7 +11,7 @@ from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.sql_text import json_path, quote_identifier, quote_literal
 from ddb_pipeline.view_sql.columns import View, key_column_names
 from ddb_pipeline.view_sql.inputs import NOTHING_KNOWN, ViewInputs
-from ddb_pipeline.view_sql.records import baseline_rows, change_conditions, moment_condition
+from ddb_pipeline.view_sql.records import baseline_rows, change_conditions, change_rows, moment_condition
 
 _ARRIVAL = ("arrived_at_ms", "shard_id", "sequence_number")
 _CHANGE = ("item_key", "event_id", "changed_at_us", "new_hash", "old_hash")
@@ -20,8 +20,10 @@ _READS = {
     "item_history": (*_CHANGE, "event_name", "expired_by_ttl", "new_image", "old_image", *_ARRIVAL),
     "deleted_items": (*_CHANGE, "expired_by_ttl", "new_image", "old_image", *_ARRIVAL),
     "change_problems": ("table_name", *_CHANGE, *_ARRIVAL),
+    "attribute_changes": (*_CHANGE, "event_name", "expired_by_ttl", "new_image", "old_image"),
+    "change_counts": ("item_key", "event_id", "event_name", "expired_by_ttl"),
 }
-"""Columns that views read through the parts that they share."""
+"""Columns of the change tables that views read, beside those of conditions."""
 
 
 def create_view_statement(
@@ -34,13 +36,13 @@ def create_view_statement(
 
 def select_statement(view: View, pipeline: Pipeline, names: PublishedNames, inputs: ViewInputs = NOTHING_KNOWN) -> str:
     """Return the query that a view stands for, rendered from its `.sql` file."""
-    reads = _READS.get(view.name, ())
+    reads = _READS[view.name]
     image = {"latest_item_state": "new_image"}.get(view.name, "image")
     of_item = "table_name, item_key" if view.name == "change_problems" else "item_key"
     depth = pipeline.attribute_changes_depth
     return _sql(
         view.name,
-        change_table=f"{quote_identifier(names.database)}.{quote_identifier(names.change_table)}",
+        change_table=change_rows(reads, names, inputs.other_change_table),
         table_name=quote_literal(names.table),
         reads=", ".join(reads),
         changes=change_conditions(names, inputs, bounded=False),

@@ -29,11 +29,12 @@ ORDERS = Pipeline(
     crawl_schedule="5 * * * *",
     views_schedule="30 6 * * *",
     baseline="export",
+    format="parquet",
 )
 
 
 def declaration() -> Declaration:
-    """The project's own pipeline.toml, and a second pipeline: a composite key of awkward names, and baselines.
+    """The project's own pipeline.toml, and a second pipeline: a composite key of awkward names, baselines, Parquet.
 
     Somebody is told of alarms and of the budget of `dev`.
     """

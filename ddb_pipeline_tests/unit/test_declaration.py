@@ -54,6 +54,8 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
     assert stage.buffer_seconds == 60
     assert stage.stream_retention_hours == 7 * 24
     assert declaration.pipelines["persons"].sort_key is None
+    assert declaration.pipelines["persons"].format == "json"
+    assert [stage.buffer_mebibytes_for(name) for name in ("json", "parquet")] == [5, 128]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,17 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
                 "automation, baseline_margin_seconds, budget_usd, buffer_mebibytes, buffer_seconds, compression, "
                 "confirm_data_loss, encryption_key, keep_data, measure, raw_retention_days, results_expire_days, "
                 "scan_cutoff_mebibytes, stream_mode, stream_retention_hours, stream_shards"
+            ),
+        ),
+        (
+            RIGHT.replace("[stages", 'format = "orc"\n[stages'),
+            'pipelines.persons.format: found "orc"; allowed is "json" or "parquet"',
+        ),
+        (
+            RIGHT.replace("[stages", 'format = "parquet"\n[stages') + "buffer_mebibytes = 63",
+            (
+                "stages.local.buffer_mebibytes: found 63; allowed is 64 to 128 with pipelines.persons.format = "
+                '"parquet" (Firehose demands it), or no such key: then every format has its default'
             ),
         ),
         (

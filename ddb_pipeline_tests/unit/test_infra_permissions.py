@@ -49,11 +49,11 @@ def statements():
     ]
 
 
-def statements_of(logical_id_prefix, stage="dev"):
+def statements_of(logical_id_prefix, stage="dev", pipeline="persons"):
     """The statements of one role or policy by their ids, as CloudFormation makes them."""
     (resource,) = [
         resource
-        for name, resource in template(stage)["Resources"].items()
+        for name, resource in template(stage, pipeline)["Resources"].items()
         if name.startswith(logical_id_prefix) and resource["Type"] in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
     ]
     return {
@@ -161,6 +161,20 @@ def test_firehose_reads_the_stream_calls_the_converter_and_writes_changes_and_er
     assert found["UseKeyThroughKinesis"]["Condition"]["StringLike"] == {
         "kms:EncryptionContext:aws:kinesis:arn": f"{stream}.Arn"
     }
+
+
+def test_firehose_reads_the_schema_of_parquet_and_no_other_table():
+    assert "ReadSchema" not in statements_of("DeliveryRole")
+    found = statements_of("DeliveryRole", pipeline="order_lines")["ReadSchema"]
+    assert found["Action"] == ["glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"]
+    assert found["Resource"] == [
+        f"arn:aws:glue:eu-west-1:1:{resource}"
+        for resource in (
+            "catalog",
+            "database/ddb_dev_order_lines",
+            "table/ddb_dev_order_lines/changes_parquet",
+        )
+    ]
 
 
 def test_the_crawlers_may_change_their_tables_and_not_write_objects():

@@ -62,6 +62,11 @@ def test_the_parameter_holds_every_published_name(stage, pipeline):
         (found,) = [name for name in resources(stage.name, resource_type, pipeline) if part in name]
         return found
 
+    # order_lines is the one in Parquet
+    now, other = ("changes_parquet", "changes") if pipeline == "order_lines" else ("changes", "changes_parquet")
+    name = f"ddb-change-analytics-{stage.name}-{pipeline}"
+    crawlers = {"changes": name, "changes_parquet": f"{name}-parquet"}
+
     assert parameter["Type"] == "String"
     assert parameter["Name"] == f"/ddb-change-analytics/{stage.name}/{pipeline}"
     assert published == PublishedNames(
@@ -73,12 +78,12 @@ def test_the_parameter_holds_every_published_name(stage, pipeline):
         change_stream=logical_id("AWS::Kinesis::Stream"),
         delivery_stream=logical_id("AWS::KinesisFirehose::DeliveryStream"),
         raw_bucket=logical_id("AWS::S3::Bucket", "Raw"),
-        changes_prefix="changes/",
+        changes_prefix=f"{now}/",
         errors_prefix="errors/",
         results_bucket=logical_id("AWS::S3::Bucket", "Results"),
         database=f"ddb_{stage.name}_{pipeline}",
-        change_table="changes",
-        crawler=f"ddb-change-analytics-{stage.name}-{pipeline}",
+        change_table=now,
+        crawler=crawlers[now],
         workgroup=f"ddb-change-analytics-{stage.name}-{pipeline}",
         item_loader=logical_id("AWS::Lambda::Function", "ItemLoader"),
         # made where baselines come from exports
@@ -87,11 +92,11 @@ def test_the_parameter_holds_every_published_name(stage, pipeline):
         ),
         key_arn=f"{logical_id('AWS::KMS::Key')}.Arn",
         alarm_topic=logical_id("AWS::SNS::Topic") if stage.alarms else "",
-        format="json",
-        other_format="parquet",
-        other_change_table="changes_parquet",
-        other_changes_prefix="changes_parquet/",
-        other_crawler=f"ddb-change-analytics-{stage.name}-{pipeline}-parquet",
+        format="parquet" if now == "changes_parquet" else "json",
+        other_format="json" if now == "changes_parquet" else "parquet",
+        other_change_table=other,
+        other_changes_prefix=f"{other}/",
+        other_crawler=crawlers[other],
     )
 
 

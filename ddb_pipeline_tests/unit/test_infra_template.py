@@ -149,9 +149,14 @@ def test_firehose_delivers_from_the_change_stream_as_the_contract_says(stack, st
             },
             "ExtendedS3DestinationConfiguration": {
                 "BucketARN": {"Fn::GetAtt": [Match.string_like_regexp("^StorageRaw"), "Arn"]},
-                "BufferingHints": {"IntervalInSeconds": stage.buffer_seconds, "SizeInMBs": stage.buffer_mebibytes},
+                "BufferingHints": {
+                    "IntervalInSeconds": stage.buffer_seconds,
+                    "SizeInMBs": 64 if stage.name == "prod" else 5,
+                },
                 "CompressionFormat": "GZIP",
                 "FileExtension": ".json.gz",
+                # said, so that an update from Parquet ends the conversion
+                "DataFormatConversionConfiguration": {"Enabled": False},
                 "Prefix": "changes/year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}"
                 "/hour=!{timestamp:HH}/",
                 "ErrorOutputPrefix": "errors/!{firehose:error-output-type}/year=!{timestamp:yyyy}"
@@ -170,6 +175,37 @@ def test_firehose_delivers_from_the_change_stream_as_the_contract_says(stack, st
         "AWS::Logs::LogStream",
         {"LogGroupName": {"Ref": Match.string_like_regexp("^DeliveryLogGroup")}, "LogStreamName": "S3Delivery"},
     )
+
+
+@pytest.mark.parametrize(("stage_name", "mebibytes"), [("local", 128), ("dev", 128), ("prod", 64)])
+def test_parquet_has_a_prefix_of_its_own_and_the_columns_of_its_table(stage_name, mebibytes):
+    stream = resource(stage_name, "AWS::KinesisFirehose::DeliveryStream", "order_lines")
+    destination = stream["Properties"]["ExtendedS3DestinationConfiguration"]
+    conversion = destination["DataFormatConversionConfiguration"]
+    (role,) = [
+        name for name in resources(stage_name, "AWS::IAM::Role", "order_lines") if name.startswith("DeliveryRole")
+    ]
+    assert destination["Prefix"].startswith("changes_parquet/year=!{timestamp:yyyy}/")
+    assert destination["CompressionFormat"] == "UNCOMPRESSED"
+    assert destination["FileExtension"] == ".parquet"
+    assert destination["BufferingHints"]["SizeInMBs"] == mebibytes
+    assert conversion["Enabled"] is True
+    assert conversion["InputFormatConfiguration"] == {"Deserializer": {"HiveJsonSerDe": {}}}
+    assert conversion["OutputFormatConfiguration"] == {"Serializer": {"ParquetSerDe": {"Compression": "SNAPPY"}}}
+    assert conversion["SchemaConfiguration"] == {
+        "CatalogId": {"Ref": "AWS::AccountId"},
+        "DatabaseName": f"ddb_{stage_name}_order_lines",
+        "TableName": "changes_parquet",
+        "Region": {"Ref": "AWS::Region"},
+        "RoleARN": {"Fn::GetAtt": [role, "Arn"]},
+        "VersionId": "LATEST",
+    }
+    (table,) = [
+        name
+        for name, found in resources(stage_name, "AWS::Glue::Table", "order_lines").items()
+        if found["Properties"]["TableInput"]["Name"] == "changes_parquet"
+    ]
+    assert table in stream["DependsOn"]
 
 
 def test_buffering_is_short_locally_and_a_minute_in_dev():

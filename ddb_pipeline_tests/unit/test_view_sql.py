@@ -23,7 +23,7 @@ from ddb_pipeline.view_sql import (
     views,
 )
 from ddb_pipeline_tests.declared import NAMES, pipeline
-from ddb_pipeline_tests.unit.view_answers import tables_read
+from ddb_pipeline_tests.unit.view_answers import hours_read, tables_read
 
 PERSONS = pipeline(KeyAttribute("pk", "S"))
 T = 1_767_225_600_000_000  # 2026-01-01, in microseconds
@@ -32,6 +32,7 @@ INPUTS = {
     "alone": NOTHING_KNOWN,
     "as of a moment": ViewInputs(as_of_us=T),
     "baseline": ViewInputs(BASELINE),
+    "two formats": ViewInputs(BASELINE, other_change_table="the_other_change_table"),
     "all": ViewInputs(BASELINE, (ItemColumn("first_name", "varchar", ("person", "first name")),), BASELINE.as_of_us),
 }
 VIEWS = [
@@ -43,12 +44,17 @@ STATE_VIEWS = {"latest_item_state", "deleted_items", "change_problems"}
 """Those that ask what an item is: they read the baseline too."""
 
 
+def change_tables(inputs):
+    return ["the_change_table", *([inputs.other_change_table] if inputs.other_change_table else [])]
+
+
 @pytest.mark.parametrize(("view", "inputs"), VIEWS)
 def test_a_view_reads_each_table_once(view, inputs):
     statement = sqlglot.parse_one(create_view_statement(view, PERSONS, NAMES, inputs), dialect="athena")
     tables = [table.sql("athena") for table in statement.expression.find_all(exp.Table) if table.db]
     baselines = ['"the_database"."baselines"'] * (inputs.baseline is not None and view.name in STATE_VIEWS)
-    assert sorted(tables) == [*baselines, '"the_database"."the_change_table"']
+    changes = [f'"the_database"."{name}"' for name in change_tables(inputs)]
+    assert sorted(tables) == [*baselines, *changes]
     # Trino scans a common table expression again for every reference to it
     names = [table.name for table in statement.expression.find_all(exp.Table) if not table.db]
     assert len(names) == len(set(names))
@@ -60,7 +66,7 @@ def test_the_plan_reads_each_table_once(view, inputs, depth):
     # local Athena computes a common table expression anew wherever it is named, as Trino does
     declared = dataclasses.replace(PERSONS, attribute_changes_depth=depth)
     baselines = ["baselines"] * (inputs.baseline is not None and view.name in STATE_VIEWS)
-    assert sorted(tables_read(view.name, inputs, pipeline=declared)) == [*baselines, "the_change_table"]
+    assert sorted(tables_read(view.name, inputs, pipeline=declared)) == [*baselines, *change_tables(inputs)]
 
 
 @pytest.mark.parametrize(("view", "inputs"), VIEWS)
@@ -97,6 +103,12 @@ def test_a_baseline_bounds_what_the_state_reads_by_hours_that_athena_can_leave_o
         },
         "baselines": {"baseline_id = 'it''s'"},
     }
+
+
+def test_a_baseline_bounds_what_is_read_of_both_formats():
+    hours = hours_read("latest_item_state", INPUTS["two formats"])
+    assert len(hours["the_change_table"]) == 2
+    assert hours["the_change_table"] == hours["the_other_change_table"]
 
 
 def test_the_other_views_read_the_whole_history():

@@ -34,7 +34,10 @@ def _table(name: str, columns: Sequence[change_row.Column], partition_columns: S
 
 
 _TABLES = {
-    NAMES.change_table: _table(NAMES.change_table, change_row.COLUMNS, change_row.PARTITION_COLUMNS),
+    **{
+        table.name: _table(table.name, change_row.COLUMNS, change_row.PARTITION_COLUMNS)
+        for table in NAMES.change_tables
+    },
     baselines.TABLE_NAME: _table(
         baselines.TABLE_NAME, baselines.BASELINE_COLUMNS, baselines.BASELINE_PARTITION_COLUMNS
     ),
@@ -49,6 +52,7 @@ def answer(
     baseline: Sequence[Row] = (),
     *,
     pipeline: Pipeline = PERSONS,
+    other: Sequence[Row] = (),
 ) -> list[Row]:
     """Return the rows of a view.
 
@@ -59,9 +63,10 @@ def answer(
         inputs: What the view's SQL depends on.
         baseline: Rows of the table of baselines.
         pipeline: The pipeline.
+        other: Rows of the change table of the other format.
     """
     compiler, relation = _compiled(view, pipeline, inputs)
-    contents = {NAMES.change_table: changes, baselines.TABLE_NAME: baseline}
+    contents = {NAMES.change_table: changes, NAMES.other_change_table: other, baselines.TABLE_NAME: baseline}
     for scan in compiler.scans:
         fields = (*scan.table.columns, *scan.table.partition_columns)
         columns = {
@@ -82,6 +87,12 @@ def tables_read(view: str, inputs: ViewInputs = NOTHING_KNOWN, *, pipeline: Pipe
     compiler, relation = _compiled(view, pipeline, inputs)
     tables = {scan.name: scan.table.name for scan in compiler.scans}
     return [tables[name] for name in re.findall(r"\bscan_[0-9]+\b", relation.sql)]
+
+
+def hours_read(view: str, inputs: ViewInputs = NOTHING_KNOWN) -> dict[str, list[str]]:
+    """Return what local Athena's plan of a view asks of the hours of each table, so that it reads no others."""
+    compiler, _ = _compiled(view, PERSONS, inputs)
+    return {scan.table.name: scan.predicates for scan in compiler.scans}
 
 
 @cache

@@ -47,11 +47,13 @@ class Catalog(Construct):
 
     Attributes:
         database: The database.
+        database_name: Its name.
         change_tables: The table of each format.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, names: ComputedNames, raw_bucket: s3.IBucket) -> None:
         super().__init__(scope, construct_id)
+        self.database_name = names.database
         self.database = glue.CfnDatabase(
             self,
             "Database",

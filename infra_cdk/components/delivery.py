@@ -13,12 +13,15 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from ddb_pipeline.change_row import ERRORS_PREFIX, PARTITION_PREFIX, STORAGES
-from ddb_pipeline.declaration import Stage
+from ddb_pipeline.declaration import Pipeline, Stage
 from infra_cdk.components.acknowledged import acknowledge, acknowledge_wildcards
+from infra_cdk.components.catalog import Catalog
+from infra_cdk.components.format_conversion import NO_CONVERSION, conversion_to_parquet, reading_the_schema
 from infra_cdk.components.permissions import allow, bucket_key_context, use_key_through
 from infra_cdk.components.python_function import LOG_RETENTION, PythonFunction
 
 FILE_EXTENSION = ".json.gz"
+PARQUET_EXTENSION = ".parquet"
 ERROR_PREFIX = f"{ERRORS_PREFIX}!{{firehose:error-output-type}}/{PARTITION_PREFIX}"
 
 CONVERTER_TIMEOUT = Duration.minutes(2)
@@ -40,9 +43,11 @@ class Delivery(Construct):
     Args:
         scope: The stack.
         construct_id: Id in the construct tree.
+        pipeline: What the raw objects are: JSON lines or Parquet.
         stage: Where buffering comes from.
         key: Encrypts stream, objects and logs.
         stream: Source of the change records.
+        catalog: The table whose columns Parquet gets.
         raw_bucket: Where the objects go.
         removal_policy: What becomes of the log groups when the stack is deleted.
 
@@ -57,9 +62,11 @@ class Delivery(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        pipeline: Pipeline,
         stage: Stage,
         key: kms.IKey,
         stream: kinesis.IStream,
+        catalog: Catalog,
         raw_bucket: s3.IBucket,
         removal_policy: RemovalPolicy,
     ) -> None:
@@ -82,16 +89,24 @@ class Delivery(Construct):
         log_stream = logs.CfnLogStream(
             self, "LogStream", log_group_name=log_group.log_group_name, log_stream_name=LOG_STREAM
         )
-        role = self._role(key, stream, raw_bucket, converter, log_group)
+        storage, is_parquet = STORAGES[pipeline.format], pipeline.format == "parquet"
+        schema = [reading_the_schema(self, catalog.database_name)] if is_parquet else []
+        role = self._role(
+            key=key, stream=stream, raw_bucket=raw_bucket, converter=converter, log_group=log_group, more=schema
+        )
         destination = firehose.CfnDeliveryStream.ExtendedS3DestinationConfigurationProperty(
             bucket_arn=raw_bucket.bucket_arn,
             role_arn=role.role_arn,
-            prefix=f"{STORAGES['json'].prefix}{PARTITION_PREFIX}",
+            prefix=f"{storage.prefix}{PARTITION_PREFIX}",
             error_output_prefix=ERROR_PREFIX,
-            compression_format="GZIP",
-            file_extension=FILE_EXTENSION,
+            # Parquet is compressed inside
+            compression_format="UNCOMPRESSED" if is_parquet else "GZIP",
+            file_extension=PARQUET_EXTENSION if is_parquet else FILE_EXTENSION,
             buffering_hints=firehose.CfnDeliveryStream.BufferingHintsProperty(
-                interval_in_seconds=stage.buffer_seconds, size_in_m_bs=stage.buffer_mebibytes
+                interval_in_seconds=stage.buffer_seconds, size_in_m_bs=stage.buffer_mebibytes_for(pipeline.format)
+            ),
+            data_format_conversion_configuration=(
+                conversion_to_parquet(self, catalog.database_name, role) if is_parquet else NO_CONVERSION
             ),
             encryption_configuration=firehose.CfnDeliveryStream.EncryptionConfigurationProperty(
                 kms_encryption_config=firehose.CfnDeliveryStream.KMSEncryptionConfigProperty(awskms_key_arn=key.key_arn)
@@ -117,14 +132,18 @@ class Delivery(Construct):
             self.delivery_stream,
             {"KDF1": "only a stream that is written to directly can be encrypted: this one reads an encrypted stream"},
         )
+        if is_parquet:
+            self.delivery_stream.add_resource_dependency(catalog.change_tables["parquet"])
 
     def _role(
         self,
+        *,
         key: kms.IKey,
         stream: kinesis.IStream,
         raw_bucket: s3.IBucket,
         converter: lambda_.IFunction,
         log_group: logs.ILogGroup,
+        more: list[iam.PolicyStatement],
     ) -> iam.Role:
         """What firehose/latest/dev/controlling-access.html asks for, on these resources alone."""
         statements = [
@@ -161,6 +180,7 @@ class Delivery(Construct):
                 [converter.function_arn, f"{converter.function_arn}:$LATEST"],
             ),
             allow("Log", ["logs:PutLogEvents"], [log_group.log_group_arn]),
+            *more,
         ]
         role = iam.Role(
             self,

@@ -23,7 +23,17 @@ records AS (
     SELECT
         item_key, event_id, changed_at_us, new_hash, old_hash, new_image, new_item, arrived_at_ms, shard_id,
         sequence_number, false AS from_baseline, true AS certain, start_id
-    FROM changes
+    FROM (
+        SELECT
+            item_key, event_id, changed_at_us, new_hash, old_hash, new_image, new_item, arrived_at_ms, shard_id,
+            sequence_number, table_name
+        FROM changes
+        UNION ALL
+        SELECT
+            item_key, event_id, changed_at_us, new_hash, old_hash, new_image, new_item, arrived_at_ms, shard_id,
+            sequence_number, table_name
+        FROM changes_parquet
+    ) AS changes_of_both_formats
     CROSS JOIN bounds
     WHERE
         table_name = '${table_name}'
