@@ -2,12 +2,11 @@
 
 An hour is a partition of the change table by arrival at Firehose. It keeps receiving objects after it has ended,
 because its name is the arrival time of the *oldest* record in an object. So hours are told apart by a fingerprint
-of what is in them, a look-back of hours is read again on every tick, and older ones are swept in turn.
+of what is in them, and are read again and again (`rounds`).
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,24 +14,23 @@ from datetime import UTC, date, datetime, timedelta
 
 HOUR = timedelta(hours=1)
 LOOK_BACK = timedelta(hours=3)
-"""How far behind the newest hour every tick looks again: Firehose buffers up to 15 minutes, then retries."""
-SWEEP = timedelta(days=7)
-"""How far behind the look-back late objects are still looked for, one hour a tick: the stream's default retention."""
-HOURS_PER_TICK = 200
-"""How many hours a tick or a crawl reads and reports; the rest waits for the next tick."""
+"""How far behind the newest hour objects are usual: Firehose buffers up to 15 minutes, then retries."""
+WEEK = timedelta(days=7)
+"""How far behind the look-back late objects are likely: the stream's default retention."""
 
 _PREFIX = re.compile(r"year=([0-9]{4})/month=([0-9]{2})/day=([0-9]{2})/hour=([0-9]{2})/")
+_HOURLY_UNTIL = 30
 _KEY_FORMAT = "%Y-%m-%d-%H:%M"
-_CURSOR_VERSION = 1
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object in S3: its key below the hour's prefix, its size in bytes, when it was last written."""
+    """An object in S3: its key below a prefix, its size in bytes, when it was last written, and the prefix."""
 
     name: str
     size: int
     last_modified: datetime
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,40 +52,6 @@ class HourContent:
     def fingerprint(self) -> str:
         """Differs whenever an object was added, removed or replaced; the hour's data version in Dagster."""
         return f"{self.objects}-{self.size}-{int(self.newest.timestamp())}"
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """What the arrivals sensor remembers between two ticks.
-
-    Attributes:
-        watermark: Newest hour that was looked at; None before the first.
-        sweep: Older hour that was swept last; None before the first.
-    """
-
-    watermark: datetime | None = None
-    sweep: datetime | None = None
-
-    def to_json(self) -> str:
-        """Write the cursor as Dagster stores it."""
-        return json.dumps(
-            {
-                "version": _CURSOR_VERSION,
-                "watermark": partition_key(self.watermark) if self.watermark else None,
-                "sweep": partition_key(self.sweep) if self.sweep else None,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: str | None) -> Cursor:
-        """Read a stored cursor; one that this version cannot read starts anew, which repeats work but loses nothing."""
-        try:
-            values = json.loads(text or "")
-            if values["version"] != _CURSOR_VERSION:
-                return cls()
-            return cls(*(_hour_of_key(values[name]) if values[name] else None for name in ("watermark", "sweep")))
-        except (ValueError, KeyError, TypeError):
-            return cls()
 
 
 @dataclass(frozen=True)
@@ -138,6 +102,15 @@ def hour_of_prefix(prefix: str) -> datetime | None:
 def partition_key(hour: datetime) -> str:
     """Return Dagster's key of an hour (`HourlyPartitionsDefinition`'s default format)."""
     return hour.strftime(_KEY_FORMAT)
+
+
+def hour_of_key(key: str) -> datetime:
+    """Return the hour of Dagster's key.
+
+    Raises:
+        ValueError: The text is no such key.
+    """
+    return datetime.strptime(key, _KEY_FORMAT).replace(tzinfo=UTC)
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -204,39 +177,16 @@ def changed(contents: Iterable[HourContent], known: Mapping[str, str]) -> tuple[
     return tuple(found for found in ordered if known.get(partition_key(found.hour)) != found.fingerprint)
 
 
-def first_hour_to_read(cursor: Cursor) -> datetime | None:
-    """Return where a tick starts to read: the look-back before the watermark, or everything at first."""
-    return cursor.watermark - LOOK_BACK if cursor.watermark else None
-
-
-def hour_to_sweep(cursor: Cursor) -> datetime | None:
-    """Return the one older hour that this tick reads besides: from before the look-back downwards, then again."""
-    first = first_hour_to_read(cursor)
-    if first is None:
-        return None
-    newest, oldest = first - HOUR, first - SWEEP
-    if cursor.sweep is None or not oldest < cursor.sweep <= newest:
-        return newest
-    return cursor.sweep - HOUR
-
-
-def next_cursor(cursor: Cursor, read: Sequence[datetime], now: datetime) -> Cursor:
-    """Return the cursor after a tick.
-
-    Args:
-        cursor: The cursor before it.
-        read: Hours that the tick read from `first_hour_to_read` on.
-        now: Time of the tick. An hour of the future never becomes the watermark, it would hide all that arrive.
-    """
-    reached = [hour for hour in read if hour <= now]
-    if cursor.watermark:
-        reached.append(cursor.watermark)
-    return Cursor(watermark=max(reached, default=None), sweep=hour_to_sweep(cursor))
-
-
 def retry_delay(failed_attempts: int) -> timedelta:
-    """Return how long after the last of some failed refreshes the next may start: 1, 2, 4 ... 60 minutes."""
-    return timedelta(0) if failed_attempts == 0 else min(timedelta(minutes=2 ** min(failed_attempts - 1, 6)), HOUR)
+    """Return how long after the last of some failed refreshes the next may start: 1, 2, 4 ... 60 minutes.
+
+    After a day of hourly attempts it is every four hours: somebody has been told long ago, and a crawl costs money.
+    """
+    if failed_attempts == 0:
+        return timedelta(0)
+    if failed_attempts > _HOURLY_UNTIL:
+        return 4 * HOUR
+    return min(timedelta(minutes=2 ** min(failed_attempts - 1, 6)), HOUR)
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:
@@ -260,7 +210,3 @@ def oddities(classified: Classified, unreadable: Sequence[str], start_date: date
         keys = listed([partition_key(hour) for hour in classified.future])
         sentences.append(f"in the future, so no partition in Dagster yet: {keys}")
     return "; ".join(sentences)
-
-
-def _hour_of_key(key: str) -> datetime:
-    return datetime.strptime(key, _KEY_FORMAT).replace(tzinfo=UTC)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, RunsFilter
 
-from ddb_pipeline.arrivals import HOUR, partition_key, retry_delay
+from ddb_pipeline.arrivals import LOOK_BACK, WEEK, hour_of, hour_of_prefix, listed, partition_key, retry_delay
 from ddb_pipeline.declaration import Pipeline
+
+CRAWLED = "change_table"
+"""Name of the asset whose materialization crawls."""
+LACKING_TAG = "ddb_pipeline/hours_not_in_the_catalog"
+"""Tag of a run that the sensor or the schedule asked for: the hours that it is to bring in."""
 
 _FAILED = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 _FINISHED = (*_FAILED, DagsterRunStatus.SUCCESS)
-_WAITING = (DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED)
-_RUNS_LOOKED_AT = 10
+_UNFINISHED = [status for status in DagsterRunStatus if status not in _FINISHED]
+_RUNS_LOOKED_AT = 60
+"""How many of the latest runs are looked at for failures in a row; runs under way are found however old they are."""
+_HOURS_NAMED = 20
+_KEY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})-([0-9]{2}):00")
 _LOST_AFTER = timedelta(hours=1)
 """A run that has been under way for so long is taken for one whose process died. Dagster's default launcher never
 notices that (it has no health check), and the run would be in the way for good."""
+# Dagster's name of the job behind "Materialize" in the asset graph; it exports no constant for it
+_MATERIALIZED_BY_HAND = "__ASSET_JOB"
 
 LOADED_AT = datetime.now(UTC)
 """When this code location was loaded. With the default launcher a run is a child of its server: one that began before
@@ -27,23 +38,54 @@ reloaded, it may be alive: then the next run joins its crawl, and no harm is don
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run of the refresh job: its id, how it stands, when it ended (None: not yet) and when it began.
+    """A run of the refresh job.
 
-    A run that has not begun has the time of its creation.
+    Attributes:
+        run_id: Its id.
+        status: How it stands.
+        ended_at: When it ended; None: not yet.
+        begun_at: When it began; of a run that has not begun, when it was created.
+        crawls: Whether the crawl is among what it does.
+        asked_for: Hours that it was to bring into the catalog, as far as they were named.
     """
 
     run_id: str
     status: DagsterRunStatus
     ended_at: datetime | None
     begun_at: datetime
+    crawls: bool = True
+    asked_for: frozenset[datetime] = frozenset()
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to request a refresh now: `run_key` identifies the attempt, or `reason` says why none is made."""
+    """Whether to request a refresh now.
+
+    Attributes:
+        run_key: Identifies the attempt; None: no refresh is requested.
+        reason: Why it is, or is not.
+        tags: Tags of the run.
+    """
 
     run_key: str | None
     reason: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which hours of S3 a run compares with the catalog.
+
+    Attributes:
+        first: Those from this hour on; None: all of them, one request a day of history.
+        named: These besides.
+    """
+
+    first: datetime | None = None
+    named: frozenset[datetime] = frozenset()
+
+
+EVERYTHING = Scope()
 
 
 def refresh_job_name(pipeline: Pipeline) -> str:
@@ -56,18 +98,46 @@ def baseline_job_name(pipeline: Pipeline) -> str:
     return f"{pipeline.name}_baseline"
 
 
+def recent(now: datetime) -> Scope:
+    """Return the hours that changes arrive in, as a rule, however late they are: about nine requests."""
+    return Scope(hour_of(now) - LOOK_BACK - WEEK)
+
+
+def scope_of_run(tags: Mapping[str, str], now: datetime) -> Scope:
+    """Return which hours a run compares.
+
+    A run that the sensor or the schedule asked for knows which hours are lacking, and looks at these and at the recent
+    ones. Any other run was asked for by a person, perhaps because something is missing: it compares everything, and so
+    does one that was asked for more hours than a tag can name.
+
+    Args:
+        tags: The run's tags.
+        now: The time.
+    """
+    text = tags.get(LACKING_TAG)
+    if text is None or " more" in text:
+        return EVERYTHING
+    return Scope(recent(now).first, _hours_named(text))
+
+
 def attempts(instance: DagsterInstance, pipeline: Pipeline) -> list[Attempt]:
-    """Return the latest runs of a pipeline's job, newest first."""
-    records = instance.get_run_records(RunsFilter(job_name=refresh_job_name(pipeline)), limit=_RUNS_LOOKED_AT)
-    return [
-        Attempt(
-            record.dagster_run.run_id,
-            record.dagster_run.status,
-            datetime.fromtimestamp(record.end_time, UTC) if record.end_time else None,
-            datetime.fromtimestamp(record.start_time, UTC) if record.start_time else record.create_timestamp,
-        )
-        for record in records
+    """Return the latest runs of a pipeline's job, newest first, and all runs under way that may crawl."""
+    job, by_hand = refresh_job_name(pipeline), _MATERIALIZED_BY_HAND
+    table = AssetKey([pipeline.name, CRAWLED])
+    records = [
+        *instance.get_run_records(RunsFilter(job_name=job), limit=_RUNS_LOOKED_AT),
+        *instance.get_run_records(RunsFilter(job_name=job, statuses=_UNFINISHED), limit=_RUNS_LOOKED_AT),
+        *(
+            record
+            for record in instance.get_run_records(
+                RunsFilter(job_name=by_hand, statuses=_UNFINISHED), limit=_RUNS_LOOKED_AT
+            )
+            if _crawls(record.dagster_run, table)
+        ),
     ]
+    once = {record.dagster_run.run_id: record for record in records}
+    newest_first = sorted(once.values(), key=lambda record: record.create_timestamp, reverse=True)
+    return [_attempt(record, table) for record in newest_first]
 
 
 def decide(
@@ -87,7 +157,7 @@ def decide(
     if not lacking:
         return Decision(None, "every hour is in the catalog")
     for attempt in latest:
-        if attempt.status in _WAITING:
+        if attempt.status == DagsterRunStatus.QUEUED:
             return Decision(None, f"refresh {attempt.run_id[:8]} is queued")
         is_lost = attempt.begun_at < loaded_at or now - attempt.begun_at >= _LOST_AFTER
         if attempt.status not in _FINISHED and not is_lost:
@@ -97,13 +167,58 @@ def decide(
                 f"refresh {attempt.run_id[:8]} is running since {since:%H:%M:%S} UTC (if its process has died: "
                 f"terminate it in the UI, or wait until {until:%H:%M:%S})",
             )
-    failed = 0
-    while failed < len(latest) and latest[failed].status != DagsterRunStatus.SUCCESS:
-        failed += 1
+    failed = _failed_in_a_row(set(lacking), latest)
     if failed:
-        next_at = (latest[0].ended_at or now - HOUR) + retry_delay(failed)
+        next_at = (failed[0].ended_at or failed[0].begun_at) + retry_delay(len(failed))
         if now < next_at:
-            return Decision(None, f"the last {failed} refreshes failed, the next may start at {next_at:%H:%M:%S} UTC")
+            return Decision(
+                None,
+                f"the last {len(failed)} refreshes failed or did not bring in what they were asked for (the latest is "
+                f"{failed[0].run_id[:8]}), the next may start at {next_at:%Y-%m-%d %H:%M:%S} UTC: launch the job in "
+                "the UI to try at once",
+            )
     before = latest[0].run_id if latest else "none"
-    first, last = partition_key(lacking[0]), partition_key(lacking[-1])
-    return Decision(f"{first}..{last} ({len(lacking)}) after {before}", f"hours not in the catalog: {len(lacking)}")
+    keys = [partition_key(hour) for hour in lacking]
+    return Decision(
+        f"{keys[0]}..{keys[-1]} ({len(keys)}) after {before}",
+        f"hours not in the catalog: {len(keys)}",
+        {LACKING_TAG: listed(keys, _HOURS_NAMED)},
+    )
+
+
+def _failed_in_a_row(lacking: set[datetime], latest: Sequence[Attempt]) -> list[Attempt]:
+    """Attempts to crawl since the last that helped, newest first.
+
+    One that succeeded while an hour that it was to bring in is still lacking did not help: asked for again at once, it
+    would be paid for again and again.
+    """
+    failed = []
+    for attempt in latest:
+        if attempt.crawls:
+            if attempt.status == DagsterRunStatus.SUCCESS and not attempt.asked_for & lacking:
+                break
+            failed.append(attempt)
+    return failed
+
+
+def _attempt(record: RunRecord, table: AssetKey) -> Attempt:
+    run = record.dagster_run
+    return Attempt(
+        run.run_id,
+        run.status,
+        datetime.fromtimestamp(record.end_time, UTC) if record.end_time else None,
+        datetime.fromtimestamp(record.start_time, UTC) if record.start_time else record.create_timestamp,
+        _crawls(run, table),
+        _hours_named(run.tags.get(LACKING_TAG, "")),
+    )
+
+
+def _crawls(run: DagsterRun, table: AssetKey) -> bool:
+    """Whether the crawl is among what a run does; one without a selection does all of its job."""
+    return run.asset_selection is None or table in run.asset_selection
+
+
+def _hours_named(text: str) -> frozenset[datetime]:
+    """Hours that a tag names; what a person may have made of it and is no hour names none."""
+    hours = map(hour_of_prefix, (f"year={y}/month={m}/day={d}/hour={h}/" for y, m, d, h in _KEY.findall(text)))
+    return frozenset(hour for hour in hours if hour is not None)

@@ -1,6 +1,6 @@
 """The schedules: an hourly refresh as the safety net beside the arrivals sensor, daily views, and baselines."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from dagster import (
     DefaultScheduleStatus,
@@ -11,7 +11,6 @@ from dagster import (
     schedule,
 )
 
-from ddb_pipeline.arrivals import SWEEP, hour_of
 from ddb_pipeline.assets.change_table import survey
 from ddb_pipeline.assets.common import MEASURE_TAG, asset_key
 from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
@@ -20,7 +19,7 @@ from ddb_pipeline.checks import items_check_key
 from ddb_pipeline.column_checks import fit_check_key
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
-from ddb_pipeline.refreshes import attempts, baseline_job_name, decide, refresh_job_name
+from ddb_pipeline.refreshes import attempts, baseline_job_name, decide, recent, refresh_job_name
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.view_sql import views
 
@@ -50,12 +49,14 @@ def _crawl_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
         now = datetime.now(UTC)
         try:
             with aws.deployment(pipeline.name) as deployment:
-                # older hours: the refresh itself compares all, and so does its check
-                lacking = survey(deployment, hour_of(now) - SWEEP - timedelta(days=1)).lacking
+                # older hours: the sensor's rounds come by them, and a run by hand compares all
+                lacking = survey(deployment, recent(now)).lacking
         except PipelineError as error:
             return SkipReason(str(error))
         decision = decide(lacking, attempts(context.instance, pipeline), now)
-        return RunRequest(run_key=decision.run_key) if decision.run_key else SkipReason(decision.reason)
+        if decision.run_key is None:
+            return SkipReason(decision.reason)
+        return RunRequest(run_key=decision.run_key, tags=decision.tags)
 
     return crawl
 

@@ -3,7 +3,9 @@
 A tick without settings, without a stack or without a network skips with the sentence that says what to do.
 """
 
+import itertools
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,37 +19,46 @@ from dagster import (
     sensor,
 )
 
-from ddb_pipeline.arrivals import (
-    HOURS_PER_TICK,
-    Cursor,
-    HourContent,
-    by_prefix,
-    classify,
-    first_hour_to_read,
-    hour_to_sweep,
-    merged,
-    next_cursor,
-    oddities,
-)
+from ddb_pipeline.arrivals import HOUR, LOOK_BACK, HourContent, by_prefix, classify, hour_of, merged, oddities
 from ddb_pipeline.assets.raw_changes import arrival_events
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.refreshes import attempts, decide, refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
+from ddb_pipeline.rounds import AGAIN, NEW, SHARES, Cursor, Reading, next_cursor, read, spans
 
 _NOTHING_YET = "write to the table; its changes arrive when the delivery stream has buffered them (buffer_seconds)"
-# Dagster ends a tick after 60 seconds
-_TICK_SECONDS = 30.0
+_READING_SECONDS = 20.0
+"""How long a tick may begin another request to S3. Dagster ends a tick after 60 seconds."""
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """What one tick saw: hours in order, their contents, and whether some are left for the next tick."""
+class TickReading:
+    """What one tick read, by name of the round, and hours besides that it looked into."""
 
-    hours: list[datetime]
-    contents: list[HourContent]
-    more: bool
+    readings: Mapping[str, Reading]
+    recent: tuple[HourContent, ...] = ()
+
+    @property
+    def contents(self) -> list[HourContent]:
+        """What the hours hold that were read to their end."""
+        return [content for reading in self.readings.values() for content in reading.contents]
+
+    @property
+    def met(self) -> list[HourContent]:
+        """Hours that hold data, with as much of it as was read."""
+        return [*self.recent, *(content for reading in self.readings.values() for content in reading.met)]
+
+    @property
+    def unreadable(self) -> list[str]:
+        """Keys and folders that are not of an hour."""
+        return [odd for reading in self.readings.values() for odd in reading.unreadable]
+
+    @property
+    def more(self) -> bool:
+        """Whether new hours wait for the next tick."""
+        return self.readings[NEW].rest is not None
 
 
 def arrivals_sensor(pipeline: Pipeline, interval_seconds: int, automation: Automation) -> SensorDefinition:
@@ -80,47 +91,56 @@ def arrivals_sensor(pipeline: Pipeline, interval_seconds: int, automation: Autom
 def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorResult:
     pipeline, bucket, now = deployment.pipeline, deployment.raw_bucket, datetime.now(UTC)
     cursor = Cursor.from_json(context.cursor)
-    reading = _read(bucket, cursor)
-    sorted_hours = classify(reading.hours, pipeline.start_date, now)
-    partitions = {
-        *sorted_hours.hours,
-        *classify([found.hour for found in reading.contents], pipeline.start_date, now).hours,
-    }
-    reportable = [found for found in reading.contents if found.hour in partitions]
+    found = read_rounds(bucket, cursor, now)
+    sorted_hours = classify((met.hour for met in found.met), pipeline.start_date, now)
+    partitions = frozenset(sorted_hours.hours)
+    reportable = [content for content in found.contents if content.hour in partitions]
     events = arrival_events(context.instance, pipeline, reportable, deployment.names.raw_bucket)
-    lacking = merged(deployment.catalog.lacking(by_prefix(reading.contents)))
+    lacking = merged(deployment.catalog.lacking(by_prefix(found.met)))
     decision = decide(lacking, attempts(context.instance, pipeline), now)
-    sentences = [f"hours read: {len(reading.hours)}, reported as changed: {len(events)}", decision.reason]
-    if not reading.hours and cursor.watermark is None:
+    sentences = [f"hours read: {len(found.contents)}, reported as changed: {len(events)}", decision.reason]
+    if not found.met and cursor.watermark is None:
         # "every hour is in the catalog" would be true, and no help
         sentences = [f"nothing has arrived in {bucket.uri} yet: {_NOTHING_YET}"]
-    if reading.more:
+    if found.more:
         sentences.append("more hours wait for the next tick")
-    if odd := oddities(sorted_hours, bucket.unreadable, pipeline.start_date):
+    if odd := oddities(sorted_hours, found.unreadable, pipeline.start_date):
         sentences.append(odd)
     message = "; ".join(sentences)
     context.log.info(message)
     return SensorResult(
-        run_requests=[RunRequest(run_key=decision.run_key)] if decision.run_key else None,
+        run_requests=[RunRequest(run_key=decision.run_key, tags=decision.tags)] if decision.run_key else None,
         skip_reason=None if decision.run_key else message,
         asset_events=events,
-        cursor=next_cursor(cursor, reading.hours, now).to_json(),
+        cursor=next_cursor(cursor, found.readings, now).to_json(),
     )
 
 
-def _read(bucket: RawBucket, cursor: Cursor) -> _Reading:
-    """Read hours from the look-back on, and the one that is swept, as far as the tick's time goes."""
-    until = time.monotonic() + _TICK_SECONDS
-    hours: list[datetime] = []
-    contents: list[HourContent] = []
-    swept = hour_to_sweep(cursor)
-    if swept and (found := bucket.content(swept)):
-        contents.append(found)
-    for hour in bucket.hours(first_hour_to_read(cursor)):
-        # the look-back alone must always fit, or the watermark would never move
-        if len(hours) >= HOURS_PER_TICK or (time.monotonic() > until and len(hours) > 2 * 24):
-            return _Reading(hours, contents, more=True)
-        hours.append(hour)
-        if found := bucket.content(hour):
-            contents.append(found)
-    return _Reading(hours, contents, more=False)
+def read_rounds(bucket: RawBucket, cursor: Cursor, now: datetime, seconds: float = _READING_SECONDS) -> TickReading:
+    """Read on in the rounds, as far as the tick's time goes: first what is new, then what was read before.
+
+    Args:
+        bucket: The raw bucket.
+        cursor: Where the rounds stand.
+        now: Time of the tick.
+        seconds: How long another request may be begun.
+    """
+    until = time.monotonic() + seconds
+    wanted, readings = spans(cursor.watermark, now), {}
+
+    def read_on(name: str) -> Reading:
+        position = cursor.positions.get(name)
+        return read(bucket.page, wanted[name], position, SHARES[name], lambda: time.monotonic() > until)
+
+    readings[NEW] = read_on(NEW)
+    if readings[NEW].rest is not None:
+        # so long as a long past is being read, the present must not wait for its crawl
+        return TickReading(readings, _recent(bucket, now))
+    readings |= {name: read_on(name) for name in AGAIN if name in wanted}
+    return TickReading(readings)
+
+
+def _recent(bucket: RawBucket, now: datetime) -> tuple[HourContent, ...]:
+    """Hours around now that hold data, at the price of a few requests."""
+    hours = itertools.islice(bucket.hours(hour_of(now) - LOOK_BACK), int(LOOK_BACK / HOUR) + 2)
+    return tuple(met for hour in hours for met in bucket.read_hour(hour, 1).met if met.hour == hour)

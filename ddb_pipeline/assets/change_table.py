@@ -20,10 +20,8 @@ from dagster import (
 )
 
 from ddb_pipeline.arrivals import (
-    HOURS_PER_TICK,
     LOOK_BACK,
     HourContent,
-    by_prefix,
     classify,
     listed,
     merged,
@@ -45,13 +43,19 @@ from ddb_pipeline.assets.raw_changes import arrival_events
 from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, STORAGES
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.names import ChangeTable
+from ddb_pipeline.refreshes import CRAWLED, EVERYTHING, Scope, scope_of_run
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import columns
 from ddb_pipeline.resources.glue_crawler import CrawlResult
+from ddb_pipeline.resources.raw_bucket import RawBucket
 
-NAME = "change_table"
+NAME = CRAWLED
 LISTED_AT = "hours_listed_at"
 """Metadata: when the hours in S3 were listed. An hour that began to fill later is no fault of this crawl."""
+
+
+_CONTENT_PAGES = 200
+"""How many pages of LIST may go into what hours hold, a thousand objects each; the sensor's rounds read the rest."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,19 @@ class Survey:
     """What S3 holds and the catalog lacks.
 
     Attributes:
-        hours: All hours that have a folder in S3, oldest first.
+        hours: Hours that have a folder in S3, of those looked at, oldest first.
         contents: What the newest of the hours of interest hold: recent ones and those that are lacking.
         lacking_below: Hours that the catalog has no partition for, oldest first, by the prefix of their raw objects;
             folders without data are left out.
         unreadable: Prefixes and keys that are not of an hour.
+        is_everything: Whether all hours were looked at.
     """
 
     hours: tuple[datetime, ...]
     contents: Mapping[datetime, HourContent]
     lacking_below: Mapping[str, tuple[datetime, ...]]
     unreadable: tuple[str, ...]
+    is_everything: bool = True
 
     @property
     def lacking(self) -> tuple[datetime, ...]:
@@ -77,29 +83,56 @@ class Survey:
         return merged(self.lacking_below)
 
 
-def survey(deployment: Deployment, first: datetime | None = None) -> Survey:
-    """Compare the hours in S3 with those in the catalog.
+def survey(deployment: Deployment, scope: Scope = EVERYTHING) -> Survey:
+    """Compare hours in S3 with those in the catalog.
+
+    Costs a LIST request per day that is looked at, and one per thousand objects in the hours that are recent or
+    lacking, up to a bound; one Glue request per thousand hours.
 
     Args:
         deployment: The pipeline on its stage.
-        first: First hour to look at; all by default.
+        scope: Hours to look at; all by default.
     """
     bucket, catalog = deployment.raw_bucket, deployment.catalog
-    stored = bucket.hours_by_prefix(first)
-    absent = catalog.lacking(stored) if first else catalog.all_lacking(stored)
+    stored = bucket.hours_by_prefix(scope.first)
     hours = merged(stored)
-    recent = {hour for hour in hours if hour >= hours[-1] - LOOK_BACK}
-    # one request an hour: after a long pause the newest are looked into, the rest is taken to have data
-    read = sorted({*merged(absent), *recent})[-HOURS_PER_TICK:]
-    contents = {hour: content for hour in read if (content := bucket.content(hour)) is not None}
-    with_data = by_prefix(contents.values())
+    asked = {prefix: {*found, *scope.named} for prefix, found in stored.items()}
+    absent = catalog.lacking(asked) if scope.first else catalog.all_lacking(asked)
+    now = datetime.now(UTC)
+    newest = max((hour for hour in hours if hour <= now), default=now)
+    recent = {hour for hour in hours if newest - LOOK_BACK <= hour <= newest}
+    # those that were named may be gone by now; then the newest: after a long pause the rest is taken to have data
+    order = sorted({*merged(absent), *recent}, key=lambda hour: (hour in scope.named, hour), reverse=True)
+    contents, without = _contents(bucket, order)
     lacking = {
-        prefix: tuple(sorted(set(found) - (set(read) - set(with_data.get(prefix, ())))))
-        for prefix, found in absent.items()
+        prefix: tuple(hour for hour in found if prefix not in without.get(hour, ())) for prefix, found in absent.items()
     }
     return Survey(
-        hours, contents, {prefix: found for prefix, found in lacking.items() if found}, tuple(bucket.unreadable)
+        merged({"": hours, **lacking}),
+        contents,
+        {prefix: found for prefix, found in lacking.items() if found},
+        tuple(bucket.unreadable),
+        scope.first is None,
     )
+
+
+def _contents(
+    bucket: RawBucket, hours: Iterable[datetime]
+) -> tuple[dict[datetime, HourContent], dict[datetime, set[str]]]:
+    """Read what hours hold, as far as the pages go; with the prefixes that have nothing of an hour."""
+    contents: dict[datetime, HourContent] = {}
+    without: dict[datetime, set[str]] = {}
+    pages = 0
+    for hour in hours:
+        if pages >= _CONTENT_PAGES:
+            break
+        reading = bucket.read_hour(hour, _CONTENT_PAGES - pages)
+        pages += reading.pages
+        if reading.rest is None:
+            contents |= {content.hour: content for content in reading.contents}
+            written = {prefix for content in reading.contents for prefix in content.first_written}
+            without[hour] = set(bucket.prefixes) - written
+    return contents, without
 
 
 def change_table_asset(pipeline: Pipeline, stage: str | None) -> AssetsDefinition:
@@ -135,7 +168,7 @@ def change_table_asset(pipeline: Pipeline, stage: str | None) -> AssetsDefinitio
 def _bring_in_hours(context: AssetExecutionContext, deployment: Deployment) -> dict[str, Any]:
     described = deployment.catalog.require_change_tables()[deployment.names.change_table]
     listed_at = datetime.now(UTC)
-    found = survey(deployment)
+    found = survey(deployment, scope_of_run(context.run.tags, listed_at))
     _report_arrivals(context, deployment, found)
     crawls = [
         crawl
@@ -148,7 +181,7 @@ def _bring_in_hours(context: AssetExecutionContext, deployment: Deployment) -> d
     return {
         LISTED_AT: MetadataValue.timestamp(listed_at),
         "uri": deployment.raw_bucket.uri,
-        "hours_in_s3": len(found.hours),
+        "hours_in_s3" if found.is_everything else "hours_looked_at": len(found.hours),
         "hours_added": len(added),
         "hours_added_list": listed([partition_key(hour) for hour in added], 20) or "none",
         "crawl": _told(crawls, found),
@@ -182,11 +215,14 @@ def _report_arrivals(context: AssetExecutionContext, deployment: Deployment, fou
     events = arrival_events(context.instance, pipeline, reportable, deployment.names.raw_bucket)
     for event in events:
         context.log_event(event)
-    context.log.info("%d hours in S3, %d reported as changed", len(found.hours), len(events))
+    looked_at = "hours in S3" if found.is_everything else "hours looked at"
+    context.log.info("%s: %d, reported as changed: %d", looked_at, len(found.hours), len(events))
 
 
 def _told(crawls: Iterable[CrawlResult], found: Survey) -> str:
     crawls = list(crawls)
     if crawls:
         return ", then ".join("joined one that ran" if crawl.joined else "started" for crawl in crawls)
-    return "none needed: every hour is in the catalog" if found.hours else "none needed: no hour has arrived yet"
+    if found.hours or not found.is_everything:
+        return "none needed: every hour is in the catalog"
+    return "none needed: no hour has arrived yet"

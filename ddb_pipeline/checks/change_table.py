@@ -21,6 +21,7 @@ from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plain
 from ddb_pipeline.change_row import Column
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.errors import RESTORE_ADVICE
+from ddb_pipeline.refreshes import scope_of_run
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import columns
 
@@ -47,7 +48,7 @@ def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
     ) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             deployment.catalog.require_change_tables()
-            found = survey(deployment)
+            found = survey(deployment, scope_of_run(context.run.tags, datetime.now(UTC)))
             crawlers = " and ".join(
                 table.crawler for table in deployment.names.change_tables if table.prefix in found.lacking_below
             )
@@ -59,7 +60,8 @@ def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
             if listed_at and hour in found.contents and _began(found, hour) > listed_at - _CLOCKS
         }
         lacking = [partition_key(hour) for hour in found.lacking if hour not in late]
-        metadata: dict[str, Any] = {"hours_in_s3": len(found.hours), "hours_lacking": len(lacking)}
+        looked_at = "hours_in_s3" if found.is_everything else "hours_looked_at"
+        metadata: dict[str, Any] = {looked_at: len(found.hours), "hours_lacking": len(lacking)}
         if late:
             metadata["arrived_after_the_crawl"] = listed([partition_key(hour) for hour in sorted(late)], 20)
         if not lacking:

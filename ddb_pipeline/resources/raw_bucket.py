@@ -1,7 +1,7 @@
-"""Lists the hours of raw objects without listing every object.
+"""Lists raw objects and their hours.
 
 LIST with a delimiter returns one entry per folder, so the walk over years, months, days and hours costs one request
-per day that is looked at. `StartAfter` starts it at a watermark (AWS: API ListObjectsV2).
+per day that is looked at. `StartAfter` starts it, or a page of objects, at a watermark (AWS: API ListObjectsV2).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_prefix, hour_prefix, merged
+from ddb_pipeline.rounds import Page, Reading, Share, Span, after_hour, before_hour, joined, read
 
 _LEVELS = ("year", "month", "day", "hour")
 # not more than boto3 keeps connections for (botocore Config.max_pool_connections)
@@ -103,6 +104,26 @@ class RawBucket:
     def content(self, hour: datetime) -> HourContent | None:
         """Read what an hour holds; None when Athena would find nothing in it."""
         return content(hour, {prefix: self._objects(prefix + hour_prefix(hour)) for prefix in self.used_prefixes})
+
+    def read_hour(self, hour: datetime, pages: int) -> Reading:
+        """Read what an hour holds, in so many pages at most: `rest` says whether it holds more."""
+        return read(self.page, Span(before_hour(hour), after_hour(hour)), None, Share(pages, 1))
+
+    def page(self, after: str) -> Page:
+        """List the next objects, a thousand at most of each prefix: a request for each prefix that is used.
+
+        Args:
+            after: Name below a prefix, whether there is such an object or not.
+        """
+        return joined([self._page(prefix, after) for prefix in self.used_prefixes])
+
+    def _page(self, prefix: str, after: str) -> Page:
+        found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, StartAfter=prefix + after)
+        objects = [
+            StoredObject(one["Key"].removeprefix(prefix), one["Size"], one["LastModified"], prefix)
+            for one in found.get("Contents", [])
+        ]
+        return Page(objects, is_last=not found["IsTruncated"])
 
     def _holds_something(self, prefix: str) -> bool:
         found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)

@@ -29,10 +29,11 @@ from dagster import (
 )
 
 from ddb_pipeline import change_row
-from ddb_pipeline.arrivals import Cursor, hour_of, hour_prefix, hour_values, partition_key
+from ddb_pipeline.arrivals import hour_of, hour_prefix, hour_values, partition_key
 from ddb_pipeline.assets.change_table import LISTED_AT
 from ddb_pipeline.assets.common import MEASURE_TAG
 from ddb_pipeline.definitions import build_definitions
+from ddb_pipeline.rounds import Cursor
 from ddb_pipeline_tests.deployed import Deployed
 
 PIPELINE = "orders"

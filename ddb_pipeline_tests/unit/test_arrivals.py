@@ -1,4 +1,4 @@
-"""Hours, fingerprints and the sensor's cursor."""
+"""Hours and their fingerprints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddb_pipeline import arrivals
-from ddb_pipeline.arrivals import Cursor, HourContent, StoredObject
+from ddb_pipeline.arrivals import HourContent, StoredObject
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 HOURS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1), timezones=st.just(UTC)).map(arrivals.hour_of)  # noqa: DTZ001
@@ -32,7 +32,7 @@ def test_an_hour_is_named_as_firehose_glue_and_dagster_name_it():
 def test_every_hour_is_found_again_by_its_names(hour: datetime):
     assert arrivals.hour_of_prefix(arrivals.hour_prefix(hour)) == hour
     assert arrivals.hour_of_values(arrivals.hour_values(hour)) == hour
-    assert Cursor.from_json(Cursor(hour, hour).to_json()) == Cursor(hour, hour)
+    assert arrivals.hour_of_key(arrivals.partition_key(hour)) == hour
 
 
 @pytest.mark.parametrize(
@@ -111,66 +111,6 @@ def test_only_hours_with_another_fingerprint_have_changed():
     assert arrivals.changed([same, grown, new], known) == (new, grown)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        None,
-        "",
-        "{",
-        "[]",
-        "null",
-        '"x"',
-        '{"version": 2}',
-        '{"version": 1}',
-        '{"version": 1, "watermark": "x", "sweep": 3}',
-    ],
-)
-def test_a_cursor_that_cannot_be_read_starts_anew(text: str | None):
-    assert Cursor.from_json(text) == Cursor()
-
-
-def test_the_first_tick_reads_everything_and_later_ones_look_back():
-    assert arrivals.first_hour_to_read(Cursor()) is None
-    assert arrivals.first_hour_to_read(Cursor(watermark=NOON)) == NOON - arrivals.LOOK_BACK
-
-
-def test_the_watermark_is_the_newest_hour_read_and_never_in_the_future():
-    after = arrivals.next_cursor(Cursor(watermark=NOON), [NOON - arrivals.HOUR], NOON)
-    assert after.watermark == NOON
-
-    future = datetime(2099, 1, 1, tzinfo=UTC)
-    after = arrivals.next_cursor(Cursor(), [NOON - arrivals.HOUR, future], NOON)
-    assert after.watermark == NOON - arrivals.HOUR
-
-    assert arrivals.next_cursor(Cursor(), [], NOON) == Cursor()
-
-
-def test_the_sweep_visits_every_hour_before_the_look_back_in_turn():
-    cursor = Cursor(watermark=NOON)
-    visited = []
-    for _tick in range(400):
-        visited.append(arrivals.hour_to_sweep(cursor))
-        cursor = arrivals.next_cursor(cursor, [NOON], NOON)
-
-    first_read = NOON - arrivals.LOOK_BACK
-    hours = int(arrivals.SWEEP / arrivals.HOUR)
-    assert set(visited) == {first_read - arrivals.HOUR * step for step in range(1, hours + 1)}
-    assert visited[:hours] == visited[hours : 2 * hours]
-
-
-@given(st.lists(st.integers(0, 30), max_size=50))
-def test_no_hour_between_sweep_and_look_back_is_left_out_as_the_watermark_moves(steps: list[int]):
-    """An hour is either swept again or still within the look-back, however time goes on."""
-    cursor, now = Cursor(watermark=NOON), NOON
-    for step in steps:
-        now += arrivals.HOUR * step
-        cursor = arrivals.next_cursor(cursor, [now], now)
-        swept, first = arrivals.hour_to_sweep(cursor), arrivals.first_hour_to_read(cursor)
-        assert swept is not None
-        assert first is not None
-        assert first - arrivals.SWEEP <= swept < first
-
-
 def test_hours_are_sorted_by_what_dagster_can_show():
     old, future = datetime(2025, 12, 31, 23, tzinfo=UTC), datetime(2026, 3, 5, 13, tzinfo=UTC)
 
@@ -188,13 +128,14 @@ def test_nothing_odd_is_told_when_nothing_is():
     assert arrivals.oddities(arrivals.classify([NOON], date(2026, 1, 1), NOON), [], date(2026, 1, 1)) == ""
 
 
-def test_retries_wait_ever_longer_up_to_an_hour():
-    delays = [arrivals.retry_delay(failed) for failed in range(1, 30)]
+def test_retries_wait_ever_longer_up_to_an_hour_and_after_a_day_up_to_four():
+    delays = [arrivals.retry_delay(failed) for failed in range(1, 100)]
 
     assert arrivals.retry_delay(0) == timedelta(0)
     assert delays[:3] == [timedelta(minutes=1), timedelta(minutes=2), timedelta(minutes=4)]
     assert all(shorter <= longer for shorter, longer in itertools.pairwise(delays))
-    assert delays[-1] == timedelta(hours=1)
+    assert delays[6:30] == [timedelta(hours=1)] * 24
+    assert set(delays[30:]) == {timedelta(hours=4)}
 
 
 def test_long_lists_are_cut_and_counted():

@@ -33,6 +33,7 @@ FLOORS = (
         "names",
         "errors",
         "arrivals",
+        "rounds",
         "sql_text",
         "baselines",
         "cron",

@@ -1,0 +1,351 @@
+"""How the arrivals sensor reads the raw objects: in rounds, each a few pages of LIST a tick. Pure.
+
+Keys of raw objects sort by time, and LIST starts after any key. So a reading is one position that moves through the
+keys: it stops when its share of a tick is used up, goes on there at the next tick, and begins anew when it is through.
+No name of an object is interpreted: an object that is late, of another version of the delivery stream (whose names sort
+anywhere: `-10-` before `-9-`), written in the same second as another, replaced or deleted is met when the reading
+comes by. Four readings share a tick:
+
+| round | hours | share of a tick |
+|---|---|---|
+| new | after the newest hour known | up to 100 pages and 200 hours |
+| look-back | the newest hour known and three before it | up to 4 pages |
+| week | seven days before these | 1 page, a day's hours at most |
+| history | all that is older | 1 page, a day's hours at most |
+
+A page has up to a thousand objects and is one request; two where a pipeline has data in two formats, whose prefixes are
+read side by side, because an hour may be below both. So a tick without anything new costs four pages, and seven where
+an hour holds many thousand objects: such an hour is then read over several ticks (100,000 objects: 100 pages, 25
+ticks), and is reported when it was read to its end. What arrives behind the position meanwhile is met in the next
+round. The alternative, to remember per version of the stream where its names ended, costs less for such an hour but
+passes over late and deleted objects until something reads it whole all the same; and an hour of the catalog needs no
+haste, because Athena reads its new objects without a crawl.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from ddb_pipeline.arrivals import (
+    LOOK_BACK,
+    WEEK,
+    HourContent,
+    StoredObject,
+    hour_of,
+    hour_of_key,
+    hour_of_prefix,
+    hour_prefix,
+    is_data,
+    partition_key,
+)
+
+_LEVELS = tuple(re.compile(pattern) for pattern in ("year=[0-9]{4}", "month=[0-9]{2}", "day=[0-9]{2}", "hour=[0-9]{2}"))
+_FOLDERS_LENGTH = len("year=yyyy/month=mm/day=dd/hour=hh/")
+_PAST_SLASH = chr(ord("/") + 1)
+_CURSOR_VERSION = 2
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer of LIST: objects by their names below a prefix of raw objects, and whether it is the last."""
+
+    objects: Sequence[StoredObject]
+    is_last: bool
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which names a round reads: those after `start` and before `end`."""
+
+    start: str
+    end: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a round may use of a tick: pages, and hours that it may complete."""
+
+    pages: int
+    hours: int
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a round goes on: after a name, in an hour of which so much was read already (None: nothing)."""
+
+    after: str
+    begun: HourContent | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a round read in one tick.
+
+    Attributes:
+        contents: Hours that were read to their end, oldest first.
+        rest: Where the round goes on; None: it is through, and begins anew.
+        beyond: The first object at or after the end of the span, as far as one was met, as the content of its hour.
+        unreadable: Keys and folders (with `/` at their end) that are not of an hour.
+        pages: Pages that it took.
+    """
+
+    contents: tuple[HourContent, ...]
+    rest: Position | None
+    beyond: HourContent | None
+    unreadable: tuple[str, ...]
+    pages: int
+
+    @property
+    def met(self) -> tuple[HourContent, ...]:
+        """Hours that hold data, with as much of it as was read."""
+        others = (self.rest.begun if self.rest else None, self.beyond)
+        return (*self.contents, *(other for other in others if other))
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """What the arrivals sensor remembers between two ticks.
+
+    Attributes:
+        watermark: Newest hour that was read to its end; None before the first.
+        positions: By name of a round that is not through: where it goes on.
+    """
+
+    watermark: datetime | None = None
+    positions: Mapping[str, Position] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Write the cursor as Dagster stores it: at most a few kilobytes."""
+        return json.dumps(
+            {
+                "version": _CURSOR_VERSION,
+                "watermark": partition_key(self.watermark) if self.watermark else None,
+                "positions": {name: _position_to_json(position) for name, position in self.positions.items()},
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str | None) -> Cursor:
+        """Read a stored cursor; one that this version cannot read starts anew, which repeats work but loses nothing.
+
+        Of a cursor of version 1 the watermark holds on; where it swept does not matter, rounds begin anew.
+        """
+        try:
+            values = json.loads(text or "")
+            if values["version"] not in {1, _CURSOR_VERSION}:
+                return cls()
+            watermark = hour_of_key(values["watermark"]) if values["watermark"] else None
+            stored = values["positions"] if values["version"] == _CURSOR_VERSION else {}
+            return cls(watermark, {name: _position_of_json(stored[name]) for name in ROUNDS if name in stored})
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            return cls()
+
+
+NEW, AGAIN = "new", ("look_back", "week", "history")
+ROUNDS = (NEW, *AGAIN)
+SHARES: Mapping[str, Share] = {
+    NEW: Share(pages=100, hours=200),
+    "look_back": Share(pages=4, hours=24),
+    "week": Share(pages=1, hours=24),
+    "history": Share(pages=1, hours=24),
+}
+
+
+def spans(watermark: datetime | None, now: datetime) -> Mapping[str, Span]:
+    """Return the spans of the rounds; without a watermark everything is new.
+
+    Args:
+        watermark: Newest hour that was read to its end.
+        now: Time of the tick. What is later is not read: nothing can be known to follow it.
+    """
+    end = after_hour(hour_of(now))
+    if watermark is None:
+        return {NEW: Span("", end)}
+    # a clock that went wrong and was set right must not leave a watermark behind which all that arrives is hidden
+    newest = min(watermark, hour_of(now))
+    recent, likely = before_hour(newest - LOOK_BACK), before_hour(newest - LOOK_BACK - WEEK)
+    return {
+        NEW: Span(after_hour(newest), end),
+        "look_back": Span(recent, after_hour(newest)),
+        "week": Span(likely, recent),
+        "history": Span("", likely),
+    }
+
+
+def before_hour(hour: datetime) -> str:
+    """Return a name that sorts before all objects of an hour and after those of the hours before it."""
+    return hour_prefix(hour).removesuffix("/")
+
+
+def after_hour(hour: datetime) -> str:
+    """Return a name that sorts after all objects of an hour and before those of the hours after it."""
+    return before_hour(hour) + _PAST_SLASH
+
+
+def joined(pages: Sequence[Page]) -> Page:
+    """Return pages of several prefixes that begin after the same name as one, as far as all of them reach."""
+    if len(pages) == 1:
+        return pages[0]
+    reach = min((page.objects[-1].name for page in pages if not page.is_last), default=None)
+    objects = [stored for page in pages for stored in page.objects if reach is None or stored.name <= reach]
+    return Page(sorted(objects, key=lambda stored: stored.name), is_last=reach is None)
+
+
+def read(
+    list_page: Callable[[str], Page],
+    span: Span,
+    position: Position | None,
+    share: Share,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> Reading:
+    """Read on in a round, as far as its share of the tick goes.
+
+    Args:
+        list_page: Lists objects whose names come after the one that is given.
+        span: What the round reads.
+        position: Where it goes on, as the last reading left it; a position beyond the span begins anew.
+        share: What it may use.
+        out_of_time: Whether the tick's time is used up; asked before each page.
+    """
+    if position is None or position.after >= span.end:
+        position = Position(span.start)
+    walk, pages = _Walk(span.end, position, share.hours), 0
+    while not walk.has_ended and pages < share.pages and not out_of_time():
+        walk.take(list_page(walk.after))
+        pages += 1
+    return Reading(tuple(walk.contents), walk.rest, walk.beyond, tuple(walk.unreadable), pages)
+
+
+class _Walk:
+    """A round while it reads."""
+
+    def __init__(self, end: str, position: Position, hours: int) -> None:
+        self.after, self.begun = position.after, position.begun
+        self.contents: list[HourContent] = []
+        self.unreadable: dict[str, None] = {}
+        self.beyond: HourContent | None = None
+        self.has_ended = False
+        self._is_through = False
+        self._end, self._hours = end, hours
+
+    @property
+    def rest(self) -> Position | None:
+        return None if self._is_through else Position(self.after, self.begun)
+
+    def take(self, page: Page) -> None:
+        """Read a page on, to its end or to where the reading leaves it."""
+        for stored in page.objects:
+            hour = _hour_of_name(stored.name)
+            if stored.name >= self._end:
+                self.beyond = _with(None, hour, stored) if hour and is_data(stored) else None
+                self._end_here()
+                return
+            if not self._read_on(stored, hour):
+                return
+        if page.is_last:
+            self._end_here()
+
+    def _read_on(self, stored: StoredObject, hour: datetime | None) -> bool:
+        """Read an object; False: the page is not read on."""
+        if self.begun and hour != self.begun.hour:
+            self._close()
+            if len(self.contents) >= self._hours:
+                self.has_ended = True
+                return False
+        if hour is None:
+            return self._pass_over(stored)
+        self.after = stored.name
+        if is_data(stored):
+            self.begun = _with(self.begun, hour, stored)
+        return True
+
+    def _pass_over(self, stored: StoredObject) -> bool:
+        odd, self.after = _odd_part(stored.name)
+        is_folder = self.after != stored.name
+        # an object whose name is a folder's was made by S3's console
+        if is_folder or not f"/{odd}".endswith("/"):
+            self.unreadable[stored.prefix + odd] = None
+        return not is_folder
+
+    def _close(self) -> None:
+        if self.begun:
+            self.contents.append(self.begun)
+        self.begun = None
+
+    def _end_here(self) -> None:
+        self._close()
+        self._is_through = self.has_ended = True
+
+
+def next_cursor(cursor: Cursor, readings: Mapping[str, Reading], now: datetime) -> Cursor:
+    """Return the cursor after a tick.
+
+    Args:
+        cursor: The cursor before it.
+        readings: By name of a round: what it read. Rounds that did not read stay where they are.
+        now: Time of the tick. An hour of the future never becomes the watermark, it would hide all that arrive.
+    """
+    reached = [content.hour for content in readings[NEW].contents] if NEW in readings else []
+    if cursor.watermark:
+        reached.append(min(cursor.watermark, hour_of(now)))
+    positions = {name: position for name, position in cursor.positions.items() if name not in readings}
+    positions |= {name: reading.rest for name, reading in readings.items() if reading.rest}
+    return Cursor(max(reached, default=None), positions)
+
+
+def _with(begun: HourContent | None, hour: datetime, stored: StoredObject) -> HourContent:
+    at, prefix = stored.last_modified, stored.prefix
+    if begun is None:
+        return HourContent(hour, 1, stored.size, at, at, {prefix: at})
+    first = begun.first_written
+    if at < first.get(prefix, _NEVER):
+        first = {**first, prefix: at}
+    oldest, newest = min(begun.oldest, at), max(begun.newest, at)
+    return HourContent(hour, begun.objects + 1, begun.size + stored.size, oldest, newest, first)
+
+
+def _hour_of_name(name: str) -> datetime | None:
+    return _hour_of_folders(name[:_FOLDERS_LENGTH])
+
+
+@lru_cache(maxsize=64)
+def _hour_of_folders(folders: str) -> datetime | None:
+    """Names come by the hour: what thousands of them begin with is read once."""
+    return hour_of_prefix(folders)
+
+
+def _odd_part(name: str) -> tuple[str, str]:
+    """What of a name is not of an hour, and after which name to go on: past the folder that is odd, or the object."""
+    folders = name.split("/")[:-1]
+    for number, folder in enumerate(folders[: len(_LEVELS)]):
+        # a folder that looks right down to the hour has a date that there is not
+        if number == len(_LEVELS) - 1 or not _LEVELS[number].fullmatch(folder):
+            odd = "/".join(folders[: number + 1])
+            return f"{odd}/", odd + _PAST_SLASH
+    return name, name
+
+
+def _position_to_json(position: Position) -> dict[str, Any]:
+    begun = position.begun
+    if begun is None:
+        return {"after": position.after}
+    first = {prefix: at.timestamp() for prefix, at in begun.first_written.items()}
+    values = [begun.objects, begun.size, begun.oldest.timestamp(), begun.newest.timestamp(), first]
+    return {"after": position.after, "hour": partition_key(begun.hour), "begun": values}
+
+
+def _position_of_json(values: Any) -> Position:
+    if "hour" not in values:
+        return Position(str(values["after"]))
+    objects, size, oldest, newest, first = values["begun"]
+    first_written = {str(prefix): datetime.fromtimestamp(at, UTC) for prefix, at in first.items()}
+    span = datetime.fromtimestamp(oldest, UTC), datetime.fromtimestamp(newest, UTC)
+    begun = HourContent(hour_of_key(values["hour"]), int(objects), int(size), span[0], span[1], first_written)
+    return Position(str(values["after"]), begun)
