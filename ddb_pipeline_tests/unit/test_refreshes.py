@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
-from dagster import DagsterRunStatus
+from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus, Definitions, asset
 
 from ddb_pipeline import refreshes
+from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.refreshes import Attempt, Decision
 
 NOW = datetime(2026, 3, 5, 12, 30, tzinfo=UTC)
@@ -100,3 +104,124 @@ def test_a_catalog_emptied_later_is_refreshed_again():
     before, after = decide(LACKING, [], NOW), decide(LACKING, [attempt(DagsterRunStatus.SUCCESS)], NOW)
 
     assert after.run_key not in {None, before.run_key}
+
+
+def test_after_a_day_of_failures_attempts_become_rare_and_the_message_says_how_to_try_at_once():
+    failed = [attempt(DagsterRunStatus.FAILURE, 90 + 60 * number, f"failure-{number}") for number in range(40)]
+
+    waiting = decide(LACKING, failed, NOW)
+
+    assert waiting.run_key is None
+    assert "the last 40 refreshes failed" in waiting.reason
+    assert "failure-" in waiting.reason
+    assert "may start at 2026-03-05 15:00:00 UTC: launch the job in the UI to try at once" in waiting.reason
+    assert decide(LACKING, failed, NOW + timedelta(hours=3)).run_key is not None
+
+
+def test_a_success_that_did_not_bring_in_what_it_was_asked_for_did_not_help():
+    """Each such crawl is paid for: the crawler passes over folders whose format is not the table's."""
+    once = [replace(attempt(DagsterRunStatus.SUCCESS, 0.5, "useless"), asked_for=frozenset(LACKING))]
+    thrice = [
+        replace(attempt(DagsterRunStatus.SUCCESS, minutes), asked_for=frozenset(LACKING)) for minutes in (3, 6, 9)
+    ]
+
+    assert decide(LACKING, once, NOW).run_key is None
+    assert "useless" in decide(LACKING, once, NOW).reason
+    assert decide(LACKING, thrice, NOW).run_key is None
+    assert decide(LACKING, thrice, NOW + timedelta(minutes=2)).run_key is not None
+    others = [replace(one, asked_for=frozenset({LACKING[0] - timedelta(days=1)})) for one in thrice]
+    assert decide(LACKING, others, NOW).run_key is not None
+
+
+def test_a_run_of_views_alone_is_no_attempt_to_crawl():
+    """The daily schedule runs the same job without its crawl."""
+    views = replace(attempt(DagsterRunStatus.SUCCESS, 0.1), crawls=False)
+    failed = [attempt(DagsterRunStatus.FAILURE, minutes) for minutes in (1.5, 10, 20)]
+
+    assert decide(LACKING, [views, *failed], NOW).run_key is None
+    assert "3 refreshes failed" in decide(LACKING, [views, *failed], NOW).reason
+    failed_views = [replace(attempt(DagsterRunStatus.FAILURE, 1.5), crawls=False)] * 9
+    assert decide(LACKING, failed_views, NOW).run_key is not None
+
+
+def test_the_run_is_told_which_hours_it_is_to_bring_in_and_looks_at_these():
+    decision = decide(LACKING, [], NOW)
+
+    scope = refreshes.scope_of_run(decision.tags, NOW)
+
+    assert decision.tags == {refreshes.LACKING_TAG: "2026-03-05-11:00, 2026-03-05-12:00"}
+    assert scope == refreshes.Scope(refreshes.recent(NOW).first, frozenset(LACKING))
+
+
+def test_a_run_that_lacks_more_hours_than_a_tag_names_looks_at_everything():
+    many = [LACKING[0] - timedelta(hours=number) for number in range(100)]
+
+    decision = decide(sorted(many), [], NOW)
+
+    assert len(decision.tags[refreshes.LACKING_TAG]) < 500
+    assert decision.tags[refreshes.LACKING_TAG].endswith(" and 80 more")
+    assert refreshes.scope_of_run(decision.tags, NOW) == refreshes.EVERYTHING
+
+
+def test_a_run_that_a_person_asked_for_looks_at_everything():
+    assert refreshes.scope_of_run({}, NOW) == refreshes.EVERYTHING
+
+
+def test_a_tag_that_somebody_wrote_by_hand_names_the_hours_that_it_names():
+    tags = {refreshes.LACKING_TAG: "2026-13-99-77:00, 2026-03-05-11:00, yesterday"}
+
+    assert refreshes.scope_of_run(tags, NOW).named == {LACKING[0]}
+
+
+PIPELINE = cast("Pipeline", SimpleNamespace(name="orders"))
+TABLE = AssetKey(["orders", "change_table"])
+
+
+def run(
+    instance: DagsterInstance,
+    job: str,
+    status: DagsterRunStatus,
+    assets: frozenset[AssetKey] | None = None,
+    tags: dict[str, str] | None = None,
+) -> str:
+    added = instance.add_run(DagsterRun(job, status=status, asset_selection=assets, tags=tags))
+    return added.run_id
+
+
+def test_runs_under_way_are_found_however_many_came_after():
+    with DagsterInstance.ephemeral() as instance:
+        old = run(instance, "orders_refresh", DagsterRunStatus.STARTED)
+        by_hand = run(instance, "__ASSET_JOB", DagsterRunStatus.STARTING, frozenset({TABLE}))
+        run(instance, "__ASSET_JOB", DagsterRunStatus.STARTED, frozenset({AssetKey(["persons", "change_table"])}))
+        run(instance, "__ASSET_JOB", DagsterRunStatus.SUCCESS, frozenset({TABLE}))
+        run(instance, "persons_refresh", DagsterRunStatus.STARTED)
+        for _ in range(70):
+            run(instance, "orders_refresh", DagsterRunStatus.FAILURE)
+
+        found = refreshes.attempts(instance, PIPELINE)
+
+    assert [one.run_id for one in found[-2:]] == [by_hand, old]
+    assert [one.status for one in found[:-2]] == [DagsterRunStatus.FAILURE] * 60
+
+
+def test_a_run_says_whether_it_crawls_and_what_it_was_asked_for():
+    view = AssetKey(["orders", "latest_item_state"])
+    with DagsterInstance.ephemeral() as instance:
+        run(instance, "orders_refresh", DagsterRunStatus.SUCCESS, tags=dict(decide(LACKING, [], NOW).tags))
+        run(instance, "orders_refresh", DagsterRunStatus.SUCCESS, frozenset({view}))
+        run(instance, "orders_refresh", DagsterRunStatus.SUCCESS, frozenset({view, TABLE}))
+
+        found = refreshes.attempts(instance, PIPELINE)
+
+    assert [one.crawls for one in found] == [True, False, True]
+    assert [one.asked_for for one in found] == [frozenset(), frozenset(), frozenset(LACKING)]
+
+
+def test_the_run_behind_the_materialize_button_has_the_name_that_is_looked_for():
+    @asset(key=TABLE)
+    def change_table() -> None:
+        """The crawl."""
+
+    job = Definitions(assets=[change_table]).resolve_implicit_global_asset_job_def()
+
+    assert job.name == refreshes._MATERIALIZED_BY_HAND
