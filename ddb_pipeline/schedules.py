@@ -23,6 +23,9 @@ from ddb_pipeline.refreshes import attempts, baseline_job_name, decide, recent, 
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.view_sql import views
 
+_PAGES = 40
+"""How many pages of LIST a tick may spend on what hours hold. Dagster ends a tick after 60 seconds."""
+
 
 def pipeline_schedules(pipeline: Pipeline, automation: Automation) -> list[ScheduleDefinition]:
     """Return the schedules of a pipeline.
@@ -48,9 +51,9 @@ def _crawl_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
     def crawl(context: ScheduleEvaluationContext, aws: PipelineAwsResource) -> RunRequest | SkipReason:
         now = datetime.now(UTC)
         try:
-            with aws.deployment(pipeline.name) as deployment:
+            with aws.deployment(pipeline.name, hurried=True) as deployment:
                 # older hours: the sensor's rounds come by them, and a run by hand compares all
-                lacking = survey(deployment, recent(now)).lacking
+                lacking = survey(deployment, recent(now), pages=_PAGES).lacking
         except PipelineError as error:
             return SkipReason(str(error))
         decision = decide(lacking, attempts(context.instance, pipeline), now)
@@ -104,7 +107,7 @@ def _views_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
 def _not_ready(aws: PipelineAwsResource, pipeline: Pipeline) -> str | None:
     """What is missing before a run could do anything, in a sentence; None: nothing."""
     try:
-        with aws.deployment(pipeline.name):
+        with aws.deployment(pipeline.name, hurried=True):
             return None
     except PipelineError as error:
         return str(error)

@@ -5,7 +5,7 @@ A tick without settings, without a stack or without a network skips with the sen
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -29,8 +29,9 @@ from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.rounds import AGAIN, NEW, SHARES, Cursor, Reading, next_cursor, read, spans
 
 _NOTHING_YET = "write to the table; its changes arrive when the delivery stream has buffered them (buffer_seconds)"
-_READING_SECONDS = 20.0
-"""How long a tick may begin another request to S3. Dagster ends a tick after 60 seconds."""
+_READING_SECONDS = 15.0
+"""How long after its start a tick may begin to read another page. Dagster ends a tick after 60 seconds; the page that
+was begun last and the question to the catalog take 21 seconds each at most (`make_client`)."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,20 @@ def arrivals_sensor(pipeline: Pipeline, interval_seconds: int, automation: Autom
         "hour is not in the catalog yet.",
     )
     def arrivals(context: SensorEvaluationContext, aws: PipelineAwsResource) -> SensorResult | SkipReason:
+        until = time.monotonic() + _READING_SECONDS
         try:
-            with aws.deployment(pipeline.name) as deployment:
-                return _tick(context, deployment)
+            with aws.deployment(pipeline.name, hurried=True) as deployment:
+                return _tick(context, deployment, until)
         except PipelineError as error:
             return SkipReason(str(error))
 
     return arrivals
 
 
-def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorResult:
+def _tick(context: SensorEvaluationContext, deployment: Deployment, until: float) -> SensorResult:
     pipeline, bucket, now = deployment.pipeline, deployment.raw_bucket, datetime.now(UTC)
     cursor = Cursor.from_json(context.cursor)
-    found = read_rounds(bucket, cursor, now)
+    found = read_rounds(bucket, cursor, now, lambda: time.monotonic() > until)
     sorted_hours = classify((met.hour for met in found.met), pipeline.start_date, now)
     partitions = frozenset(sorted_hours.hours)
     reportable = [content for content in found.contents if content.hour in partitions]
@@ -116,21 +118,22 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
     )
 
 
-def read_rounds(bucket: RawBucket, cursor: Cursor, now: datetime, seconds: float = _READING_SECONDS) -> TickReading:
+def read_rounds(
+    bucket: RawBucket, cursor: Cursor, now: datetime, out_of_time: Callable[[], bool] = lambda: False
+) -> TickReading:
     """Read on in the rounds, as far as the tick's time goes: first what is new, then what was read before.
 
     Args:
         bucket: The raw bucket.
         cursor: Where the rounds stand.
         now: Time of the tick.
-        seconds: How long another request may be begun.
+        out_of_time: Whether no other page may be begun.
     """
-    until = time.monotonic() + seconds
     wanted, readings = spans(cursor.watermark, now), {}
 
     def read_on(name: str) -> Reading:
         position = cursor.positions.get(name)
-        return read(bucket.page, wanted[name], position, SHARES[name], lambda: time.monotonic() > until)
+        return read(bucket.page, wanted[name], position, SHARES[name], out_of_time)
 
     readings[NEW] = read_on(NEW)
     if readings[NEW].rest is not None:

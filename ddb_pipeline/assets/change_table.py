@@ -54,10 +54,6 @@ LISTED_AT = "hours_listed_at"
 """Metadata: when the hours in S3 were listed. An hour that began to fill later is no fault of this crawl."""
 
 
-_CONTENT_PAGES = 200
-"""How many pages of LIST may go into what hours hold, a thousand objects each; the sensor's rounds read the rest."""
-
-
 @dataclass(frozen=True)
 class Survey:
     """What S3 holds and the catalog lacks.
@@ -83,7 +79,7 @@ class Survey:
         return merged(self.lacking_below)
 
 
-def survey(deployment: Deployment, scope: Scope = EVERYTHING) -> Survey:
+def survey(deployment: Deployment, scope: Scope = EVERYTHING, *, pages: int = 200) -> Survey:
     """Compare hours in S3 with those in the catalog.
 
     Costs a LIST request per day that is looked at, and one per thousand objects in the hours that are recent or
@@ -92,6 +88,8 @@ def survey(deployment: Deployment, scope: Scope = EVERYTHING) -> Survey:
     Args:
         deployment: The pipeline on its stage.
         scope: Hours to look at; all by default.
+        pages: How many pages of LIST may go into what hours hold, a thousand objects each. The sensor's rounds read
+            the rest; that an hour holds data is taken for granted then.
     """
     bucket, catalog = deployment.raw_bucket, deployment.catalog
     stored = bucket.hours_by_prefix(scope.first)
@@ -101,9 +99,9 @@ def survey(deployment: Deployment, scope: Scope = EVERYTHING) -> Survey:
     now = datetime.now(UTC)
     newest = max((hour for hour in hours if hour <= now), default=now)
     recent = {hour for hour in hours if newest - LOOK_BACK <= hour <= newest}
-    # those that were named may be gone by now; then the newest: after a long pause the rest is taken to have data
+    # those that were named may be gone by now; then the newest
     order = sorted({*merged(absent), *recent}, key=lambda hour: (hour in scope.named, hour), reverse=True)
-    contents, without = _contents(bucket, order)
+    contents, without = _contents(bucket, order, pages)
     lacking = {
         prefix: tuple(hour for hour in found if prefix not in without.get(hour, ())) for prefix, found in absent.items()
     }
@@ -117,17 +115,16 @@ def survey(deployment: Deployment, scope: Scope = EVERYTHING) -> Survey:
 
 
 def _contents(
-    bucket: RawBucket, hours: Iterable[datetime]
+    bucket: RawBucket, hours: Iterable[datetime], pages: int
 ) -> tuple[dict[datetime, HourContent], dict[datetime, set[str]]]:
     """Read what hours hold, as far as the pages go; with the prefixes that have nothing of an hour."""
     contents: dict[datetime, HourContent] = {}
     without: dict[datetime, set[str]] = {}
-    pages = 0
     for hour in hours:
-        if pages >= _CONTENT_PAGES:
+        if pages <= 0:
             break
-        reading = bucket.read_hour(hour, _CONTENT_PAGES - pages)
-        pages += reading.pages
+        reading = bucket.read_hour(hour, pages)
+        pages -= reading.pages
         if reading.rest is None:
             contents |= {content.hour: content for content in reading.contents}
             written = {prefix for content in reading.contents for prefix in content.first_written}

@@ -6,6 +6,7 @@ Nothing is read and nothing is called when Dagster loads it. Clients come from p
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ MAKE_VIEWS_ADVICE = "Dagster makes the views: run `dagster dev` and press Materi
 _names: Remembered[PublishedNames] = Remembered(10)
 _clients: Remembered[Any] = Remembered(60)
 _sessions: Remembered[Any] = Remembered(60)
+_session_in_use = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,23 @@ class Deployment:
         stage: Its stage.
         settings: Where and with what AWS is reached.
         names: The names that the stack published.
+        hurried: Whether a call is given up early, as in a tick, which Dagster ends after a minute.
     """
 
     pipeline: Pipeline
     stage: Stage
     settings: Settings
     names: PublishedNames
+    hurried: bool = False
 
     @property
     def raw_bucket(self) -> RawBucket:
         """The bucket with the raw objects."""
-        client = _clients.get(("s3", self.settings.connection), lambda: _make_s3_client(self.settings.connection))
+        connection = self.settings.connection
+        if self.hurried:
+            client = make_client("s3", connection, hurried=True)
+        else:
+            client = _clients.get(("s3", connection), lambda: _make_s3_client(connection))
         prefixes = tuple(table.prefix for table in self.names.change_tables)
         return RawBucket(client, self.names.raw_bucket, prefixes)
 
@@ -94,7 +102,7 @@ class Deployment:
     @property
     def catalog(self) -> ChangeCatalog:
         """The pipeline's database in the Glue catalog."""
-        client = make_client("glue", self.settings.connection)
+        client = make_client("glue", self.settings.connection, hurried=self.hurried)
         return ChangeCatalog(client, self.names.database, self.names.change_tables)
 
     @property
@@ -157,11 +165,12 @@ class PipelineAwsResource(ConfigurableResource):  # type: ignore[type-arg]  # th
     declaration_file: str = Field(description="Path of pipeline.toml; `.env` is looked for beside it.")
 
     @contextmanager
-    def deployment(self, pipeline_name: str) -> Iterator[Deployment]:
+    def deployment(self, pipeline_name: str, *, hurried: bool = False) -> Iterator[Deployment]:
         """Give access to a pipeline on the configured stage.
 
         Args:
             pipeline_name: Name of the pipeline in `pipeline.toml`.
+            hurried: Whether a call is given up early, as in a tick.
 
         Yields:
             The deployment. botocore's errors inside the block come out as `PipelineError`.
@@ -178,42 +187,53 @@ class PipelineAwsResource(ConfigurableResource):  # type: ignore[type-arg]  # th
         if pipeline_name not in declaration.pipelines:
             raise SettingsError(f"{declaration.path}: pipelines: '{pipeline_name}' is gone: reload the definitions")
         with explained(settings.where):
-            names = published_names(pipeline_name, settings)
-            yield Deployment(declaration.pipelines[pipeline_name], stage, settings, names)
+            names = published_names(pipeline_name, settings, hurried=hurried)
+            yield Deployment(declaration.pipelines[pipeline_name], stage, settings, names, hurried)
 
 
-def published_names(pipeline_name: str, settings: Settings) -> PublishedNames:
+def published_names(pipeline_name: str, settings: Settings, *, hurried: bool = False) -> PublishedNames:
     """Return the names that the stack published, read at most ten seconds ago.
 
     Args:
         pipeline_name: Name of the pipeline.
         settings: Stage, and how AWS is reached.
+        hurried: Whether the call is given up early.
 
     Raises:
         PipelineError: The stack is not deployed, or by another version of this project.
     """
     parameter = ComputedNames(pipeline_name, settings.stage).parameter
     key = (settings.connection, parameter)
-    return _names.get(key, lambda: _read_names(pipeline_name, parameter, settings))
+    return _names.get(key, lambda: _read_names(pipeline_name, parameter, settings, hurried=hurried))
 
 
-def make_client(service: str, connection: Connection) -> Any:
+def make_client(service: str, connection: Connection, *, hurried: bool = False) -> Any:
     """Return a boto3 client, one made less than a minute ago if there is one: making one reads megabytes of models.
 
     Args:
         service: boto3's name of the service.
         connection: How AWS is reached.
+        hurried: Whether a call is given up after 21 seconds at most: two attempts of ten seconds.
     """
+    if hurried:
+        return _clients.get(
+            (service, connection, "hurried"), lambda: _make_client(service, connection, 7, hurried=True)
+        )
     return _clients.get((service, connection), lambda: _make_client(service, connection))
 
 
-def _make_client(service: str, connection: Connection, read_timeout: int = 60) -> Any:
+def _make_client(service: str, connection: Connection, read_timeout: int = 60, *, hurried: bool = False) -> Any:
     from botocore.config import Config
 
-    # a session is not safe between threads: it is used only here, where `_clients` lets one thread in at a time
     session = _sessions.get(connection, lambda: _make_session(connection))
-    config = Config(connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "max_attempts": 4})
-    client = session.client(service, endpoint_url=connection.endpoint_url, config=config)
+    config = Config(
+        connect_timeout=3 if hurried else 5,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "max_attempts": 2 if hurried else 4},
+    )
+    # a session is not safe between threads
+    with _session_in_use:
+        client = session.client(service, endpoint_url=connection.endpoint_url, config=config)
     refuse_cut_answers(client)
     return client
 
@@ -238,10 +258,10 @@ def _make_s3_client(connection: Connection) -> Any:
     return client
 
 
-def _read_names(pipeline_name: str, parameter: str, settings: Settings) -> PublishedNames:
+def _read_names(pipeline_name: str, parameter: str, settings: Settings, *, hurried: bool) -> PublishedNames:
     from botocore.exceptions import ClientError
 
-    client = make_client("ssm", settings.connection)
+    client = make_client("ssm", settings.connection, hurried=hurried)
     with explained(settings.where):
         try:
             text = str(client.get_parameter(Name=parameter)["Parameter"]["Value"])

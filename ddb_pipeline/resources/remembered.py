@@ -13,8 +13,8 @@ T = TypeVar("T")
 class Remembered(Generic[T]):
     """What was made or read is used again for a while: a sensor ticks every few seconds, a run asks many queries.
 
-    Only for a while, so that a new deployment and new credentials are noticed without a restart. One thread makes at a
-    time.
+    Only for a while, so that a new deployment and new credentials are noticed without a restart. For one key one thread
+    makes at a time; another key does not wait for it.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -25,6 +25,7 @@ class Remembered(Generic[T]):
         """
         self._seconds = seconds
         self._lock = threading.Lock()
+        self._making: dict[Hashable, threading.Lock] = {}
         self._entries: dict[Hashable, tuple[float, T]] = {}
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -35,8 +36,14 @@ class Remembered(Generic[T]):
             make: Makes it.
         """
         with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
             now = time.monotonic()
-            self._entries = {key: entry for key, entry in self._entries.items() if now - entry[0] < self._seconds}
-            if key not in self._entries:
-                self._entries[key] = (now, make())
-            return self._entries[key][1]
+            with self._lock:
+                self._entries = {key: entry for key, entry in self._entries.items() if now - entry[0] < self._seconds}
+                if key in self._entries:
+                    return self._entries[key][1]
+            made = make()
+            with self._lock:
+                self._entries[key] = (now, made)
+            return made
