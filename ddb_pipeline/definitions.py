@@ -6,6 +6,8 @@ no environment; a configured stage only decides how the definitions start out (n
 
 from __future__ import annotations
 
+from functools import cache
+
 from dagster import AssetSelection, Definitions, define_asset_job, definitions, in_process_executor
 
 from ddb_pipeline.assets.baseline import baseline_assets
@@ -113,4 +115,10 @@ def _configured_stage(declaration: Declaration) -> Stage | None:
 @definitions
 def defs() -> Definitions:
     """Return what `workspace.yaml` loads: all pipelines of `pipeline.toml`."""
+    return _loaded()
+
+
+@cache
+def _loaded() -> Definitions:
+    """Dagster asks a process for its definitions twice; a reload is another process."""
     return build_definitions(load_declaration())
