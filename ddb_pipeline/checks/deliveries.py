@@ -20,7 +20,7 @@ from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.errors import RESTORE_ADVICE
 from ddb_pipeline.failed_deliveries.looking import MOST_LISTED, Look, look
-from ddb_pipeline.refreshes import refresh_job_name
+from ddb_pipeline.refreshes import Scope, refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 
 FAILED_CHECK = "no_failed_deliveries"
@@ -124,7 +124,7 @@ def crawled_verdict(deployment: Deployment, now: datetime) -> Verdict:
         now: The time.
     """
     patience = (longest_gap(deployment.pipeline.crawl_schedule) or _DAY) + _CRAWL_PATIENCE
-    found = survey(deployment, hour_of(now) - patience - _DAY)
+    found = survey(deployment, Scope(hour_of(now) - patience - _DAY))
     overdue = [
         partition_key(hour)
         for hour in found.lacking

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 
-from ddb_pipeline.arrivals import SWEEP
+from ddb_pipeline.arrivals import WEEK
 from ddb_pipeline.failed_deliveries.receipts import Receipt
 from ddb_pipeline.resources.failed_deliveries import ErrorObject, FailedDeliveries
 
@@ -112,7 +112,7 @@ def look(
         most_receipts: Receipts that are read at most.
     """
     still_open = {hour for hour, one in known.items() if one.open_objects}
-    listed = list(islice(failed.objects(min([since - SWEEP, *still_open]) if known else None), MOST_LISTED + 1))
+    listed = list(islice(failed.objects(min([since - WEEK, *still_open]) if known else None), MOST_LISTED + 1))
     # an open hour whose objects somebody took away is news, too
     by_hour: dict[datetime, list[ErrorObject]] = defaultdict(list, {hour: [] for hour in still_open})
     for one in listed[:MOST_LISTED]:
