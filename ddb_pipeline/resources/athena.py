@@ -49,6 +49,9 @@ class AthenaResource(BotoResource):
         "(BytesScannedCutoffPerQuery)",
         description="Said when a query scanned more than the workgroup allows.",
     )
+    missing_results_advice: str = Field(
+        default="", description="Said when the bucket for the workgroup's results is not there."
+    )
     terabyte_dollars: float = Field(
         default=TERABYTE_SCANNED_DOLLARS,
         description="Price of a terabyte scanned in USD, for estimates: by default the list price of us-east-1 and "
@@ -103,7 +106,12 @@ class AthenaResource(BotoResource):
             parameters=execution_parameters(parameters),
             reuse_minutes=reuse_minutes,
         )
-        advice = Advice(f"Athena, database {self.database}", self.missing_table_advice, self.scan_cutoff_advice)
+        advice = Advice(
+            f"Athena, database {self.database}",
+            self.missing_table_advice,
+            self.scan_cutoff_advice,
+            self.missing_results_advice,
+        )
         waiting = waiting_for_query(deadline_seconds, self._clock, self._sleep)
         queries = Queries(self.get_client(), waiting, advice)
         finding = Finding(queries, step_of(context))

@@ -32,6 +32,8 @@ _CLOCK = timedelta(seconds=3)
 """How much earlier than the answer to its start a query may say that it was submitted; the Date of an answer has whole
 seconds."""
 _CUTOFF = "bytes scanned limit"
+_NO_RESULTS = "output bucket"
+"""In Athena's words for a bucket of results that is not there: "Unable to verify/create output bucket"."""
 
 _seen: set[str] = set()
 """Ids of queries that this process was given: given again, they are found and not new."""
@@ -69,11 +71,19 @@ class Advice:
         where: What was asked, for the reader.
         missing_table: When a table is not there.
         scan_cutoff: When the query scanned more than the workgroup allows.
+        missing_results: When the bucket for results is not there.
     """
 
     where: str
     missing_table: str = ""
     scan_cutoff: str = ""
+    missing_results: str = ""
+
+    def of_reason(self, reason: str) -> str:
+        """Return what is said besides a reason of Athena's, as far as its words tell what is missing."""
+        if "TABLE_NOT_FOUND" in reason and self.missing_table:
+            return f": {self.missing_table}"
+        return f": {self.missing_results}" if _NO_RESULTS in reason and self.missing_results else ""
 
 
 @dataclass
@@ -148,12 +158,10 @@ class Queries:
         if cut_off:
             scanned = described.get("Statistics", {}).get("DataScannedInBytes", 0)
             advice = f" ({scanned:,} bytes): {self.advice.scan_cutoff}"
-        elif "TABLE_NOT_FOUND" in reason and self.advice.missing_table:
-            advice = f": {self.advice.missing_table}"
         elif status["State"] == "CANCELLED":
             advice = ": somebody stopped it: run this again"
         else:
-            advice = ""
+            advice = self.advice.of_reason(reason)
         verb = "was cancelled" if status["State"] == "CANCELLED" else "failed"
         raise AthenaQueryError(
             f"Athena query {query_id} {verb}: {reason}{advice}",
@@ -198,7 +206,8 @@ class Queries:
             if error.response.get("Error", {}).get("Code") == "InvalidRequestException":
                 reason = str(error.response["Error"].get("Message") or error)
                 raise AthenaQueryError(
-                    f"Athena query {query_id or '(not started)'} failed: {reason}", query_id
+                    f"Athena query {query_id or '(not started)'} failed: {reason}{self.advice.of_reason(reason)}",
+                    query_id,
                 ) from error
             explained = of_client_error(error, self.advice.where)
             raise AthenaQueryError(str(explained), query_id, transient=explained.transient) from error

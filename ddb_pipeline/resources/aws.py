@@ -147,6 +147,7 @@ class Deployment:
             database=self.names.database,
             missing_table_advice=MAKE_VIEWS_ADVICE,
             scan_cutoff_advice=self._scan_cutoff_advice,
+            missing_results_advice=f"bring it back ({RESTORE_ADVICE})",
             **_arguments(self.settings.connection),
         ).with_client(make_client("athena", self.settings.connection))
 

@@ -1,0 +1,165 @@
+"""Crawls and queries that fail, are under way already, or are stopped by somebody else."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ddb_pipeline.local_aws.athena import backend
+from ddb_pipeline.local_aws.testing import Fault, faulty
+from ddb_pipeline_tests.deployed import wait_until
+from ddb_pipeline_tests.faults.conftest import Scene, reasons
+
+
+def test_a_crawl_that_fails_is_told_with_glues_own_message_and_the_next_one_finds_the_hours(scene: Scene) -> None:
+    """The crawler looks at a table that somebody made for another format, so its crawl fails."""
+    glue, names = scene.client("glue"), scene.names
+    table = glue.get_table(DatabaseName=names.database, Name=names.change_table)["Table"]
+    taken = {name: table[name] for name in ("Name", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")}
+    spoilt = {**taken, "Parameters": {**taken["Parameters"], "classification": "csv"}}
+    glue.update_table(DatabaseName=names.database, TableInput=spoilt)
+    try:
+        result = scene.refresh()
+    finally:
+        glue.update_table(DatabaseName=names.database, TableInput=taken)
+
+    assert not result.success
+    failed = scene.crawls()[0]
+    assert f"crawl {failed}" in reasons(result)
+    assert "has classification csv" in reasons(result)
+    assert scene.refresh().success
+    scene.assert_state_is_right()
+
+
+def test_a_crawl_that_runs_already_is_not_started_twice(scene: Scene) -> None:
+    before = len(scene.crawls())
+    # Glue says so to whoever starts a crawler that runs; here somebody else's crawl begins and is not listed yet
+    scene.client("glue").start_crawler(Name=scene.names.crawler)
+    result = scene.refresh()
+
+    assert result.success, reasons(result)
+    assert len(scene.crawls()) <= before + 2, "somebody else's, and one for hours that it may have missed"
+    scene.assert_state_is_right()
+
+
+def test_a_crawl_that_somebody_stops_is_told_and_made_up_for(scene: Scene) -> None:
+    glue, stopped = scene.client("glue"), threading.Event()
+
+    def stop_the_crawl() -> None:
+        while not stopped.is_set():
+            with suppress(ClientError):  # it does not run yet, or no longer
+                glue.stop_crawler(Name=scene.names.crawler)
+
+    somebody = threading.Thread(target=stop_the_crawl)
+    somebody.start()
+    try:
+        result = scene.refresh()
+    finally:
+        stopped.set()
+        somebody.join()
+
+    # it may have been too late to stop it
+    assert result.success or "stopped" in reasons(result).lower()
+    assert scene.refresh().success
+    scene.assert_state_is_right()
+
+
+def test_an_object_that_no_query_can_read_is_named_until_it_is_gone(scene: Scene) -> None:
+    assert scene.refresh().success
+    s3, names = scene.client("s3"), scene.names
+    newest = s3.list_objects_v2(Bucket=names.raw_bucket, Prefix=names.changes_prefix)["Contents"][-1]["Key"]
+    spoilt = f"{newest.rpartition('/')[0]}/spoilt-{uuid.uuid4().hex}.json"
+    s3.put_object(Bucket=names.raw_bucket, Key=spoilt, Body=b'{"row_version": {"is": "none"}\n')
+    try:
+        result = scene.refresh()
+    finally:
+        s3.delete_object(Bucket=names.raw_bucket, Key=spoilt)
+
+    assert not result.success
+    assert spoilt in reasons(result)
+    assert scene.refresh().success
+    scene.assert_state_is_right()
+
+
+@contextmanager
+def busy_athena(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No query begins: as if others took all the account's places."""
+    free = threading.Event()
+
+    def run_later(run: Callable[[Any], None], execution: Any) -> None:
+        free.wait(60)
+        run(execution)
+
+    with monkeypatch.context() as patch:
+        for engine in backend._engines:
+            patch.setattr(engine._workers, "_run", partial(run_later, engine._workers._run))
+        try:
+            yield
+        finally:
+            free.set()
+
+
+def test_a_query_that_somebody_cancels_is_told_so_and_runs_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.refresh()
+    results = []
+    before = {query["QueryExecutionId"] for query in scene.queries()}
+
+    def waiting() -> list[str]:
+        new = [query for query in scene.queries() if query["QueryExecutionId"] not in before]
+        return [query["QueryExecutionId"] for query in new if query["Status"]["State"] == "QUEUED"]
+
+    with busy_athena(monkeypatch):
+        running = threading.Thread(target=lambda: results.append(scene.refresh()))
+        running.start()
+        wait_until(lambda: bool(waiting()), "a query of the refresh waits")
+        (cancelled,) = waiting()
+        scene.client("athena").stop_query_execution(QueryExecutionId=cancelled)
+    running.join(60)
+
+    (result,) = results
+    assert not result.success
+    assert f"Athena query {cancelled} was cancelled" in reasons(result)
+    assert "somebody stopped it: run this again" in reasons(result)
+    assert scene.refresh().success
+    scene.assert_state_is_right()
+
+
+def test_a_results_bucket_that_is_gone_is_named_with_what_to_do(scene: Scene) -> None:
+    s3, bucket = scene.client("s3"), scene.names.results_bucket
+    kept = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for stored in page.get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=stored["Key"])
+    for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
+        s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    s3.delete_bucket(Bucket=bucket)
+    try:
+        result = scene.refresh()
+    finally:
+        s3.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": scene.client("s3").meta.region_name}
+        )
+        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": kept})
+
+    assert not result.success
+    assert bucket in reasons(result)
+    assert "--revert-drift" in reasons(result), "what brings back what the stack made"
+    assert scene.refresh().success
+    scene.assert_state_is_right()
+
+
+def test_a_service_that_cannot_be_reached_at_the_end_of_a_crawl_starts_no_second_crawl(scene: Scene) -> None:
+    before = len(scene.crawls())
+    with faulty(scene.stage.endpoint, Fault("cut", "glue", "ListCrawls", skip=1, count=6)):
+        result = scene.refresh()
+
+    assert result.success, reasons(result)
+    assert len(scene.crawls()) == before + 1
+    scene.assert_state_is_right()
