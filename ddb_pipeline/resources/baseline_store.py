@@ -78,15 +78,26 @@ class BaselineStore:
         Returns:
             Ids whose partition was added or dropped: none, unless something broke off between manifest and catalog.
         """
+        missing, extra = self.misregistered()
+        for baseline_id in missing:
+            self._add_partition(TABLE_NAME, baseline_id, self._location(DATA_PREFIX, baseline_id))
+        for baseline_id in extra:
+            self._drop_partition(TABLE_NAME, baseline_id)
+        return tuple(sorted([*missing, *extra]))
+
+    def misregistered(self) -> tuple[list[str], list[str]]:
+        """Return ids that the table `baselines` has no partition for though it should, and those that it should not have.
+
+        Where there is no such table, every baseline is missing.
+        """
         manifests = self.manifests()
         wanted = {found.baseline_id for found in without_healed(manifests)}
         known = {found.baseline_id for found in manifests}
-        found = self.registered()
-        for missing in sorted(wanted - found):
-            self._add_partition(TABLE_NAME, missing, self._location(DATA_PREFIX, missing))
-        for extra in sorted(found - known):
-            self._drop_partition(TABLE_NAME, extra)
-        return tuple(sorted((wanted - found) | (found - known)))
+        try:
+            found = self.registered()
+        except NotDeployedError:
+            found = set()
+        return sorted(wanted - found), sorted(found - known)
 
     def hide_healed(self, in_use: Collection[str]) -> tuple[str, ...]:
         """Take baselines that lack changes, and that another one healed, out of the table `baselines`.

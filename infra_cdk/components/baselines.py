@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ddb_pipeline.baselines import (
-    BASELINE_COLUMNS,
-    BASELINE_PARTITION_COLUMNS,
-    CANDIDATE_TABLE,
-    DATA_PREFIX,
-    EXPORTED_PREFIX,
-    EXPORTED_TABLE,
-    EXPORTS_PREFIX,
-    TABLE_NAME,
-)
-from ddb_pipeline.change_row import Format
+from ddb_pipeline.baselines import EXPORTED_PREFIX, EXPORTS_PREFIX
+from ddb_pipeline.catalog_tables import BASELINE_TABLES
 from ddb_pipeline.names import ComputedNames
 from infra_cdk.components.catalog import Catalog
 from infra_cdk.components.catalog_table import catalog_table
@@ -52,39 +41,15 @@ class BaselineTables(Construct):
         self, scope: Construct, construct_id: str, *, names: ComputedNames, catalog: Catalog, raw_bucket: s3.IBucket
     ) -> None:
         super().__init__(scope, construct_id)
-        tables: Mapping[str, tuple[str, str, str, Format]] = {
-            "Baselines": (
-                TABLE_NAME,
-                "Complete, verified baselines: one row per item that existed at the moment",
-                DATA_PREFIX,
-                "parquet",
-            ),
-            "BaselineCandidates": (
-                CANDIDATE_TABLE,
-                "Where baselines are written and verified; half-made ones are here too: ask the table baselines",
-                DATA_PREFIX,
-                "parquet",
-            ),
-            "ExportedItems": (
-                EXPORTED_TABLE,
-                "Items of DynamoDB exports as rows of a baseline; deleted after a week",
-                EXPORTED_PREFIX,
-                "json",
-            ),
-        }
-        for table_id, (name, description, prefix, file_format) in tables.items():
+        for table in BASELINE_TABLES:
             catalog_table(
                 self,
-                table_id,
+                # in CloudFormation a resource whose id changes is another one
+                "".join(word.capitalize() for word in table.name.split("_")),
                 database=catalog.database,
                 database_name=names.database,
-                name=name,
-                description=description,
-                location=raw_bucket.s3_url_for_object(prefix),
-                columns=BASELINE_COLUMNS,
-                partition_columns=BASELINE_PARTITION_COLUMNS,
-                file_format=file_format,
-                parameters={"parquet.compression": "SNAPPY"} if file_format == "parquet" else None,
+                table=table,
+                raw_bucket=raw_bucket,
             )
 
 

@@ -13,7 +13,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, STORAGES, Format
+from ddb_pipeline.catalog_tables import CHANGE_TABLES
+from ddb_pipeline.change_row import STORAGES, Format
 from ddb_pipeline.names import ComputedNames
 from infra_cdk.components.acknowledged import acknowledge_wildcards
 from infra_cdk.components.catalog_table import catalog_table
@@ -64,19 +65,15 @@ class Catalog(Construct):
             ),
         )
         self.change_tables: Mapping[Format, glue.CfnTable] = {
-            storage.format: catalog_table(
+            file_format: catalog_table(
                 self,
-                _TABLE_IDS[storage.format],
+                _TABLE_IDS[file_format],
                 database=self.database,
                 database_name=names.database,
-                name=storage.table,
-                description=f"One row per change of an item ({storage.format}), partitioned by hour of arrival (UTC)",
-                location=raw_bucket.s3_url_for_object(storage.prefix),
-                columns=COLUMNS,
-                partition_columns=PARTITION_COLUMNS,
-                file_format=storage.format,
+                table=table,
+                raw_bucket=raw_bucket,
             )
-            for storage in STORAGES.values()
+            for file_format, table in CHANGE_TABLES.items()
         }
 
 

@@ -1,21 +1,16 @@
-"""A table in the Glue catalog over files in the raw bucket, as tables of changes and of baselines are declared."""
+"""A table in the Glue catalog over files in the raw bucket, as `ddb_pipeline/catalog_tables.py` says."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from aws_cdk import Stack
 from aws_cdk import aws_glue as glue
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ddb_pipeline.change_row import STORAGES, Column, Format
-
-# A crawler that meets a table without compressionType marks it deprecated and registers no partition. It finds "none"
-# for Parquet, which compresses inside of its files.
-PARAMETERS: Mapping[Format, Mapping[str, str]] = {
-    "json": {"EXTERNAL": "TRUE", "classification": "json", "compressionType": "gzip", "typeOfData": "file"},
-    "parquet": {"EXTERNAL": "TRUE", "classification": "parquet", "compressionType": "none", "typeOfData": "file"},
-}
+from ddb_pipeline.catalog_tables import CatalogTable
+from ddb_pipeline.change_row import STORAGES, Column
 
 
 def catalog_table(
@@ -24,13 +19,8 @@ def catalog_table(
     *,
     database: glue.CfnDatabase,
     database_name: str,
-    name: str,
-    description: str,
-    location: str,
-    columns: Sequence[Column],
-    partition_columns: Sequence[Column],
-    file_format: Format,
-    parameters: Mapping[str, str] | None = None,
+    table: CatalogTable,
+    raw_bucket: s3.IBucket,
 ) -> glue.CfnTable:
     """Declare a table.
 
@@ -39,39 +29,33 @@ def catalog_table(
         construct_id: Id in the construct tree.
         database: Its database, which is made before it.
         database_name: Name of the database.
-        name: Its name.
-        description: What a row says.
-        location: Where its files are.
-        columns: Its columns, without those of its partitions.
-        partition_columns: Columns of its partitions.
-        file_format: What its files are: gzipped JSON lines or Parquet.
-        parameters: Parameters beside those of the format.
+        table: What it is.
+        raw_bucket: Where its files are.
     """
-    storage = STORAGES[file_format]
-    table = glue.CfnTable(
+    storage = STORAGES[table.format]
+    declared = glue.CfnTable(
         scope,
         construct_id,
         catalog_id=Stack.of(scope).account,
         database_name=database_name,
         table_input=glue.CfnTable.TableInputProperty(
-            name=name,
-            description=description,
+            name=table.name,
+            description=table.description,
             table_type="EXTERNAL_TABLE",
-            parameters={**PARAMETERS[file_format], **(parameters or {})},
-            partition_keys=_columns(partition_columns),
+            parameters=table.parameters,
+            partition_keys=_columns(table.partition_columns),
             storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
-                location=location,
-                columns=_columns(columns),
-                # whole files are; Parquet compresses inside
-                compressed=file_format == "json",
+                location=raw_bucket.s3_url_for_object(table.prefix),
+                columns=_columns(table.columns),
+                compressed=table.format == "json",
                 input_format=storage.input_format,
                 output_format=storage.output_format,
                 serde_info=glue.CfnTable.SerdeInfoProperty(serialization_library=storage.serialization_library),
             ),
         ),
     )
-    table.add_resource_dependency(database)
-    return table
+    declared.add_resource_dependency(database)
+    return declared
 
 
 def _columns(columns: Sequence[Column]) -> list[glue.CfnTable.ColumnProperty]:

@@ -1,0 +1,252 @@
+"""Repair of tables and their partitions: declared by the contract, filled from what S3 holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ddb_pipeline.arrivals import hour_of_values, hour_values, listed, partition_key
+from ddb_pipeline.baselines.choice import newest
+from ddb_pipeline.catalog_tables import CHANGE_TABLES, TABLES, CatalogTable
+from ddb_pipeline.errors import RESTORE_ADVICE, PipelineError
+from ddb_pipeline.names import ChangeTable
+from ddb_pipeline.repair.findings import Finding
+from ddb_pipeline.resources.aws import Deployment
+
+# API_BatchCreatePartition.html, API_BatchUpdatePartition.html
+_PARTITIONS_AT_ONCE = 100
+_MANY = 1000
+
+
+@dataclass(frozen=True)
+class CatalogRepair:
+    """Looks at the tables of a pipeline.
+
+    Attributes:
+        deployment: The pipeline on its stage.
+        note: Takes a line about how far a long step is.
+    """
+
+    deployment: Deployment
+    note: Callable[[str], None]
+
+    # --- tables
+
+    def tables(self) -> Iterator[Finding]:
+        """Tables that somebody dropped or changed."""
+        for table in TABLES:
+            described = self.deployment.catalog.table(table.name)
+            wanted = table.table_input(self._bucket)
+            if described is None:
+                yield Finding(
+                    f"table {self._database}.{table.name} is not in the Glue catalog",
+                    "make it as the stack declares it (the data in S3 is untouched)",
+                    lambda wanted=wanted: self._create(wanted),
+                )
+            elif changes := table_changes(described, wanted):
+                yield self._changed(table, changes, wanted)
+
+    def _changed(self, table: CatalogTable, changes: Sequence[str], wanted: Mapping[str, Any]) -> Finding:
+        what = f"table {self._database}.{table.name} was changed: {'; '.join(changes)}"
+        if "partition keys" in changes:
+            # the partitions hang on them: nothing is dropped without a person's word
+            return Finding(what, f"drop the table (the data in S3 is untouched), then repair: {RESTORE_ADVICE}")
+        return Finding(what, "bring it back to what the stack declares", lambda: self._update(wanted))
+
+    def _create(self, wanted: Mapping[str, Any]) -> None:
+        glue = self.deployment.catalog.client
+        try:
+            glue.create_table(DatabaseName=self._database, TableInput=wanted)
+        except glue.exceptions.AlreadyExistsException:
+            pass  # another repair was quicker, and made the same
+        except glue.exceptions.EntityNotFoundException:
+            raise PipelineError(
+                f"database {self._database} is not in the Glue catalog: bring it back ({RESTORE_ADVICE}), then repair"
+            ) from None
+
+    def _update(self, wanted: Mapping[str, Any]) -> None:
+        self.deployment.catalog.client.update_table(DatabaseName=self._database, TableInput=wanted)
+
+    # --- hours
+
+    def hours(self) -> Iterator[Finding]:
+        """Hours that S3 holds and the catalog lacks, and partitions that lead elsewhere than to their hour."""
+        stored = self.deployment.raw_bucket.hours_by_prefix()
+        for change_table in self.deployment.names.change_tables:
+            table, partitions = _declared(change_table), self._partitions(change_table)
+            lacking = sorted(set(stored.get(change_table.prefix, ())) - partitions.keys())
+            astray = sorted(
+                hour for hour, found in partitions.items() if _leads_astray(found, self._wanted(table, hour))
+            )
+            if lacking:
+                yield Finding(
+                    f"{len(lacking)} hours that S3 holds are not in table {self._database}.{table.name}: "
+                    f"{_hours(lacking)}",
+                    "register them",
+                    lambda table=table, lacking=lacking: self._register(table, lacking),
+                )
+            if astray:
+                yield Finding(
+                    f"{len(astray)} partitions of table {self._database}.{table.name} do not lead to their hour, or read "
+                    f"it in another way than the table: {_hours(astray)}",
+                    "bring them back to what the crawler registers",
+                    lambda table=table, astray=astray: self._correct(table, astray),
+                )
+
+    def gone(self) -> Iterator[Finding]:
+        """Hours whose raw objects are gone though the views read them. Their partitions stay: they are the evidence."""
+        deployment = self.deployment
+        stored, in_catalog = set(deployment.raw_bucket.all_hours()), set[datetime]()
+        for change_table in deployment.names.change_tables:
+            in_catalog |= self._partitions(change_table).keys()
+        manifest = None if deployment.pipeline.baseline == "none" else newest(deployment.baselines.manifests())
+        first = manifest.baseline.first_hour if manifest else None
+        gone = sorted(hour for hour in in_catalog - stored if first is None or hour >= first)
+        if not gone:
+            return
+        export = "" if deployment.pipeline.baseline == "export" else 'set baseline = "export", deploy, and '
+        yield Finding(
+            f"the raw objects of {len(gone)} hours are gone from S3 though the views read them: {_hours(gone)}",
+            "what they told of the past is lost, and items may be shown as they were before. An export of the table "
+            f"holds what every item is now: {export}run {deployment.pipeline.name}_baseline",
+        )
+
+    def _partitions(self, change_table: ChangeTable) -> dict[datetime, Mapping[str, Any]]:
+        """The partitions of a table by their hours; none where there is no table, as in a dry run."""
+        glue = self.deployment.catalog.client
+        pages = glue.get_paginator("get_partitions").paginate(
+            DatabaseName=self._database, TableName=change_table.name, ExcludeColumnSchema=True
+        )
+        try:
+            found = [partition for page in pages for partition in page["Partitions"]]
+        except glue.exceptions.EntityNotFoundException:
+            return {}
+        by_hour = ((hour_of_values(partition["Values"]), partition) for partition in found)
+        return {hour: partition for hour, partition in by_hour if hour is not None}
+
+    def _register(self, table: CatalogTable, hours: Sequence[datetime]) -> None:
+        glue = self.deployment.catalog.client
+        for start in range(0, len(hours), _PARTITIONS_AT_ONCE):
+            batch = [self._wanted(table, hour) for hour in hours[start : start + _PARTITIONS_AT_ONCE]]
+            answer = glue.batch_create_partition(
+                DatabaseName=self._database, TableName=table.name, PartitionInputList=batch
+            )
+            # one that a crawl has registered meanwhile is as it should be
+            _require_done(
+                found
+                for found in answer.get("Errors", [])
+                if found["ErrorDetail"]["ErrorCode"] != "AlreadyExistsException"
+            )
+            self._tell(start + len(batch), len(hours))
+
+    def _correct(self, table: CatalogTable, hours: Sequence[datetime]) -> None:
+        glue = self.deployment.catalog.client
+        for start in range(0, len(hours), _PARTITIONS_AT_ONCE):
+            wanted = [self._wanted(table, hour) for hour in hours[start : start + _PARTITIONS_AT_ONCE]]
+            entries = [{"PartitionValueList": one["Values"], "PartitionInput": one} for one in wanted]
+            answer = glue.batch_update_partition(
+                DatabaseName=self._database, TableName=table.name, Entries=entries
+            )
+            _require_done(answer.get("Errors", []))
+            self._tell(start + len(wanted), len(hours))
+
+    def _tell(self, done: int, whole: int) -> None:
+        if whole > _MANY and (done % _MANY == 0 or done == whole):
+            self.note(f"{done} of {whole} hours")
+
+    def _wanted(self, table: CatalogTable, hour: datetime) -> dict[str, Any]:
+        return table.partition_input(self._bucket, hour_values(hour))
+
+    # --- baselines
+
+    def baselines(self) -> Iterator[Finding]:
+        """Baselines that S3 holds and the catalog lacks, or the other way round."""
+        deployment = self.deployment
+        if deployment.pipeline.baseline == "none":
+            return
+        store = deployment.baselines
+        lacking, extra = store.misregistered()
+        if lacking:
+            yield Finding(
+                f"baselines that S3 holds are not in table {self._database}.baselines: {', '.join(lacking)}",
+                "register them",
+                lambda: _ignore(store.register_manifests()),
+            )
+        if extra:
+            yield Finding(
+                f"table {self._database}.baselines has baselines that are not in S3: {', '.join(extra)}",
+                "take them out",
+                lambda: _ignore(store.register_manifests()),
+            )
+
+    @property
+    def _database(self) -> str:
+        return self.deployment.names.database
+
+    @property
+    def _bucket(self) -> str:
+        return self.deployment.names.raw_bucket
+
+
+def table_changes(described: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Say where a table in the catalog is not what is declared.
+
+    Args:
+        described: Glue's description of the table; a crawler adds parameters of its own, and Glue fills in defaults.
+        wanted: The declaration (shape TableInput).
+    """
+    found, storage = described.get("StorageDescriptor", {}), wanted["StorageDescriptor"]
+    parameters = described.get("Parameters", {})
+    differs = {
+        "partition keys": _columns(described.get("PartitionKeys", [])) != _columns(wanted["PartitionKeys"]),
+        "columns": _columns(found.get("Columns", [])) != _columns(storage["Columns"]),
+        "location": _folder(found.get("Location")) != _folder(storage["Location"]),
+        "format": any(found.get(name) != storage[name] for name in ("InputFormat", "OutputFormat")),
+        "SerDe": found.get("SerdeInfo", {}).get("SerializationLibrary") != storage["SerdeInfo"]["SerializationLibrary"],
+        "parameters": any(parameters.get(name) != value for name, value in wanted["Parameters"].items()),
+    }
+    return [what for what, is_so in differs.items() if is_so]
+
+
+def _leads_astray(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a partition (without its columns) is of another folder or format than its hour's."""
+    storage, declared = found.get("StorageDescriptor", {}), wanted["StorageDescriptor"]
+    return (
+        _folder(storage.get("Location")) != _folder(declared["Location"])
+        or storage.get("InputFormat") != declared["InputFormat"]
+        or storage.get("SerdeInfo", {}).get("SerializationLibrary") != declared["SerdeInfo"]["SerializationLibrary"]
+    )
+
+
+def _declared(change_table: ChangeTable) -> CatalogTable:
+    (table,) = [table for table in CHANGE_TABLES.values() if table.name == change_table.name]
+    return table
+
+
+def _columns(described: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    return [(str(column["Name"]).lower(), str(column.get("Type", "")).lower()) for column in described]
+
+
+def _folder(location: object) -> str:
+    return str(location or "").rstrip("/")
+
+
+def _hours(hours: Sequence[datetime]) -> str:
+    return listed([partition_key(hour) for hour in hours])
+
+
+def _require_done(errors: Iterator[Any] | Sequence[Any]) -> None:
+    for found in errors:
+        detail = found.get("ErrorDetail", {})
+        raise PipelineError(
+            f"Glue could not write the partition {'/'.join(found.get('PartitionValues', []))}: "
+            f"{detail.get('ErrorCode')}: {detail.get('ErrorMessage')}: repair again",
+            transient=True,
+        )
+
+
+def _ignore(_result: object) -> None:
+    """For calls whose result says what the finding says already."""
+
