@@ -28,6 +28,7 @@ from ddb_pipeline.errors import SettingsError
 from ddb_pipeline.failures.notifiers import TopicNotifier
 from ddb_pipeline.failures.sensor import failure_sensor
 from ddb_pipeline.refreshes import baseline_job_name, refresh_job_name
+from ddb_pipeline.repair.job import repair_job
 from ddb_pipeline.replay_job import replay_job
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.settings import read_settings
@@ -95,6 +96,7 @@ def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: S
                 if baseline
                 else []
             ),
+            repair_job(pipeline),
         ],
         sensors=[
             arrivals_sensor(pipeline, arrivals_seconds, automation),

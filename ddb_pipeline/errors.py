@@ -21,6 +21,9 @@ RESTORE_ADVICE = (
 )
 """For what the stack made and somebody changed (AWS CloudFormation user guide, "Using drift-aware change sets")."""
 
+REPAIR_ADVICE = "run `ddb-pipeline repair`, or launch the pipeline's job that ends in _repair in Dagster"
+"""For what is in the Glue catalog, which a repair makes again without touching S3 (docs/repair.md)."""
+
 
 class PipelineError(Exception):
     """Something that a person can act on; the message is one sentence for them.

@@ -20,7 +20,7 @@ from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.change_row import Column
 from ddb_pipeline.declaration import Pipeline
-from ddb_pipeline.errors import RESTORE_ADVICE
+from ddb_pipeline.errors import REPAIR_ADVICE
 from ddb_pipeline.refreshes import scope_of_run
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import columns
@@ -115,7 +115,7 @@ def schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
             metadata={"problems": len(problems)},
             description=(
                 f"{'; '.join(problems)}: somebody changed it: bring it back to what the stack declares "
-                f"({RESTORE_ADVICE})"
+                f"({REPAIR_ADVICE})"
                 if problems
                 else None
             ),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from ddb_pipeline.arrivals import hour_of_values, hour_values, listed, partition_key
+from ddb_pipeline.arrivals import hour_values, listed, partition_key
 from ddb_pipeline.baselines.choice import newest
 from ddb_pipeline.catalog_tables import CHANGE_TABLES, TABLES, CatalogTable
-from ddb_pipeline.errors import RESTORE_ADVICE, PipelineError
+from ddb_pipeline.errors import RESTORE_ADVICE, NotDeployedError, PipelineError
 from ddb_pipeline.names import ChangeTable
 from ddb_pipeline.repair.findings import Finding
 from ddb_pipeline.resources.aws import Deployment
@@ -43,7 +44,7 @@ class CatalogRepair:
                 yield Finding(
                     f"table {self._database}.{table.name} is not in the Glue catalog",
                     "make it as the stack declares it (the data in S3 is untouched)",
-                    lambda wanted=wanted: self._create(wanted),
+                    partial(self._create, wanted),
                 )
             elif changes := table_changes(described, wanted):
                 yield self._changed(table, changes, wanted)
@@ -53,7 +54,7 @@ class CatalogRepair:
         if "partition keys" in changes:
             # the partitions hang on them: nothing is dropped without a person's word
             return Finding(what, f"drop the table (the data in S3 is untouched), then repair: {RESTORE_ADVICE}")
-        return Finding(what, "bring it back to what the stack declares", lambda: self._update(wanted))
+        return Finding(what, "bring it back to what the stack declares", partial(self._update, wanted))
 
     def _create(self, wanted: Mapping[str, Any]) -> None:
         glue = self.deployment.catalog.client
@@ -85,14 +86,14 @@ class CatalogRepair:
                     f"{len(lacking)} hours that S3 holds are not in table {self._database}.{table.name}: "
                     f"{_hours(lacking)}",
                     "register them",
-                    lambda table=table, lacking=lacking: self._register(table, lacking),
+                    partial(self._register, table, lacking),
                 )
             if astray:
                 yield Finding(
-                    f"{len(astray)} partitions of table {self._database}.{table.name} do not lead to their hour, or read "
-                    f"it in another way than the table: {_hours(astray)}",
+                    f"{len(astray)} partitions of table {self._database}.{table.name} do not lead to their hour, or "
+                    f"read it in another way than the table: {_hours(astray)}",
                     "bring them back to what the crawler registers",
-                    lambda table=table, astray=astray: self._correct(table, astray),
+                    partial(self._correct, table, astray),
                 )
 
     def gone(self) -> Iterator[Finding]:
@@ -115,16 +116,10 @@ class CatalogRepair:
 
     def _partitions(self, change_table: ChangeTable) -> dict[datetime, Mapping[str, Any]]:
         """The partitions of a table by their hours; none where there is no table, as in a dry run."""
-        glue = self.deployment.catalog.client
-        pages = glue.get_paginator("get_partitions").paginate(
-            DatabaseName=self._database, TableName=change_table.name, ExcludeColumnSchema=True
-        )
         try:
-            found = [partition for page in pages for partition in page["Partitions"]]
-        except glue.exceptions.EntityNotFoundException:
+            return self.deployment.catalog.partitions_of(change_table)
+        except NotDeployedError:
             return {}
-        by_hour = ((hour_of_values(partition["Values"]), partition) for partition in found)
-        return {hour: partition for hour, partition in by_hour if hour is not None}
 
     def _register(self, table: CatalogTable, hours: Sequence[datetime]) -> None:
         glue = self.deployment.catalog.client
@@ -146,9 +141,7 @@ class CatalogRepair:
         for start in range(0, len(hours), _PARTITIONS_AT_ONCE):
             wanted = [self._wanted(table, hour) for hour in hours[start : start + _PARTITIONS_AT_ONCE]]
             entries = [{"PartitionValueList": one["Values"], "PartitionInput": one} for one in wanted]
-            answer = glue.batch_update_partition(
-                DatabaseName=self._database, TableName=table.name, Entries=entries
-            )
+            answer = glue.batch_update_partition(DatabaseName=self._database, TableName=table.name, Entries=entries)
             _require_done(answer.get("Errors", []))
             self._tell(start + len(wanted), len(hours))
 
@@ -249,4 +242,3 @@ def _require_done(errors: Iterator[Any] | Sequence[Any]) -> None:
 
 def _ignore(_result: object) -> None:
     """For calls whose result says what the finding says already."""
-

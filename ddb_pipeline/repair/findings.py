@@ -37,7 +37,7 @@ class Outcome:
     def sentence(self) -> str:
         """What was found and what becomes of it."""
         if self.is_mended:
-            return f"{self.finding.what}: mended: {self.finding.remedy}"
+            return f"{self.finding.what}: mended ({self.finding.remedy})"
         if self.finding.mend is None:
             return f"{self.finding.what}: {self.finding.remedy}"
         return f"{self.finding.what}: a repair would {self.finding.remedy}"

@@ -55,8 +55,8 @@ def repair_job(pipeline: Pipeline) -> JobDefinition:
     @job(
         name=repair_job_name(pipeline),
         executor_def=in_process_executor,
-        description="Brings back what somebody dropped or changed: tables, hours, baselines in the catalog, views. Nothing "
-        f"in S3 is touched. Launch {refresh_job_name(pipeline)} afterwards. See docs/repair.md.",
+        description="Brings back what somebody dropped or changed: tables, hours and baselines in the catalog, views. "
+        f"No raw object is touched. Launch {refresh_job_name(pipeline)} afterwards. See docs/repair.md.",
     )
     def repaired() -> None:
         find_and_mend()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from dagster import materialize
 
@@ -40,8 +41,7 @@ class ViewRepair:
             yield Finding(
                 f"{self.deployment.column_memory.uri}, which holds the columns of the views, "
                 f"{stored.broken or 'is not there'}",
-                "look for the attributes of items in all hours again, which is one query over all changes (columns that "
-                "pipeline.toml does not declare may come in another order)",
+                "look for the attributes of items in all hours again, which is one query over all changes",
                 self._look_for_attributes,
             )
 
@@ -53,9 +53,9 @@ class ViewRepair:
         for view in views(self.deployment.pipeline, ViewInputs(item_columns=known or ())):
             what = f"view {self.deployment.names.database}.{view.name}"
             if wrong := self._wrong(view, known, baseline):
-                yield Finding(f"{what} {wrong}", "make it from its SQL", lambda name=view.name: self._make(name))
+                yield Finding(f"{what} {wrong}", "make it from its SQL", partial(self._make, view.name))
             elif self.every_view:
-                yield Finding(f"{what} is to be made anew", "make it from its SQL", lambda name=view.name: self._make(name))
+                yield Finding(f"{what} is to be made anew", "make it from its SQL", partial(self._make, view.name))
 
     def _wrong(self, view: View, known: tuple[ItemColumn, ...] | None, baseline: Baseline | None) -> str | None:
         """What is wrong with a view; None: nothing that can be told.
@@ -97,4 +97,6 @@ class ViewRepair:
         if not done.success:
             failed = [event.step_failure_data for event in done.all_events if event.is_step_failure]
             reasons = [data.user_failure_data.description for data in failed if data.user_failure_data]
-            raise PipelineError("; ".join(filter(None, reasons)) or f"{asset.key.to_user_string()} failed: materialize it")
+            raise PipelineError(
+                "; ".join(filter(None, reasons)) or f"{asset.key.to_user_string()} failed: materialize it"
+            )

@@ -18,7 +18,7 @@ from ddb_pipeline.baselines import (
 )
 from ddb_pipeline.baselines.choice import without_healed
 from ddb_pipeline.baselines.records import Capture, Manifest, Pending, RecordError, StoredFile
-from ddb_pipeline.errors import DEPLOY_ADVICE, NotDeployedError, PipelineError
+from ddb_pipeline.errors import DEPLOY_ADVICE, REPAIR_ADVICE, NotDeployedError, PipelineError
 
 # API_DeleteObjects.html: up to 1000 keys
 _KEYS_AT_ONCE = 1000
@@ -86,7 +86,7 @@ class BaselineStore:
         return tuple(sorted([*missing, *extra]))
 
     def misregistered(self) -> tuple[list[str], list[str]]:
-        """Return ids that the table `baselines` has no partition for though it should, and those that it should not have.
+        """Return ids that the table `baselines` lacks a partition for, and those that it should have none for.
 
         Where there is no such table, every baseline is missing.
         """
@@ -223,7 +223,7 @@ class BaselineStore:
     def _no_table(self, table: str) -> PipelineError:
         return NotDeployedError(
             f"table {self.database}.{table} is not in the Glue catalog: the stack is of an older version of this "
-            f"project, or somebody dropped the table: {DEPLOY_ADVICE}"
+            f"project ({DEPLOY_ADVICE}), or somebody dropped the table ({REPAIR_ADVICE})"
         )
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from ddb_pipeline.arrivals import hour_of_values, hour_values
-from ddb_pipeline.errors import RESTORE_ADVICE, NotDeployedError
+from ddb_pipeline.errors import REPAIR_ADVICE, NotDeployedError
 from ddb_pipeline.names import ChangeTable
 
 # AWS Glue API, BatchGetPartition asks for at most 1000 partitions
@@ -62,11 +62,7 @@ class ChangeCatalog:
         for change_table in self.change_tables:
             table = self.table(change_table.name)
             if table is None:
-                raise NotDeployedError(
-                    f"table {self.database}.{change_table.name} is not in the Glue catalog though the stack made it; "
-                    f"the data in S3 is untouched: bring the table back ({RESTORE_ADVICE}) and materialize "
-                    "change_table, which finds every hour again"
-                )
+                raise self._missing(change_table)
             described[change_table.name] = table
         return described
 
@@ -76,11 +72,22 @@ class ChangeCatalog:
 
     def hours_of(self, table: ChangeTable) -> set[datetime]:
         """Return all hours that one change table has partitions for."""
+        return set(self.partitions_of(table))
+
+    def partitions_of(self, table: ChangeTable) -> dict[datetime, Mapping[str, Any]]:
+        """Return the partitions of one change table by their hours, without their columns.
+
+        Raises:
+            NotDeployedError: The table is not there.
+        """
         pages = self.client.get_paginator("get_partitions").paginate(
             DatabaseName=self.database, TableName=table.name, ExcludeColumnSchema=True
         )
-        values = (partition["Values"] for page in pages for partition in page["Partitions"])
-        return {hour for hour in map(hour_of_values, values) if hour is not None}
+        try:
+            found = [(hour_of_values(one["Values"]), one) for page in pages for one in page["Partitions"]]
+        except self.client.exceptions.EntityNotFoundException:
+            raise self._missing(table) from None
+        return {hour: partition for hour, partition in found if hour is not None}
 
     def has_hours(self) -> bool:
         """Whether a change table is there and has a partition at all; asks for one only."""
@@ -122,14 +129,23 @@ class ChangeCatalog:
         wanted = iter(sorted(set(hours)))
         lacking: list[datetime] = []
         while batch := list(islice(wanted, _BATCH)):
-            answer = self.client.batch_get_partition(
-                DatabaseName=self.database,
-                TableName=table.name,
-                PartitionsToGet=[{"Values": list(hour_values(hour))} for hour in batch],
-            )
+            try:
+                answer = self.client.batch_get_partition(
+                    DatabaseName=self.database,
+                    TableName=table.name,
+                    PartitionsToGet=[{"Values": list(hour_values(hour))} for hour in batch],
+                )
+            except self.client.exceptions.EntityNotFoundException:
+                raise self._missing(table) from None
             found = {tuple(partition["Values"]) for partition in answer["Partitions"]}
             lacking.extend(hour for hour in batch if hour_values(hour) not in found)
         return tuple(lacking)
+
+    def _missing(self, table: ChangeTable) -> NotDeployedError:
+        return NotDeployedError(
+            f"table {self.database}.{table.name} is not in the Glue catalog though the stack made it; the data in S3 "
+            f"is untouched: {REPAIR_ADVICE}, which makes the table again with every hour"
+        )
 
 
 def columns(described: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

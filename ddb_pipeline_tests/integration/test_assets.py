@@ -334,7 +334,7 @@ def test_a_table_dropped_by_hand_is_told_and_comes_back_whole(
     assert failure.user_failure_data is not None
     assert "changes is not in the Glue catalog" in str(failure.user_failure_data.description)
     assert isinstance(tick_meanwhile, SkipReason)
-    assert "ddb-pipeline local up" in str(tick_meanwhile.skip_message)
+    assert "ddb-pipeline repair" in str(tick_meanwhile.skip_message)
     again = refresh(loaded, instance)
     assert again.success
     assert metadata(again, "change_table")["hours_added"] == metadata(again, "change_table")["hours_in_s3"]

@@ -1,0 +1,224 @@
+"""`ddb-pipeline repair` and the job of the same: whatever somebody drops or changes in the catalog comes back."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from dagster import DagsterInstance, ExecuteInProcessResult
+
+from ddb_pipeline import change_row
+from ddb_pipeline.arrivals import hour_prefix, hour_values
+from ddb_pipeline.catalog_tables import CHANGE_TABLES, TABLES
+from ddb_pipeline.cli import main
+from ddb_pipeline.definitions import build_definitions
+from ddb_pipeline.names import PublishedNames
+from ddb_pipeline_tests.deployed import Deployed
+
+PIPELINE = "orders"
+FIRST = datetime(2026, 2, 20, tzinfo=UTC)
+HOURS = [FIRST + timedelta(hours=step) for step in range(3)]
+SQL = "SELECT event_id FROM latest_item_state WHERE event_id LIKE 'repair-%' ORDER BY 1"
+CHANGES = CHANGE_TABLES["json"]
+
+
+@pytest.fixture
+def whole(stage: Deployed) -> Deployed:
+    """A stage with three items of three hours, of which nothing is wrong."""
+    names, client = stage.names[PIPELINE], stage.client("s3")
+    for number, hour in enumerate(HOURS):
+        key = f"{names.changes_prefix}{hour_prefix(hour)}repair.json.gz"
+        client.put_object(Bucket=names.raw_bucket, Key=key, Body=gzip.compress(row(names, number).encode()))
+    repair()
+    assert items(stage) == ["repair-0", "repair-1", "repair-2"]
+    return stage
+
+
+def row(names: PublishedNames, number: int) -> str:
+    image = json.dumps({"Customer.Id": {"S": "repair"}, "item": {"N": str(number)}}, separators=(",", ":"))
+    values = dict.fromkeys(column.name for column in change_row.COLUMNS) | {
+        "row_version": 1,
+        "event_id": f"repair-{number}",
+        "event_name": "INSERT",
+        "table_name": names.table,
+        "changed_at_us": 1_767_225_600_000_000 + number,
+        "item_key": image,
+        "new_image": image,
+        "new_hash": f"{number:032x}",
+        "new_item": "{}",
+        "expired_by_ttl": False,
+        "arrived_at_ms": number,
+        "shard_id": "shard",
+        "sequence_number": str(number),
+    }
+    return json.dumps(values) + "\n"
+
+
+def repair(*options: str) -> Result:
+    answer = CliRunner().invoke(main, ["repair", "--pipeline", PIPELINE, *options])
+    assert answer.exit_code in {0, 1}, answer.output
+    return answer
+
+
+def items(stage: Deployed) -> list[str]:
+    return [found for (found,) in stage.ask(PIPELINE, SQL)]
+
+
+def table(stage: Deployed, name: str = CHANGES.name) -> dict[str, Any]:
+    found = stage.client("glue").get_table(DatabaseName=stage.names[PIPELINE].database, Name=name)["Table"]
+    return {key: found[key] for key in CHANGES.table_input("") if key in found}
+
+
+def partition(stage: Deployed, hour: datetime) -> dict[str, Any]:
+    found = stage.client("glue").get_partition(
+        DatabaseName=stage.names[PIPELINE].database, TableName=CHANGES.name, PartitionValues=list(hour_values(hour))
+    )["Partition"]
+    return {key: found[key] for key in CHANGES.partition_input("", hour_values(hour))}
+
+
+def test_where_nothing_is_wrong_nothing_is_done(whole: Deployed):
+    answer = repair()
+
+    assert (answer.exit_code, answer.output) == (0, "✓ Nothing is wrong.\n")
+
+
+def test_a_dropped_table_is_made_as_the_stack_made_it_with_every_hour(whole: Deployed):
+    glue, names = whole.client("glue"), whole.names[PIPELINE]
+    before = {one.name: table(whole, one.name) for one in TABLES}
+    for one in TABLES:
+        glue.delete_table(DatabaseName=names.database, Name=one.name)
+
+    looked = repair("--dry-run")
+
+    assert looked.exit_code == 1
+    missing = (
+        f"✗ table {names.database}.changes is not in the Glue catalog: a repair would make it as the stack declares"
+    )
+    assert missing in looked.output
+    assert "hours that S3 holds are not in table" in looked.output
+    assert looked.output.endswith("Nothing was changed (--dry-run).\n")
+    with pytest.raises(glue.exceptions.EntityNotFoundException):
+        table(whole)
+
+    mended = repair()
+
+    assert mended.exit_code == 0
+    assert f"✓ table {names.database}.changes is not in the Glue catalog: mended" in mended.output
+    assert "Next: launch orders_refresh in Dagster" in mended.output
+    assert {one.name: table(whole, one.name) for one in TABLES} == before
+    assert before[CHANGES.name] == CHANGES.table_input(names.raw_bucket)
+    assert items(whole) == ["repair-0", "repair-1", "repair-2"]
+    assert repair().output == "✓ Nothing is wrong.\n"
+
+
+def test_a_changed_table_is_brought_back(whole: Deployed):
+    glue, names, before = whole.client("glue"), whole.names[PIPELINE], table(whole)
+    storage = {**before["StorageDescriptor"], "Columns": before["StorageDescriptor"]["Columns"][:-1]}
+    storage["SerdeInfo"] = {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"}
+    glue.update_table(DatabaseName=names.database, TableInput={**before, "StorageDescriptor": storage})
+
+    answer = repair()
+
+    assert "changes was changed: columns; SerDe: mended (bring it back" in answer.output
+    assert table(whole) == before
+
+
+def test_hours_deleted_in_the_catalog_are_registered_and_those_that_lead_elsewhere_are_led_back(whole: Deployed):
+    glue, names = whole.client("glue"), whole.names[PIPELINE]
+    place: dict[str, Any] = {"DatabaseName": names.database, "TableName": CHANGES.name}
+    whole.crawl(PIPELINE)
+    registered = [partition(whole, hour) for hour in HOURS]
+    glue.delete_partition(**place, PartitionValues=list(hour_values(HOURS[0])))
+    astray = registered[1]["StorageDescriptor"] | {"Location": f"s3://{names.raw_bucket}/elsewhere/"}
+    values = list(hour_values(HOURS[1]))
+    glue.update_partition(
+        **place, PartitionValueList=values, PartitionInput=registered[1] | {"StorageDescriptor": astray}
+    )
+    assert items(whole) == ["repair-2"]
+
+    answer = repair()
+
+    assert (
+        f"✓ 1 hours that S3 holds are not in table {names.database}.changes: 2026-02-20-00:00: mended" in answer.output
+    )
+    assert "✓ 1 partitions of table" in answer.output
+    assert [partition(whole, hour) for hour in HOURS] == registered
+    assert items(whole) == ["repair-0", "repair-1", "repair-2"]
+    # a crawl finds nothing to do on them
+    whole.crawl(PIPELINE)
+    assert [partition(whole, hour) for hour in HOURS] == registered
+
+
+def test_views_and_the_memory_of_their_columns_come_back(whole: Deployed):
+    glue, names = whole.client("glue"), whole.names[PIPELINE]
+    glue.delete_table(DatabaseName=names.database, Name="latest_item_state")
+    whole.ask(PIPELINE, "CREATE OR REPLACE VIEW change_counts AS SELECT 1 AS a")
+    whole.client("s3").delete_object(Bucket=names.raw_bucket, Key="catalog/item_columns.json")
+
+    looked = repair("--dry-run")
+    answer = repair()
+
+    assert "item_columns.json, which holds the columns of the views, is not there" in looked.output
+    assert "latest_item_state is not in the Glue catalog: a repair would make it from its SQL" in looked.output
+    assert (answer.exit_code, items(whole)) == (0, ["repair-0", "repair-1", "repair-2"])
+    assert "change_counts has other columns than its SQL: mended" in answer.output
+    assert whole.ask(PIPELINE, "SELECT count(*) > 0 FROM change_counts WHERE distinct_items > 0") == [(True,)]
+    assert repair().output == "✓ Nothing is wrong.\n"
+    assert repair("--every-view").output.count("is to be made anew: mended") == 6
+
+
+def test_raw_objects_that_are_gone_are_told_with_what_still_holds_them(whole: Deployed):
+    names = whole.names[PIPELINE]
+    key = f"{names.changes_prefix}{hour_prefix(HOURS[2])}repair.json.gz"
+    whole.client("s3").delete_object(Bucket=names.raw_bucket, Key=key)
+
+    answer = repair()
+
+    assert answer.exit_code == 1
+    assert "✗ the raw objects of 1 hours are gone from S3 though the views read them: 2026-02-20-02:00" in answer.output
+    assert 'set baseline = "export", deploy, and run orders_baseline' in answer.output
+    # the partition is the evidence
+    assert partition(whole, HOURS[2])
+
+
+def run_job(stage: Deployed, name: str, instance: DagsterInstance, config: Any = None) -> ExecuteInProcessResult:
+    loaded = build_definitions(stage.declaration).get_repository_def()
+    return loaded.get_job(f"{PIPELINE}_{name}").execute_in_process(instance=instance, run_config=config)
+
+
+def test_in_the_dagster_ui_a_job_does_the_same(whole: Deployed):
+    glue, names = whole.client("glue"), whole.names[PIPELINE]
+    glue.delete_table(DatabaseName=names.database, Name="deleted_items")
+    with DagsterInstance.ephemeral() as instance:
+        dry = {"ops": {"orders_find_and_mend": {"config": {"dry_run": True}}}}
+        looked, mended = (run_job(whole, "repair", instance, config) for config in (dry, None))
+
+    def shown(result: ExecuteInProcessResult) -> dict[str, Any]:
+        (event,) = [event for event in result.all_events if event.is_successful_output]
+        return {name: value.value for name, value in event.step_output_data.metadata.items()}
+
+    assert {name: shown(looked)[name] for name in ("found", "mended", "left")} == {"found": 1, "mended": 0, "left": 1}
+    assert {name: shown(mended)[name] for name in ("found", "mended", "left")} == {"found": 1, "mended": 1, "left": 0}
+    assert "deleted_items is not in the Glue catalog: mended" in shown(mended)["report"]
+
+
+def test_an_instance_whose_history_is_lost_goes_on_without_a_crawl(whole: Deployed):
+    """All that counts is in S3 and in the catalog: a new instance reports the hours again and makes the views."""
+    with DagsterInstance.ephemeral() as new:
+        result = run_job(whole, "refresh", new)
+
+    def metadata(name: str) -> dict[str, Any]:
+        events = [
+            event
+            for event in result.asset_materializations_for_node(f"{PIPELINE}__{name}")
+            if event.asset_key.path[-1] == name
+        ]
+        return {key: value.value for key, value in events[-1].metadata.items()}
+
+    assert metadata("change_table")["crawl"] == "none needed: every hour is in the catalog"
+    assert metadata("latest_item_state")["view"] == "created"
+    assert items(whole) == ["repair-0", "repair-1", "repair-2"]
