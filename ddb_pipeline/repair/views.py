@@ -70,13 +70,14 @@ class ViewRepair:
         found = [str(column["Name"]).lower() for column in described.get("StorageDescriptor", {}).get("Columns", [])]
         if found != [column.name.lower() for column in view.columns]:
             return "has other columns than its SQL"
+        other = self.deployment.other_change_table
+        inputs = ViewInputs(baseline=baseline, item_columns=known or (), other_change_table=other)
+        statement = create_view_statement(view, self.deployment.pipeline, self.deployment.names, inputs)
+        reads = {other: f"does not read table {other}"} if other else {}
         if baseline is not None:
-            inputs = ViewInputs(baseline=baseline, item_columns=known or ())
-            statement = create_view_statement(view, self.deployment.pipeline, self.deployment.names, inputs)
-            starts = baseline.baseline_id in statement
-            if starts and baseline.baseline_id not in self.deployment.catalog.view_text(view.name):
-                return f"does not start from the newest baseline, {baseline.baseline_id}"
-        return None
+            reads[baseline.baseline_id] = f"does not start from the newest baseline, {baseline.baseline_id}"
+        text = self.deployment.catalog.view_text(view.name) if reads else ""
+        return next((wrong for name, wrong in reads.items() if name in statement and name not in text), None)
 
     def _baseline(self) -> Baseline | None:
         if self.deployment.pipeline.baseline == "none":
