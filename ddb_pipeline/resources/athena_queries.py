@@ -261,11 +261,14 @@ class Finding:
         if self.step is None:
             yield uuid.uuid4().hex
             return
-        statement = _digest(asked)
-        key = (self.step.run_id, self.step.key, self.step.attempt, statement)
+        step, statement = self.step, _digest(asked)
+        key = (step.run_id, step.key, step.attempt, statement)
         number = _counts[key] = _counts.get(key, 0) + 1
+        # the first run of those that repeat each other, the one before, this one
+        for run_id in dict.fromkeys(filter(None, (step.root_run_id, step.parent_run_id, step.run_id))):
+            yield _digest([run_id, step.key, statement, number])
         for attempt in range(_TRIES):
-            yield _digest([self.step.root_run_id, self.step.key, statement, number, attempt])
+            yield _digest([step.run_id, step.key, statement, number, attempt])
 
     def _is_of_use(self, described: Mapping[str, Any], step: Step) -> bool:
         """Whether a query that was found may stand for a new one.

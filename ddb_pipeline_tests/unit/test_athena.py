@@ -365,15 +365,19 @@ def orders(context: AssetExecutionContext, athena: AthenaResource) -> None:
     context.add_output_metadata({"rows": result.rows[0][0], **result.metadata()})
 
 
-def run(athena: FakeAthena, instance: DagsterInstance, before: str | None = None) -> Any:
+def run(athena: FakeAthena, instance: DagsterInstance, tags: dict[str, str] | None = None) -> Any:
     loaded = Definitions([orders], jobs=[define_asset_job("job")], resources={"athena": athena.resource()})
-    tags = {"dagster/parent_run_id": before, "dagster/root_run_id": before} if before else {}
     done = loaded.resolve_job_def("job").execute_in_process(instance=instance, tags=tags)
     (event,) = done.asset_materializations_for_node("orders")
     return {name: value.value for name, value in event.metadata.items()}
 
 
-def killed_at(athena: FakeAthena, second: float, instance: DagsterInstance) -> str:
+def after(run_id: str) -> dict[str, str]:
+    """Tags of a run that repeats another one."""
+    return {"dagster/parent_run_id": run_id, "dagster/root_run_id": run_id}
+
+
+def killed_at(athena: FakeAthena, second: float, instance: DagsterInstance, tags: dict[str, str] | None = None) -> str:
     """A run whose process dies at a second, without stopping anything; the id of the run."""
 
     def dies() -> None:
@@ -383,7 +387,7 @@ def killed_at(athena: FakeAthena, second: float, instance: DagsterInstance) -> s
 
     athena.on_sleep = dies
     with pytest.raises(Died):
-        run(athena, instance)
+        run(athena, instance, tags)
     athena.refusals = []
     return instance.get_runs()[0].run_id
 
@@ -411,7 +415,7 @@ def test_the_run_after_one_that_died_waits_for_its_query():
     athena.answer(SQL, [(5,)], seconds=300)
     with DagsterInstance.ephemeral() as instance:
         died = killed_at(athena, 20, instance)
-        shown = run(athena, instance, before=died)
+        shown = run(athena, instance, after(died))
 
     assert (len(athena.queries), athena.queries[0].stopped) == (1, None)
     assert (shown["rows"], shown["query_resumed"]) == (5, True)
@@ -426,9 +430,24 @@ def test_the_run_after_one_whose_query_was_done_before_it_began_asks_again():
         died = killed_at(athena, 20, instance)
         athena.now += 1000
         athena.answer(SQL, [(6,)])
-        shown = run(athena, instance, before=died)
+        shown = run(athena, instance, after(died))
 
     assert (len(athena.queries), shown["rows"], shown["query_resumed"]) == (2, 6, False)
+
+
+def test_a_run_finds_the_query_of_the_one_before_it_though_that_of_the_first_ended_badly():
+    athena = FakeAthena()
+    athena.answer(SQL, fails="no luck")
+    with DagsterInstance.ephemeral() as instance:
+        with pytest.raises(Exception, match="no luck"):
+            run(athena, instance)
+        first = instance.get_runs()[0].run_id
+        athena.answer(SQL, [(5,)], seconds=300)
+        athena.now += 100
+        second = killed_at(athena, 120, instance, after(first))
+        shown = run(athena, instance, {"dagster/parent_run_id": second, "dagster/root_run_id": first})
+
+    assert (len(athena.queries), shown["rows"], shown["query_resumed"]) == (2, 5, True)
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
@@ -440,7 +459,7 @@ def test_a_query_that_ended_badly_is_not_found_forever(end: str):
             run(athena, instance)
         failed = instance.get_runs()[0].run_id
         athena.answer(SQL, [(6,)])
-        shown = run(athena, instance, before=failed)
+        shown = run(athena, instance, after(failed))
 
     assert (len(athena.queries), shown["rows"]) == (2, 6)
 
@@ -458,7 +477,7 @@ def test_a_query_that_fails_in_another_process_is_not_found_there_either(monkeyp
         monkeypatch.setattr(athena_queries, "_seen", set())
         athena.now += 10
         athena.answer(SQL, [(6,)])
-        assert run(athena, instance, before=failed)["rows"] == 6
+        assert run(athena, instance, after(failed))["rows"] == 6
 
 
 def test_a_retry_inside_the_run_takes_the_queries_of_the_attempt_before_it():

@@ -25,6 +25,7 @@ ALONE = {
     "ddb_pipeline.resources.remembered",
     "ddb_pipeline.resources.steps",
     "ddb_pipeline.resources.waiting",
+    "ddb_pipeline.resources.whole_answers",
     "ddb_pipeline.resources.glue_crawler",
     "ddb_pipeline.resources.athena",
     "ddb_pipeline.resources.athena_parameters",
