@@ -53,7 +53,7 @@ class CatalogRepair:
         what = f"table {self._database}.{table.name} was changed: {'; '.join(changes)}"
         if "partition keys" in changes:
             # the partitions hang on them: nothing is dropped without a person's word
-            return Finding(what, f"drop the table (the data in S3 is untouched), then repair: {RESTORE_ADVICE}")
+            return Finding(what, "drop the table (the data in S3 is untouched), then repair again")
         return Finding(what, "bring it back to what the stack declares", partial(self._update, wanted))
 
     def _create(self, wanted: Mapping[str, Any]) -> None:
