@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import importlib.util
 import json
 import time
 import uuid
@@ -25,6 +26,8 @@ from ddb_pipeline.names import PublishedNames
 MARK = "ddb_pipeline_canary"
 """Begins the canary's key where a key is text or bytes, and names the attribute that says what it is."""
 
+_PARQUET = b"PAR1"
+"""How every Parquet file begins (github.com/apache/parquet-format)."""
 _OWN_LIFE = timedelta(hours=1)
 _PAUSE_SECONDS = 2.0
 _STARTS_SECONDS = 600
@@ -174,10 +177,27 @@ def _new_objects(s3: Any, names: PublishedNames, since: datetime, seen: set[str]
 
 
 def _tells_of(body: bytes, key: Key) -> bool:
-    """Whether an object holds a row of the item, or a record of it that could not be converted."""
+    """Whether an object holds a row of the item, or a record of it that could not be converted.
+
+    Parquet is opened only where pyarrow is installed, which nothing else here needs; else any object of Parquet that
+    was written after the canary counts as its own.
+    """
+    if body.startswith(_PARQUET):
+        if importlib.util.find_spec("pyarrow") is None:
+            return True
+        return any(
+            _key_of_line(json.dumps({"item_key": text}).encode()) == _comparable(key) for text in _parquet_keys(body)
+        )
     with suppress(gzip.BadGzipFile):  # not every stage compresses
         body = gzip.decompress(body)
     return any(_key_of_line(line) == _comparable(key) for line in body.splitlines())
+
+
+def _parquet_keys(body: bytes) -> list[str | None]:
+    from pyarrow import BufferReader, parquet
+
+    keys: list[str | None] = parquet.read_table(BufferReader(body), columns=["item_key"])["item_key"].to_pylist()
+    return keys
 
 
 def _key_of_line(line: bytes) -> Any:

@@ -36,12 +36,14 @@ class Project:
         with command(["ddb_pipeline.cli", *words], self.folder, {**self.variables, **variables}) as run:
             return run.wait(), run.output
 
-    def edit(self, old: str, new: str) -> None:
+    def set_buffer_seconds(self, seconds: int) -> None:
+        """Edit the stage in pipeline.toml, as a user does."""
         file = self.folder / "pipeline.toml"
-        text = file.read_text()
-        assert old in text
-        file.write_text(text.replace(old, new))
-        tomllib.loads(file.read_text())
+        before, mark, stage = file.read_text().partition("[stages.dev]\n")
+        file.write_text(
+            before + mark + re.sub(r"(?m)^buffer_seconds = \d+", f"buffer_seconds = {seconds}", stage, count=1)
+        )
+        assert tomllib.loads(file.read_text())["stages"]["dev"]["buffer_seconds"] == seconds
 
     def client(self, service: str):
         return local_stack.client(service, self.endpoint)
@@ -64,7 +66,7 @@ def project(tmp_path_factory) -> Iterator[Project]:
         local_aws.wait_for("serves at")
         found = Project(folder, re.search(r"http://[\d.:]+", local_aws.output).group())
         # a laptop waits for nothing that local AWS does not need
-        found.edit("[stages.dev]\nbuffer_seconds = 60", "[stages.dev]\nbuffer_seconds = 1")
+        found.set_buffer_seconds(1)
         yield found
         assert local_aws.interrupt() == 0
 
@@ -96,7 +98,7 @@ def test_a_stage_is_deployed_sees_a_change_arrive_and_is_ready_for_dagster(proje
 
 def test_a_change_of_the_declaration_is_shown_and_then_made(project: Project):
     before = project.names()
-    project.edit("[stages.dev]\nbuffer_seconds = 1\n", "[stages.dev]\nbuffer_seconds = 2\n")
+    project.set_buffer_seconds(2)
 
     code, output = project.run("diff", "--stage", "dev")
     assert code == 0, output

@@ -8,7 +8,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from ddb_pipeline.cli.canary import MARK, Canary, _tells_of, canary_key
 from ddb_pipeline.declaration import KeyAttribute
@@ -67,3 +69,18 @@ def test_it_is_found_among_rows_and_among_failed_records(pack):
     assert _tells_of(pack("\n".join([*wrong, json.dumps({"item_key": json.dumps(key)})]).encode()), key)
     assert _tells_of(pack("\n".join([*wrong, json.dumps({"rawData": record})]).encode()), key)
     assert not _tells_of(pack("\n".join(wrong).encode()), key)
+
+
+def test_it_is_found_in_parquet(monkeypatch):
+    key = canary_key((KeyAttribute("id", "S"),), TOKEN)
+
+    def parquet_of(*keys: str | None) -> bytes:
+        sink = pa.BufferOutputStream()
+        parquet.write_table(pa.table({"item_key": pa.array(keys, pa.string()), "row_version": [1] * len(keys)}), sink)
+        return sink.getvalue().to_pybytes()
+
+    assert _tells_of(parquet_of(None, json.dumps(key)), key)
+    assert not _tells_of(parquet_of('{"id":{"S":"other"}}', None), key)
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert _tells_of(parquet_of(None), key)
