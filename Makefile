@@ -1,7 +1,7 @@
 # Thin on purpose: each target is one line of intent. `make` alone lists them.
 # All of it runs in .venv, which is made when it is first needed.
 export PYTHON
-.PHONY: help demo dev test prove lint synth bootstrap deploy diff destroy bench
+.PHONY: help demo dev test prove lint synth bootstrap deploy diff destroy verify-aws bench
 .DEFAULT_GOAL := help
 
 environment = @sh tools/environment.sh
@@ -58,6 +58,11 @@ destroy: ## take a stage away again; asks: make destroy STAGE=dev
 	$(named)
 	$(environment) infra
 	@$(bin)/ddb-pipeline destroy --stage $(STAGE) $(OPTIONS)
+
+verify-aws: ## use a stage on AWS for an hour, compare, report, destroy it: make verify-aws STAGE=verify
+	$(named)
+	$(environment) infra
+	@$(bin)/ddb-pipeline verify --stage $(STAGE) $(OPTIONS)
 
 bench: ## run the benchmarks
 	$(environment) infra,local,test

@@ -19,7 +19,7 @@ from ddb_pipeline.cli.folder_lock import FolderLockedError, folder_lock
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.cli.local import local_aws_parts
 from ddb_pipeline.cli.query import ask_local, print_rows
-from ddb_pipeline.cli.table_scan import key_text, scan_items
+from ddb_pipeline.cli.table_scan import differing_keys, scan_items
 from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.sql_text import quote_identifier
@@ -157,15 +157,16 @@ def _compare(endpoint: str, names: PublishedNames, written: Written) -> dict[str
     """Hold the views against the table itself."""
     table = scan_items(local_stack.client("dynamodb", endpoint), names.table)
     answer = ask_local(endpoint, names, "SELECT item_key, image FROM latest_item_state")
-    state = {key_text(json.loads(key)): json.loads(image) for key, image in answer.rows}
-    differing = sorted(key for key in table.keys() | state.keys() if table.get(key) != state.get(key))
+    differing = differing_keys(table, answer.rows)
     counted = _changes_counted(endpoint, names)
     return {
         "items_in_table": len(table),
         "rows_in_latest_item_state": len(answer.rows),
         "changes_written": written.total,
         "changes_counted": counted,
-        "mismatches": len(differing) + (len(answer.rows) != len(state)) + (counted != written.total),
+        "mismatches": len(differing)
+        + (len({key for key, _ in answer.rows}) != len(answer.rows))
+        + (counted != written.total),
         "differing_keys": differing[:20],
     }
 

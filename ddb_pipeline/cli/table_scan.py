@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -33,6 +34,17 @@ def scan_items(client: Any, table: str) -> dict[str, Any]:
 def key_text(key: dict[str, Any]) -> str:
     """Return key attributes in DynamoDB JSON as text that is the same however they were ordered."""
     return json.dumps(key, sort_keys=True, ensure_ascii=False)
+
+
+def differing_keys(table: Mapping[str, Any], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Return the keys of items that are not as the table has them.
+
+    Args:
+        table: What `scan_items` returned.
+        rows: item_key and image of each row of latest_item_state.
+    """
+    state = {key_text(json.loads(key)): json.loads(image) for key, image, *_ in rows}
+    return sorted(key for key in table.keys() | state.keys() if table.get(key) != state.get(key))
 
 
 def _json_value(value: dict[str, Any]) -> dict[str, Any]:

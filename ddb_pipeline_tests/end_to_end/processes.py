@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -91,6 +93,17 @@ def project_copy(directory: Path) -> Path:
     for name in ("pipeline.toml", "workspace.yaml", "dagster.yaml"):
         (directory / name).write_bytes((REPOSITORY / name).read_bytes())
     return directory
+
+
+def set_in_stage(directory: Path, stage: str, **settings: int) -> None:
+    """Edit numbers of a stage in pipeline.toml, as a user does."""
+    file = directory / "pipeline.toml"
+    before, mark, after = file.read_text(encoding="utf-8").partition(f"[stages.{stage}]\n")
+    for name, value in settings.items():
+        after = re.sub(rf"(?m)^{name} = \d+", f"{name} = {value}", after, count=1)
+    file.write_text(before + mark + after, encoding="utf-8")
+    found = tomllib.loads(file.read_text(encoding="utf-8"))["stages"][stage]
+    assert settings.items() <= found.items()
 
 
 def free_port() -> int:

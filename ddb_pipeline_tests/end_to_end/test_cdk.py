@@ -6,7 +6,6 @@ The CDK's command line comes from the npm registry: without one these tests fail
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.names import ComputedNames, PublishedNames
-from ddb_pipeline_tests.end_to_end.processes import command, project_copy
+from ddb_pipeline_tests.end_to_end.processes import command, project_copy, set_in_stage
 
 pytestmark = pytest.mark.xdist_group("cdk")
 
@@ -35,15 +34,6 @@ class Project:
         """Exit code and output of a command."""
         with command(["ddb_pipeline.cli", *words], self.folder, {**self.variables, **variables}) as run:
             return run.wait(), run.output
-
-    def set_buffer_seconds(self, seconds: int) -> None:
-        """Edit the stage in pipeline.toml, as a user does."""
-        file = self.folder / "pipeline.toml"
-        before, mark, stage = file.read_text().partition("[stages.dev]\n")
-        file.write_text(
-            before + mark + re.sub(r"(?m)^buffer_seconds = \d+", f"buffer_seconds = {seconds}", stage, count=1)
-        )
-        assert tomllib.loads(file.read_text())["stages"]["dev"]["buffer_seconds"] == seconds
 
     def client(self, service: str):
         return local_stack.client(service, self.endpoint)
@@ -66,7 +56,7 @@ def project(tmp_path_factory) -> Iterator[Project]:
         local_aws.wait_for("serves at")
         found = Project(folder, re.search(r"http://[\d.:]+", local_aws.output).group())
         # a laptop waits for nothing that local AWS does not need
-        found.set_buffer_seconds(1)
+        set_in_stage(folder, "dev", buffer_seconds=1)
         yield found
         assert local_aws.interrupt() == 0
 
@@ -98,7 +88,7 @@ def test_a_stage_is_deployed_sees_a_change_arrive_and_is_ready_for_dagster(proje
 
 def test_a_change_of_the_declaration_is_shown_and_then_made(project: Project):
     before = project.names()
-    project.set_buffer_seconds(2)
+    set_in_stage(project.folder, "dev", buffer_seconds=2)
 
     code, output = project.run("diff", "--stage", "dev")
     assert code == 0, output

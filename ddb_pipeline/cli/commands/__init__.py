@@ -14,6 +14,19 @@ from ddb_pipeline.cli.commands.dev import dev
 from ddb_pipeline.cli.commands.local import local
 from ddb_pipeline.cli.commands.query import query
 from ddb_pipeline.cli.commands.repair import repair
-from ddb_pipeline.cli.commands.stage import bootstrap, deploy, destroy, diff, env
+from ddb_pipeline.cli.commands.stage import bootstrap, deploy, destroy, diff, env, verify
 
-COMMANDS: tuple[click.Command, ...] = (bootstrap, check, demo, deploy, destroy, dev, diff, env, local, query, repair)
+COMMANDS: tuple[click.Command, ...] = (
+    bootstrap,
+    check,
+    demo,
+    deploy,
+    destroy,
+    dev,
+    diff,
+    env,
+    local,
+    query,
+    repair,
+    verify,
+)

@@ -1,10 +1,10 @@
-"""The commands `deploy`, `diff`, `destroy`, `bootstrap` and `env`: the stacks of a stage on AWS."""
+"""The commands `deploy`, `diff`, `destroy`, `bootstrap`, `env` and `verify`: the stacks of a stage on AWS."""
 
 from __future__ import annotations
 
 import click
 
-from ddb_pipeline.cli.commands.options import examples, stage_option
+from ddb_pipeline.cli.commands.options import examples, pipeline_option, stage_option
 
 # what follows the stage goes to the CDK's command line as it is, such as --revert-drift
 _cdk_options = click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[CDK OPTIONS]")
@@ -77,3 +77,21 @@ def env(stage: str) -> None:
     from ddb_pipeline.cli.deploy import run_env
 
     run_env(stage)
+
+
+@click.command(
+    epilog=examples("ddb-pipeline verify --stage verify", "ddb-pipeline verify --stage verify --keep"),
+)
+@stage_option
+@pipeline_option("Pipeline that is verified")
+@click.option("--keep", is_flag=True, help="Leave the stage there, to look at it. It costs until it is destroyed.")
+def verify(stage: str, pipeline_name: str | None, keep: bool) -> None:
+    """Run the whole path on AWS, once, and report.
+
+    Deploys a stage that is not there yet, loads 1,000 items with updates and deletes, crawls twice across an hour,
+    makes every view, compares with a scan, looks at what AWS does not document, writes a report that can be shown to
+    anybody, and destroys the stage, also after a failure. Takes up to an hour and a half, and about a dollar.
+    """
+    from ddb_pipeline.cli.verify import run_verify
+
+    run_verify(stage, pipeline_name=pipeline_name, keep=keep)

@@ -1,0 +1,311 @@
+"""`ddb-pipeline verify`: the whole path on a real account, once, with a report, and away again."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ddb_pipeline.arrivals import HOUR, hour_of
+from ddb_pipeline.cli import cdk
+from ddb_pipeline.cli.console import Steps, UserError, console
+from ddb_pipeline.cli.deploy import Ready, deploy, destroy, prepare, watch_arrival
+from ddb_pipeline.cli.interrupts import terminated_as_interrupt
+from ddb_pipeline.cli.place import deployed_stacks, require_bootstrap
+from ddb_pipeline.cli.table_scan import differing_keys, key_text, scan_items
+from ddb_pipeline.cli.verification.evidence import Evidence
+from ddb_pipeline.cli.verification.report import Report
+from ddb_pipeline.cli.verification.writing import Writer
+from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.names import PROJECT
+from ddb_pipeline.refreshes import refresh_job_name
+from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.settings import STAGE_VARIABLE
+
+DIRECTORY = ".verify"
+"""Beside `pipeline.toml`: reports, and what the CDK printed."""
+PERSONS = 1_000
+
+_INTO_THE_HOUR = timedelta(seconds=30)
+_AGREEMENT_SECONDS = 900
+"""How long table and views may take to agree beside two buffers: changes are under way, items expire meanwhile."""
+
+_CANARY_CHANGES = 20
+"""Most changes of the canary: it is written again every minute or so until it has arrived, and deleted."""
+
+WaitUntil = Callable[[datetime], None]
+
+
+def run_verify(
+    stage: str, *, pipeline_name: str | None, keep: bool, persons: int = PERSONS, wait_until: WaitUntil | None = None
+) -> None:
+    """Deploy a stage, use it across an hour, compare and observe, report, destroy it.
+
+    Args:
+        stage: A stage that is not deployed yet, and whose data goes with it.
+        pipeline_name: Which pipeline; None: the only one.
+        keep: Whether the stage stays.
+        persons: How many items the item loader inserts.
+        wait_until: Lets time pass until a moment; None really waits.
+
+    Raises:
+        UserError: It cannot be done there, or something came out wrong; there is a report then.
+        PipelineError: AWS is not reached, or refuses.
+    """
+    steps = Steps()
+    with terminated_as_interrupt():
+        ready = prepare(stage, steps)
+        pipeline = _pipeline(ready, pipeline_name)
+        _require_unused(ready)
+        require_bootstrap(ready.place)
+        folder = ready.declaration.path.parent / DIRECTORY
+        folder.mkdir(exist_ok=True)
+        report = Report(f"stage {stage}, pipeline {pipeline.name}", _facts(ready, persons), steps.seconds)
+        report.secrets = _secrets(ready)
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        log = folder / f"cdk-{stamp}.log"
+        file = folder / f"report-{stamp}.md"
+        try:
+            _Verification(ready, pipeline, report, steps, log).run(persons, wait_until or _wait_until)
+        except KeyboardInterrupt:
+            report.failure = "it was interrupted"
+            console.print("[yellow]Interrupted.[/] A second Ctrl-C leaves the stage as it is.")
+        except (UserError, PipelineError) as error:
+            report.failure = str(error)
+        finally:
+            file.write_text(report.text(), encoding="utf-8")
+            if not keep:
+                _destroy(ready, report, steps, log)
+                file.write_text(report.text(), encoding="utf-8")
+    console.print(f"\n{report.text()}", markup=False)
+    shown = os.path.relpath(file)
+    console.print(f"Report: {shown} (no account, no credentials, no item is in it: attach it to an issue)")
+    if keep:
+        console.print(f"The stage stays, and costs: `ddb-pipeline destroy --stage {stage}` takes it away.")
+    if not report.is_good:
+        raise UserError(f"the verification of stage {stage} did not come out right: {report.failure or shown}")
+
+
+def _destroy(ready: Ready, report: Report, steps: Steps, log: Path) -> None:
+    """Destroy the stage. That it stays is a failure, and must not hide another one."""
+    try:
+        with steps.step("destroy", "Destroy the stage"):
+            destroy(ready, log=log)
+    except (UserError, PipelineError) as error:
+        report.failure = f"{report.failure}; and {error}" if report.failure else str(error)
+
+
+@dataclass(frozen=True)
+class _Verification:
+    """One verification.
+
+    Attributes:
+        ready: Where the stage is.
+        pipeline: The pipeline.
+        report: Takes what is found.
+        steps: Tells of the steps.
+        log: File for what the CDK prints.
+    """
+
+    ready: Ready
+    pipeline: Pipeline
+    report: Report
+    steps: Steps
+    log: Path
+
+    def run(self, persons: int, wait_until: WaitUntil) -> None:
+        """Deploy, write, crawl, compare and observe."""
+        steps = self.steps
+        with steps.step("deploy", f"Deploy the stage (its log: {os.path.relpath(self.log)})"):
+            deploy(self.ready, ["--require-approval", "never"], self.log)
+        watch_arrival(self.ready, steps)
+        resource = PipelineAwsResource(declaration_file=str(self.ready.declaration.path))
+        with _environment(self.ready), resource.deployment(self.pipeline.name) as deployment:
+            place = self.ready.place
+            evidence = Evidence(deployment, datetime.now(UTC))
+            writer = Writer(place.client("dynamodb"), place.client("lambda"), deployment.names, self.pipeline)
+            with steps.step("first part", f"Write {persons // 2} persons, and items that ask a question"):
+                writer.first_part(persons // 2)
+            with steps.step("first refresh", "See the table in the views, after a first crawl"):
+                # its second change may be too large for the stream: until it is deleted the views may lag behind
+                self._agree(deployment, ignoring=writer.key_text("large"))
+            version = evidence.table_version()
+            wait_until(hour_of(datetime.now(UTC)) + HOUR + _INTO_THE_HOUR)
+            with steps.step("second part", f"Write {persons - persons // 2} more, change and delete"):
+                writer.second_part(persons - persons // 2)
+            with steps.step("second crawl", "Crawl the next hour, and ask the views that are there"):
+                self._wait_for_hour(deployment)
+                deployment.crawler.crawl(deployment.names.crawler, on_running="wait")
+                answers = evidence.view_answers()
+            with steps.step("second refresh", "See the table in the views, after the second crawl"):
+                items, differing = self._agree(deployment)
+            versions = (version, evidence.table_version())
+            with steps.step("observe", "Look at what AWS does not document"):
+                self.report.observations = evidence.all(writer, answers, versions)
+            _compare(self.report, deployment, writer, items, differing)
+
+    def _agree(self, deployment: Deployment, ignoring: str | None = None) -> tuple[int, int]:
+        """Refresh until the views show the table, or until it has taken too long.
+
+        Args:
+            deployment: The pipeline on the stage.
+            ignoring: Key of an item that may differ, in canonical JSON.
+
+        Returns:
+            How many items there are, and how many still differ.
+        """
+        stage = deployment.stage
+        ignored = {key_text(json.loads(ignoring))} if ignoring else set()
+        deadline = time.monotonic() + 2 * stage.buffer_seconds + _AGREEMENT_SECONDS
+        while True:
+            self._refresh()
+            table = scan_items(self.ready.place.client("dynamodb"), deployment.names.table)
+            rows = deployment.athena.execute("SELECT item_key, image FROM latest_item_state").rows
+            differing = set(differing_keys(table, rows)) - ignored
+            if not differing or time.monotonic() > deadline:
+                return len(table), len(differing)
+            time.sleep(min(30, stage.buffer_seconds + 1))
+
+    def _refresh(self) -> None:
+        """Run the job of the pipeline, as Dagster's sensor does.
+
+        Raises:
+            UserError: It failed.
+        """
+        from dagster import DagsterInstance
+
+        from ddb_pipeline.definitions import build_definitions
+
+        loaded = build_definitions(self.ready.declaration).get_repository_def()
+        job = loaded.get_job(refresh_job_name(self.pipeline))
+        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        with DagsterInstance.ephemeral() as instance:
+            result = job.execute_in_process(instance=instance, raise_on_error=False, run_config=quiet)
+        if not result.success:
+            failures = [event.message or "" for event in result.all_events if event.is_failure]
+            raise UserError(f"the job {job.name} failed: {failures[0] if failures else 'no reason given'}")
+
+    def _wait_for_hour(self, deployment: Deployment) -> None:
+        """Wait until S3 holds an hour that the catalog lacks.
+
+        Raises:
+            UserError: It does not come.
+        """
+        stage = deployment.stage
+        deadline = time.monotonic() + 2 * stage.buffer_seconds + _AGREEMENT_SECONDS
+        while not set(deployment.raw_bucket.all_hours()) - deployment.catalog.hours():
+            if time.monotonic() > deadline:
+                raise UserError(f"no new hour arrived in {deployment.raw_bucket.uri} of stage {stage.name}")
+            time.sleep(min(10, stage.buffer_seconds + 1) / 5)
+
+
+def _compare(report: Report, deployment: Deployment, writer: Writer, items: int, differing: int) -> None:
+    report.add("latest_item_state and a scan of the table", f"{items} items, {differing} differ", right=not differing)
+    counted = int(deployment.athena.execute("SELECT sum(changes) FROM change_counts").rows[0][0] or 0)
+    loaded = sum(writer.counts.values())
+    report.add(
+        "change_counts and what was written",
+        f"{counted} changes; the item loader tells of {loaded}, beside them {writer.asked} writes and a canary",
+        # some of these writes make no change, and what expires makes one more
+        right=loaded <= counted <= loaded + writer.asked + _CANARY_CHANGES,
+    )
+    hours = len(deployment.catalog.hours())
+    report.add("hours in the catalog", str(hours), right=hours > 1)
+    problems = deployment.athena.execute("SELECT item_key FROM change_problems").rows
+    unexpected = sum(key != writer.key_text("large") for (key,) in problems)
+    report.add(
+        "change_problems", f"{len(problems)}, of which {unexpected} not of the change above 1 MiB", right=not unexpected
+    )
+
+
+def _wait_until(moment: datetime) -> None:
+    """Wait, and show how long it still takes."""
+    whole = (moment - datetime.now(UTC)).total_seconds()
+    bar = Progress(TextColumn("Wait for the next hour"), BarColumn(), TimeRemainingColumn(), console=console)
+    with bar:
+        task = bar.add_task("wait", total=max(1.0, whole))
+        while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
+            bar.update(task, completed=whole - left)
+            time.sleep(min(5.0, left))
+        bar.update(task, completed=whole)
+
+
+def _pipeline(ready: Ready, name: str | None) -> Pipeline:
+    """The pipeline that is verified.
+
+    Raises:
+        UserError: There are several, or it streams a table of the user's own.
+    """
+    pipelines, stage = ready.declaration.pipelines, ready.place.stage
+    if name is None and len(pipelines) == 1:
+        name = next(iter(pipelines))
+    if name is None or name not in pipelines:
+        raise UserError(f"say which pipeline: --pipeline {' or '.join(sorted(pipelines))}")
+    for other in pipelines.values():
+        table = other.existing_table.of(stage)
+        if table is not None:
+            raise UserError(
+                f"stage {stage} streams table {table} of yours (pipeline {other.name}), and a verification writes and "
+                "destroys: declare a stage of its own, such as [stages.verify], without existing_table"
+            )
+    return pipelines[name]
+
+
+def _require_unused(ready: Ready) -> None:
+    """Check that nothing can be lost.
+
+    Raises:
+        UserError: The stage is in use, or would stay.
+    """
+    stage = ready.declaration.stage(ready.place.stage)
+    advice = "declare a stage of its own in pipeline.toml, such as [stages.verify], with keep_data = false"
+    there = deployed_stacks(ready.declaration, ready.place)
+    if there:
+        raise UserError(
+            f"stage {stage.name} is deployed ({', '.join(there)}), and a verification destroys what it used: {advice}"
+        )
+    if stage.keep_data:
+        raise UserError(f"stage {stage.name} keeps its data, and a verification leaves nothing: {advice}")
+
+
+def _facts(ready: Ready, persons: int) -> dict[str, str]:
+    stage = ready.declaration.stage(ready.place.stage)
+    return {
+        "begun": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "region": ready.place.region,
+        "endpoint": "not AWS itself" if ready.place.settings.connection.endpoint_url else "AWS",
+        "versions": f"{PROJECT} {metadata.version(PROJECT)}, aws-cdk {cdk.VERSION}, "
+        f"aws-cdk-lib {metadata.version('aws-cdk-lib')}, boto3 {metadata.version('boto3')}, "
+        f"Python {platform.python_version()}",
+        "stage": f"buffer {stage.buffer_seconds} s or {stage.buffer_mebibytes} MiB, stream kept "
+        f"{stage.stream_retention_hours} h",
+        "written": f"{persons} persons with changes and deletes, in two hours",
+    }
+
+
+def _secrets(ready: Ready) -> list[str | None]:
+    connection = ready.place.settings.connection
+    return [ready.place.account, connection.profile, connection.access_key_id, connection.secret_access_key]
+
+
+@contextmanager
+def _environment(ready: Ready) -> Iterator[None]:
+    """Let everything in this process work on the stage, whatever `.env` says."""
+    before, wanted = dict(os.environ), {**ready.place.environment(), STAGE_VARIABLE: ready.place.stage}
+    os.environ.clear()
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

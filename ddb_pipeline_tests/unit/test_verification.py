@@ -1,0 +1,134 @@
+"""What a verification concludes from what it saw, and that its report can be shown to anybody."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ddb_pipeline.cli.verification import observations
+from ddb_pipeline.cli.verification.observations import StreamRecord
+from ddb_pipeline.cli.verification.report import Report, redacted
+from ddb_pipeline.cli.verification.writing import LARGE_BYTES, Writer, canonical
+from ddb_pipeline.declaration import KeyAttribute
+from ddb_pipeline_tests import declared
+
+KEYS = {"pk": {"S": "1"}}
+TIMES = {"ApproximateCreationDateTime": 1721011165891550, "ApproximateCreationDateTimePrecision": "MICROSECOND"}
+RECORD = {
+    **dict.fromkeys(("awsRegion", "eventID", "eventName", "eventSource", "recordFormat", "tableName", "userIdentity")),
+    "dynamodb": {"Keys": KEYS, **TIMES},
+}
+
+
+def record(partition_key: str = "k", shard: str = "s", **more: Any) -> StreamRecord:
+    return StreamRecord(partition_key, shard, {**RECORD, **more})
+
+
+@pytest.mark.parametrize(
+    ("records", "verdict"),
+    [
+        ([record()], "as assumed"),
+        ([], "not seen"),
+        ([record(dynamodb={"ApproximateCreationDateTime": 1721011165891})], "otherwise"),
+        ([record(dynamodb={**TIMES, "ApproximateCreationDateTimePrecision": "MILLISECOND"})], "otherwise"),
+        ([record(), record(dynamodb={})], "otherwise"),
+    ],
+)
+def test_times_are_in_microseconds_or_it_is_said(records, verdict):
+    assert observations.times_of_records(records).verdict == verdict
+
+
+def test_a_name_that_nobody_expected_is_seen():
+    assert observations.shape_of_records([record()]).verdict == "as assumed"
+    found = observations.shape_of_records([record(), record(eventVersion="1.1")])
+    assert found.verdict == "otherwise"
+    assert "eventVersion 1" in found.seen
+
+
+def test_an_item_in_two_shards_is_seen():
+    assert observations.partition_keys([record("k", "s"), record("k", "s")]).verdict == "as assumed"
+    found = observations.partition_keys([record("a", "s"), record("b", "t")])
+    assert found.verdict == "otherwise"
+    assert "1 with more than one partition key, 1 in more than one shard" in found.seen
+
+
+@pytest.mark.parametrize(
+    ("counts", "verdict"),
+    [
+        ((10, 10, 0, 0), "not seen"),
+        ((11, 10, 0, 0), "as assumed"),
+        ((10, 10, 1, 0), "otherwise"),
+        ((11, 10, 0, 1), "otherwise"),
+    ],
+)
+def test_repeats_without_a_common_event_id_are_seen(counts, verdict):
+    assert observations.repeats(*counts).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("observation", "verdict"),
+    [
+        (observations.deletes_by_ttl(0, 0, []), "not seen"),
+        (observations.deletes_by_ttl(1, 1, ['{"type":"Service"}']), "as assumed"),
+        (observations.deletes_by_ttl(1, 0, ["None"]), "otherwise"),
+        (observations.large_changes(0, 0), "not seen"),
+        (observations.large_changes(1, 0), "as assumed"),
+        (observations.large_changes(1, 1), "otherwise"),
+        (observations.writes_without_change(1), "as assumed"),
+        (observations.writes_without_change(2), "otherwise"),
+        (observations.hours_of_arrival(5, 0, 2), "as assumed"),
+        (observations.hours_of_arrival(5, 1, 0), "otherwise"),
+        (observations.delays((5, 50), (60, 90), 3600), "as assumed"),
+        (observations.delays((5, 50), (60, 9000), 3600), "otherwise"),
+        (observations.crawls([], ("0", "0")), "not seen"),
+        (observations.crawls([{"State": "COMPLETED", "Summary": '{"PARTITION": {}}'}], ("0", "0")), "as assumed"),
+        (observations.crawls([{"State": "COMPLETED", "Summary": "?"}], ("0", "1")), "otherwise"),
+        (observations.views_after_crawl({"a": ""}), "as assumed"),
+        (observations.views_after_crawl({"a": "VIEW_IS_STALE"}), "otherwise"),
+    ],
+)
+def test_what_was_seen_is_not_more_than_was_seen(observation, verdict):
+    assert observation.verdict == verdict
+
+
+def test_the_large_change_is_above_a_mebibyte_and_its_item_is_allowed():
+    assert LARGE_BYTES + 1_000 < 400 * 1_024
+    assert 2 * LARGE_BYTES * 4 / 3 > 2**20
+
+
+@pytest.mark.parametrize("types", ["S", "N", "B", "SN", "NB"])
+def test_keys_of_any_type_are_as_the_column_has_them(types):
+    pipeline = declared.pipeline(*(KeyAttribute(f"k{place}", kind) for place, kind in enumerate(types)))
+    writer = Writer(None, None, declared.NAMES, pipeline)
+
+    text = writer.key_text("large")
+
+    assert list(json.loads(text)) == [f"k{place}" for place in range(len(types))]
+    assert " " not in text
+    assert writer.key_text("same") != text
+    assert canonical({"b": {"B": b"\x00"}, "a": {"S": "é"}}) == '{"a":{"S":"é"},"b":{"B":"AA=="}}'
+
+
+def test_a_report_holds_nothing_that_must_not_be_shown():
+    report = Report("stage dev", {"region": "eu-central-1"}, secrets=["company-profile", None, "ab"])
+    report.failure = "arn:aws:s3:::x-123456789012 with AKIAABCDEFGHIJKLMNOP of company-profile | and\nmore"
+    report.add("a | b", "1\n2", right=True)
+
+    text = report.text()
+
+    assert "not right" in text
+    for hidden in ("123456789012", "AKIAABCDEFGHIJKLMNOP", "company-profile"):
+        assert hidden not in text
+    assert "| a / b | 1 2 | right |" in text
+    assert redacted("1234567890123 tabs", ["ab"]) == "1234567890123 tabs"
+
+
+def test_a_report_is_right_only_when_something_was_compared_and_nothing_was_wrong():
+    report = Report("stage dev", {})
+    assert not report.is_good
+    report.add("one", "", right=True)
+    assert report.is_good
+    report.add("two", "", right=False)
+    assert not report.is_good
