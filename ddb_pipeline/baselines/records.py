@@ -29,7 +29,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A complete, verified baseline, with where it came from. The object in S3 is written once and never changed.
+    """A complete, verified baseline, with where it came from. Written once: only an erasure changes it.
 
     Attributes:
         baseline_id: Its id, the value of the partition column.

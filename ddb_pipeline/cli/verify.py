@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ddb_pipeline.arrivals import HOUR, hour_of
 from ddb_pipeline.cli import cdk
+from ddb_pipeline.cli.choice import chosen_pipeline
 from ddb_pipeline.cli.console import Steps, UserError, console
 from ddb_pipeline.cli.deploy import Ready, deploy, destroy, prepare, watch_arrival
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
@@ -247,10 +248,7 @@ def _pipeline(ready: Ready, name: str | None) -> Pipeline:
         UserError: There are several, or it streams a table of the user's own.
     """
     pipelines, stage = ready.declaration.pipelines, ready.place.stage
-    if name is None and len(pipelines) == 1:
-        name = next(iter(pipelines))
-    if name is None or name not in pipelines:
-        raise UserError(f"say which pipeline: --pipeline {' or '.join(sorted(pipelines))}")
+    name = chosen_pipeline(pipelines, name)
     for other in pipelines.values():
         table = other.existing_table.of(stage)
         if table is not None:

@@ -128,6 +128,10 @@ class BaselineStore:
         self.register_manifests()
         self.forget(manifest.baseline_id)
 
+    def rewrite(self, manifest: Manifest) -> None:
+        """Say of a baseline that is known what its files are now, after an item was erased from them."""
+        self._put(f"{MANIFESTS_PREFIX}{manifest.baseline_id}.json", manifest.to_json())
+
     def forget(self, baseline_id: str) -> None:
         """Delete the note that a baseline is being made."""
         self.s3.delete_object(Bucket=self.bucket, Key=_pending_key(baseline_id))

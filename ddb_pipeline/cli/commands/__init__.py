@@ -11,6 +11,7 @@ import click
 from ddb_pipeline.cli.commands.check import check
 from ddb_pipeline.cli.commands.demo import demo
 from ddb_pipeline.cli.commands.dev import dev
+from ddb_pipeline.cli.commands.erase import erase
 from ddb_pipeline.cli.commands.local import local
 from ddb_pipeline.cli.commands.query import query
 from ddb_pipeline.cli.commands.repair import repair
@@ -25,6 +26,7 @@ COMMANDS: tuple[click.Command, ...] = (
     dev,
     diff,
     env,
+    erase,
     local,
     query,
     repair,

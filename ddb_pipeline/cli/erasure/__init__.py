@@ -1,0 +1,1 @@
+"""Parts of `ddb-pipeline erase`: `keys` says which item, `rows` takes it out of an object, `places` knows where."""

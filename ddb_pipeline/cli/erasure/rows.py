@@ -1,0 +1,182 @@
+"""Takes the rows of one item out of the content of one object. Pure.
+
+Whatever cannot be read is kept as it is, and counted: erasing must not lose what is somebody else's.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import importlib.util
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ddb_pipeline.cli.console import UserError
+from ddb_pipeline.cli.erasure.keys import Comparable, key_of, key_of_text, traces
+
+Kind = Literal["rows", "failures", "export"]
+"""Change rows (of raw objects and baselines); records that could not be delivered; items of an export."""
+
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+Decision = Literal["keep", "take", "unsure"]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What taking an item out of an object comes to.
+
+    Attributes:
+        rows: Rows that were taken.
+        left: Rows that stay.
+        body: The content without them; None: nothing was taken, or nothing is left. Parquet without rows is content.
+        unsure: Rows that cannot be read and hold something that looks like the key; they stay.
+        uncertain: Of the rows taken, those with `state_certain` false (baselines).
+        newest: Time and name of the newest change taken, epoch microseconds; None: rows tell none.
+    """
+
+    rows: int
+    left: int
+    body: bytes | None = None
+    unsure: int = 0
+    uncertain: int = 0
+    newest: tuple[int, str] | None = None
+
+
+def take(body: bytes, kind: Kind, key: Comparable) -> Taken:
+    """Take an item out of an object.
+
+    Args:
+        body: The content, as it lies in S3.
+        kind: What the object holds.
+        key: Key of the item.
+
+    Raises:
+        UserError: It is Parquet, and pyarrow is not installed.
+        UnreadableError: It is neither text lines, gzip of such, nor Parquet.
+    """
+    if body.startswith(_PARQUET):
+        return _take_from_parquet(body, key)
+    packed = body.startswith(_GZIP)
+    try:
+        text = gzip.decompress(body) if packed else body
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableError(str(error)) from error
+    decide = _DECIDE[kind]
+    kept, newest, rows, unsure = [], None, 0, 0
+    # not splitlines: a text may hold what other rules take for the end of a line
+    lines = text.split(b"\n")
+    for line in lines:
+        decision, change = decide(line, key) if line.strip() else ("keep", None)
+        if decision == "take":
+            rows += 1
+            newest = max(newest, change) if newest and change else newest or change
+            continue
+        unsure += decision == "unsure"
+        kept.append(line)
+    left = sum(bool(line.strip()) for line in kept)
+    if not rows or not left:
+        return Taken(rows, left, unsure=unsure, newest=newest)
+    text = b"\n".join(kept)
+    return Taken(rows, left, gzip.compress(text, mtime=0) if packed else text, unsure, newest=newest)
+
+
+class UnreadableError(Exception):
+    """An object is not what its place says."""
+
+
+def _take_from_parquet(body: bytes, key: Comparable) -> Taken:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UserError(
+            "the package pyarrow is not installed, which rewrites Parquet: pip install -c constraints.txt -e '.[erase]'"
+        )
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(pa.BufferReader(body))
+        table = file.read()
+    except (OSError, pa.ArrowException) as error:
+        raise UnreadableError(str(error)) from error
+    hits = [key_of_text(text) == key for text in table["item_key"].to_pylist()]
+    if not any(hits):
+        return Taken(0, len(hits))
+    gone = table.filter(pa.array(hits))
+    kept = table.filter(pa.array([not hit for hit in hits]))
+    changes = list(zip(gone["changed_at_us"].to_pylist(), gone["event_name"].to_pylist(), strict=True))
+    certain = gone["state_certain"].to_pylist() if "state_certain" in gone.column_names else []
+    newest = max(((int(at), str(name)) for at, name in changes if at is not None), default=None)
+    uncertain = sum(one is False for one in certain)
+    sink = pa.BufferOutputStream()
+    # as it was packed before: Athena reads every codec, but sizes and costs are somebody's expectation
+    codec = str(file.metadata.row_group(0).column(0).compression).lower()
+    parquet.write_table(kept, sink, compression="none" if codec == "uncompressed" else codec)
+    return Taken(len(changes), kept.num_rows, sink.getvalue().to_pybytes(), uncertain=uncertain, newest=newest)
+
+
+def _of_row(line: bytes, key: Comparable) -> tuple[Decision, tuple[int, str] | None]:
+    row = _object(line)
+    found = None if row is None else key_of_text(row.get("item_key"))
+    if row is None or found is None:
+        return _unread(line, key), None
+    if found != key:
+        return "keep", None
+    return "take", _change(row)
+
+
+def _of_failure(line: bytes, key: Comparable) -> tuple[Decision, tuple[int, str] | None]:
+    """A record that could not be delivered (firehose/latest/dev/data-transformation-failure-handling.html).
+
+    It is the change record itself, or the row that was made of it when that could not become Parquet.
+    """
+    document = _object(line)
+    try:
+        raw = base64.b64decode(str((document or {})["rawData"]), validate=True)
+    except (KeyError, ValueError):
+        return _unread(line, key), None
+    record = _object(raw)
+    inner = None if record is None else record.get("dynamodb")
+    found = key_of(inner.get("Keys")) if isinstance(inner, dict) else None
+    if found is None and record is not None:
+        found = key_of_text(record.get("item_key"))
+    if found is None:
+        return _unread(raw, key), None
+    return ("take" if found == key else "keep"), None
+
+
+def _of_export(line: bytes, key: Comparable) -> tuple[Decision, tuple[int, str] | None]:
+    """An item of an export (developerguide/S3DataExport.Output.html)."""
+    document = _object(line)
+    item = None if document is None else document.get("Item")
+    if not isinstance(item, dict):
+        return _unread(line, key), None
+    found = key_of({name: item[name] for name in key if name in item})
+    return ("take" if found == key else "keep"), None
+
+
+_DECIDE: Mapping[Kind, Callable[[bytes, Comparable], tuple[Decision, tuple[int, str] | None]]] = {
+    "rows": _of_row,
+    "failures": _of_failure,
+    "export": _of_export,
+}
+
+
+def _unread(content: bytes, key: Comparable) -> Decision:
+    """What is no record cannot be told to be the item's; what looks like its key is worth a look by a person."""
+    return "unsure" if any(trace in content for trace in traces(key)) else "keep"
+
+
+def _change(row: Mapping[str, Any]) -> tuple[int, str] | None:
+    at = row.get("changed_at_us")
+    return (at, str(row.get("event_name"))) if isinstance(at, int) else None
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
