@@ -83,6 +83,15 @@ class Table:
         """Text of a form, or None where the key is not there."""
         return cast("str | None", self._value(key, _matches(pattern), rule, None))
 
+    def texts(self, key: str, pattern: str, rule: str) -> tuple[str, ...]:
+        """A list of texts of a form, none of them twice; empty where the key is not there."""
+        each = _matches(pattern)
+
+        def allowed(found: Any) -> bool:
+            return isinstance(found, list) and all(map(each, found)) and len(set(found)) == len(found)
+
+        return tuple(self._value(key, allowed, f"a list of different texts, each {rule}", ()))
+
     def by_stage(self, key: str, pattern: str, rule: str) -> ByStage:
         """Text of a form: for all stages, or in a table by stage; nothing where the key is not there."""
         both = f"{rule}, or a table of these by stage"

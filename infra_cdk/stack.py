@@ -20,6 +20,7 @@ from infra_cdk.components.change_stream import ChangeStream
 from infra_cdk.components.delivery import Delivery
 from infra_cdk.components.encryption import Encryption
 from infra_cdk.components.item_loader import ItemLoader
+from infra_cdk.components.lake_formation import LakeFormationGrants, grants_of
 from infra_cdk.components.published_names import Publication
 from infra_cdk.components.source_table import SourceTable
 from infra_cdk.components.storage import Storage
@@ -98,7 +99,20 @@ class PipelineStack(Stack):
             if pipeline.baseline == "export"
             else None
         )
-        Crawlers(self, "Crawler", names=names, catalog=catalog, key=key, raw_bucket=storage.raw)
+        crawlers = Crawlers(self, "Crawler", names=names, catalog=catalog, key=key, raw_bucket=storage.raw)
+        if stage.lake_formation_operators or stage.lake_formation_readers:
+            LakeFormationGrants(
+                self,
+                "LakeFormation",
+                database=names.database,
+                grants=grants_of(
+                    operators=stage.lake_formation_operators,
+                    readers=stage.lake_formation_readers,
+                    crawler_role=crawlers.role.role_arn,
+                    delivery_role=delivery.role.role_arn,
+                ),
+                after=(catalog, crawlers.role, delivery.role),
+            )
         Analytics(
             self,
             "Analytics",

@@ -24,6 +24,10 @@ Compression = Literal["gzip", "none"]
 MAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 
 
+PRINCIPAL = r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:role|user)/[\w+=,.@/-]+"
+PRINCIPAL_RULE = 'the ARN of a role or user, such as "arn:aws:iam::111122223333:role/dagster"'
+
+
 @dataclass(frozen=True)
 class Stage:
     """How one deployment runs: the laptop (`local`) or an AWS environment.
@@ -49,6 +53,8 @@ class Stage:
         encryption_key: ARN of the KMS key that encrypts everything; None: the stack makes one.
         alarms: Whether the stack has alarms, a topic that they publish to, and a dashboard.
         alarm_mail: Where the mail of alarms and budget goes; None: nobody gets any.
+        lake_formation_operators: ARNs of who runs Dagster, where Lake Formation decides who sees the catalog.
+        lake_formation_readers: ARNs of who asks the views there.
         budget_usd: Dollars a month after which AWS warns by mail; None: there is no budget.
     """
 
@@ -71,6 +77,8 @@ class Stage:
     alarms: bool = True
     alarm_mail: str | None = None
     budget_usd: int | None = None
+    lake_formation_operators: tuple[str, ...] = ()
+    lake_formation_readers: tuple[str, ...] = ()
 
     def buffer_mebibytes_for(self, file_format: Format) -> int:
         """How many MiB Firehose collects for an object of a format, unless `buffer_seconds` are over before."""
@@ -106,6 +114,8 @@ def read_stage(name: str, table: Table) -> Stage:
         alarms=table.boolean("alarms", default=True),
         alarm_mail=table.matching("alarm_mail", MAIL, "a mail address"),
         budget_usd=table.integer("budget_usd", 1, 10_000_000) if table.has("budget_usd") else None,
+        lake_formation_operators=table.texts("lake_formation_operators", PRINCIPAL, PRINCIPAL_RULE),
+        lake_formation_readers=table.texts("lake_formation_readers", PRINCIPAL, PRINCIPAL_RULE),
     )
     confirmed = table.text("confirm_data_loss", default=None)
     table.refuse_unknown_keys()

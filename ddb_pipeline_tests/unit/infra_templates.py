@@ -19,6 +19,7 @@ Match, Template = assertions.Match, assertions.Template
 
 REPOSITORY = Path(__file__).parents[2]
 MAIL = "team@example.org"
+OPERATOR, READER = (f"arn:aws:iam::111122223333:role/{name}" for name in ("dagster", "analyst"))
 
 ORDERS = Pipeline(
     name="order_lines",
@@ -36,10 +37,16 @@ ORDERS = Pipeline(
 def declaration() -> Declaration:
     """The project's own pipeline.toml, and a second pipeline: a composite key of awkward names, baselines, Parquet.
 
-    Somebody is told of alarms and of the budget of `dev`.
+    In `dev` somebody is told of alarms and of the budget, and Lake Formation decides who sees the catalog.
     """
     own = load_declaration(REPOSITORY / "pipeline.toml")
-    dev = dataclasses.replace(own.stages["dev"], alarm_mail=MAIL, budget_usd=50)
+    dev = dataclasses.replace(
+        own.stages["dev"],
+        alarm_mail=MAIL,
+        budget_usd=50,
+        lake_formation_operators=(OPERATOR,),
+        lake_formation_readers=(READER,),
+    )
     return dataclasses.replace(own, pipelines={**own.pipelines, ORDERS.name: ORDERS}, stages={**own.stages, "dev": dev})
 
 

@@ -94,7 +94,8 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
                 "stages.local.bufer_seconds: found 3; allowed is no such key; "
                 "the keys here are alarm_mail, alarms, arrivals_interval_seconds, "
                 "automation, baseline_margin_seconds, budget_usd, buffer_mebibytes, buffer_seconds, compression, "
-                "confirm_data_loss, encryption_key, keep_data, measure, raw_retention_days, results_expire_days, "
+                "confirm_data_loss, encryption_key, keep_data, lake_formation_operators, lake_formation_readers, "
+                "measure, raw_retention_days, results_expire_days, "
                 "scan_cutoff_mebibytes, stream_mode, stream_retention_hours, stream_shards"
             ),
         ),
@@ -120,6 +121,13 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
         (
             RIGHT + 'measure = "hourly"',
             'stages.local.measure: found "hourly"; allowed is "each" or "daily" or "never"',
+        ),
+        (
+            RIGHT + 'lake_formation_readers = ["dagster"]',
+            (
+                "stages.local.lake_formation_readers: found ['dagster']; allowed is a list of different texts, each "
+                'the ARN of a role or user, such as "arn:aws:iam::111122223333:role/dagster"'
+            ),
         ),
         (RIGHT + 'alarm_mail = "team"', 'stages.local.alarm_mail: found "team"; allowed is a mail address'),
         (

@@ -113,9 +113,11 @@ def test_an_item_is_never_taken_for_another(value: str, others: list[str]):
     assert taken.left == len(others) - others.count(value)
 
 
-def test_an_object_of_the_item_alone_has_nothing_left():
-    taken = take(row({"pk": {"S": "1"}}), "rows", key_of({"pk": {"S": "1"}}))
-    assert (taken.rows, taken.left, taken.body) == (1, 0, None)
+@pytest.mark.parametrize("pack", [gzip.compress, bytes])
+def test_an_object_of_the_item_alone_is_empty_afterwards(pack):
+    taken = take(pack(row({"pk": {"S": "1"}}) + b"\n"), "rows", key_of({"pk": {"S": "1"}}))
+    assert (taken.rows, taken.left) == (1, 0)
+    assert (gzip.decompress(taken.body) if pack is gzip.compress else taken.body) == b""
 
 
 def test_the_newest_change_is_told():

@@ -9,6 +9,8 @@ from sqlglot import exp
 from ddb_pipeline import change_row
 from ddb_pipeline.catalog_tables import TABLES
 from ddb_pipeline_tests.unit.infra_templates import (
+    OPERATOR,
+    READER,
     Template,
     declaration,
     resolved,
@@ -179,3 +181,37 @@ def test_saved_queries_read_the_views_and_say_what_they_answer(stage):
         if properties["Name"] != "items_at_a_moment":
             (view,) = sqlglot.parse_one(sql, dialect="athena").find_all(exp.Table)
             assert view.name in VIEWS
+
+
+# --- Lake Formation
+
+
+def grants():
+    """What Lake Formation is told in `dev`: permissions by principal and kind of resource."""
+    found = {}
+    for one in resources("dev", "AWS::LakeFormation::PrincipalPermissions").values():
+        properties = one["Properties"]
+        (kind,) = properties["Resource"]
+        assert properties["PermissionsWithGrantOption"] == []
+        principal = properties["Principal"]["DataLakePrincipalIdentifier"]
+        found[json.dumps(principal), kind] = (properties["Permissions"], properties["Resource"][kind])
+    return found
+
+
+def test_lake_formation_grants_what_each_needs_on_this_database_alone():
+    found = grants()
+
+    permissions = {key: value for key, (value, _) in found.items()}
+    assert permissions[json.dumps(READER), "Table"] == ["DESCRIBE", "SELECT"]
+    assert "DROP" in permissions[json.dumps(OPERATOR), "Table"]
+    assert permissions[json.dumps(OPERATOR), "Database"] == ["CREATE_TABLE", "DESCRIBE"]
+    # and the crawlers' role and Firehose's
+    assert len({principal for principal, _ in found}) == 4
+    names = {target.get("DatabaseName", target.get("Name")) for _, target in found.values()}
+    assert names == {"ddb_dev_persons"}
+    assert all("TableWildcard" in target for (_, kind), (_, target) in found.items() if kind == "Table")
+
+
+@pytest.mark.parametrize("stage_name", ["local", "prod"])
+def test_lake_formation_is_left_alone_unless_somebody_is_named(stage_name):
+    assert resources(stage_name, "AWS::LakeFormation::PrincipalPermissions") == {}

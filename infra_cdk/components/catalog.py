@@ -91,6 +91,9 @@ class Crawlers(Construct):
         catalog: Database and tables.
         key: Encrypts the logs and the raw objects.
         raw_bucket: Where the raw objects are.
+
+    Attributes:
+        role: What the crawlers run as.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class Crawlers(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         security_configuration = self._security_configuration(names, key)
-        role = self._role(names, key, raw_bucket)
+        role = self.role = self._role(names, key, raw_bucket)
         for storage in STORAGES.values():
             crawler = glue.CfnCrawler(
                 self,

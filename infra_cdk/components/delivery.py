@@ -55,6 +55,7 @@ class Delivery(Construct):
         delivery_stream: The delivery stream.
         converter: The function that makes change rows of change records.
         converter_log_group: Where it logs.
+        role: What Firehose runs as.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Delivery(Construct):
         )
         storage, is_parquet = STORAGES[pipeline.format], pipeline.format == "parquet"
         schema = [reading_the_schema(self, catalog.database_name)] if is_parquet else []
-        role = self._role(
+        role = self.role = self._role(
             key=key, stream=stream, raw_bucket=raw_bucket, converter=converter, log_group=log_group, more=schema
         )
         destination = firehose.CfnDeliveryStream.ExtendedS3DestinationConfigurationProperty(

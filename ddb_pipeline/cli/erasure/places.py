@@ -79,14 +79,17 @@ class RawObjects:
         return replace(take(self._body(place.key)["Body"].read(), place.kind, key), body=None)
 
     def replace(self, place: Place, key: Comparable) -> Taken:
-        """Replace an object by one without the item, or delete it when nothing else is in it."""
+        """Replace an object by one without the item.
+
+        One that holds nothing else stays, empty: an hour without objects would count as expired, and manifests of
+        baselines and exports name their files. Only of failed records nothing stays.
+        """
         found = self._body(place.key)
         taken = take(found["Body"].read(), place.kind, key)
         if not taken.rows:
             return taken
         is_baseline = place.key.startswith(DATA_PREFIX)
-        # a baseline's manifest names its files: they stay, even empty
-        if taken.body is None or (not taken.left and not is_baseline):
+        if taken.body is None or (not taken.left and place.kind == "failures"):
             self.s3.delete_object(Bucket=self.names.raw_bucket, Key=place.key)
             return taken
         metadata = dict(found.get("Metadata", {}))

@@ -32,7 +32,7 @@ class Taken:
     Attributes:
         rows: Rows that were taken.
         left: Rows that stay.
-        body: The content without them; None: nothing was taken, or nothing is left. Parquet without rows is content.
+        body: The content without them, which may be of no rows; None: nothing was taken.
         unsure: Rows that cannot be read and hold something that looks like the key; they stay.
         uncertain: Of the rows taken, those with `state_certain` false (baselines).
         newest: Time and name of the newest change taken, epoch microseconds; None: rows tell none.
@@ -78,9 +78,9 @@ def take(body: bytes, kind: Kind, key: Comparable) -> Taken:
         unsure += decision == "unsure"
         kept.append(line)
     left = sum(bool(line.strip()) for line in kept)
-    if not rows or not left:
-        return Taken(rows, left, unsure=unsure, newest=newest)
-    text = b"\n".join(kept)
+    if not rows:
+        return Taken(0, left, unsure=unsure)
+    text = b"\n".join(kept) if left else b""
     return Taken(rows, left, gzip.compress(text, mtime=0) if packed else text, unsure, newest=newest)
 
 
