@@ -102,10 +102,10 @@ def find_place(declaration: Declaration, stage: str) -> Place:
         )
     settings = read_settings(declaration.path.parent, {**os.environ, STAGE_VARIABLE: stage})
     with explained(settings.where):
-        client = make_client("sts", settings.connection)
-        region = str(client.meta.region_name)
+        # not of STS, which answers without a region too
+        region = str(make_client("ssm", settings.connection).meta.region_name)
         try:
-            account = str(client.get_caller_identity()["Account"])
+            account = str(make_client("sts", settings.connection).get_caller_identity()["Account"])
         except EndpointConnectionError:
             if settings.connection.endpoint_url is None and region not in known_regions():
                 raise UserError(_no_such_region(region)) from None

@@ -75,6 +75,15 @@ def test_credentials_that_do_not_work_are_a_sentence(declaration, monkeypatch, e
         find_place(declaration, "dev")
 
 
+def test_without_a_region_aws_is_not_asked(declaration, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+
+    with pytest.raises(PipelineError, match=r"no AWS region is configured .* set AWS_REGION"):
+        find_place(declaration, "dev")
+
+
 def test_a_region_that_is_none_is_named_with_the_one_that_may_be_meant(declaration, monkeypatch):
     aws(monkeypatch, EndpointConnectionError(endpoint_url="https://sts.eu-centrall-1.amazonaws.com"), "eu-centrall-1")
 

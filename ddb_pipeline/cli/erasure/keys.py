@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -71,6 +72,18 @@ def traces(key: Comparable) -> list[bytes]:
         plain = value if kind == "B" else str(value).encode()
         found += [plain, base64.b64encode(plain)] if kind == "B" else [plain]
     return [trace for trace in found if len(trace) >= _TELLING]
+
+
+def needle(key: Comparable) -> bytes | None:
+    """Return letters and digits that stand in every line of JSON that holds the key; None: there are too few.
+
+    JSON is free to escape what it likes, but no writer escapes these: neither the converter nor DynamoDB. A number can
+    be written in several ways, and so has none.
+    """
+    texts = [base64.b64encode(value) if kind == "B" else value.encode() for kind, value in key.values() if kind != "N"]
+    runs = [run for text in texts for run in re.findall(rb"[A-Za-z0-9]+", text)]
+    longest = max(runs, key=len, default=b"")
+    return longest if len(longest) >= _TELLING else None
 
 
 def _read_value(value: Any, attribute: KeyAttribute, pipeline: Pipeline) -> tuple[str, Any]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ddb_pipeline.cli.console import UserError
-from ddb_pipeline.cli.erasure.keys import Comparable, key_of, key_of_text, traces
+from ddb_pipeline.cli.erasure.keys import Comparable, key_of, key_of_text, needle, traces
 
 Kind = Literal["rows", "failures", "export"]
 """Change rows (of raw objects and baselines); records that could not be delivered; items of an export."""
@@ -31,7 +31,7 @@ class Taken:
 
     Attributes:
         rows: Rows that were taken.
-        left: Rows that stay.
+        left: Rows that stay; not counted where none were taken.
         body: The content without them, which may be of no rows; None: nothing was taken.
         unsure: Rows that cannot be read and hold something that looks like the key; they stay.
         uncertain: Of the rows taken, those with `state_certain` false (baselines).
@@ -65,12 +65,18 @@ def take(body: bytes, kind: Kind, key: Comparable) -> Taken:
         text = gzip.decompress(body) if packed else body
     except (OSError, EOFError, zlib.error) as error:
         raise UnreadableError(str(error)) from error
+    # most objects hold nothing of the item, and looking for some letters is far quicker than reading JSON; what could
+    # not be delivered lies in base64
+    sought = None if kind == "failures" else needle(key)
+    if sought is not None and sought not in text:
+        return Taken(0, 0)
     decide = _DECIDE[kind]
     kept, newest, rows, unsure = [], None, 0, 0
     # not splitlines: a text may hold what other rules take for the end of a line
     lines = text.split(b"\n")
     for line in lines:
-        decision, change = decide(line, key) if line.strip() else ("keep", None)
+        may_be = sought in line if sought is not None else bool(line.strip())
+        decision, change = decide(line, key) if may_be else ("keep", None)
         if decision == "take":
             rows += 1
             newest = max(newest, change) if newest and change else newest or change
