@@ -20,6 +20,7 @@ from ddb_pipeline.baselines import (
 )
 from ddb_pipeline.baselines import TABLE_NAME as BASELINE_TABLE
 from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, STORAGES, Column, Format
+from ddb_pipeline.declaration import Compression
 
 # A crawler that meets a table without compressionType marks it deprecated and registers no partition. It finds "none"
 # for Parquet, which compresses inside of its files.
@@ -41,8 +42,8 @@ class CatalogTable:
         prefix: Where its files are in the raw bucket.
         columns: Its columns, without those of its partitions.
         partition_columns: Columns of its partitions.
-        format: What its files are: gzipped JSON lines or Parquet.
-        more_parameters: Parameters beside those of the format.
+        format: What its files are: JSON lines, gzipped unless the parameters say otherwise, or Parquet.
+        more_parameters: Parameters beside those of the format, or instead of them.
     """
 
     name: str
@@ -57,6 +58,11 @@ class CatalogTable:
     def parameters(self) -> dict[str, str]:
         """Its parameters."""
         return {**_PARAMETERS[self.format], **self.more_parameters}
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether whole files are compressed; Parquet compresses inside."""
+        return self.parameters["compressionType"] != "none"
 
     def table_input(self, bucket: str) -> dict[str, Any]:
         """Return the table as Glue's API declares one (shape TableInput).
@@ -93,26 +99,33 @@ class CatalogTable:
         return {
             "Location": location,
             "Columns": _described(self.columns),
-            # whole files are; Parquet compresses inside
-            "Compressed": self.format == "json",
+            "Compressed": self.is_compressed,
             "InputFormat": storage.input_format,
             "OutputFormat": storage.output_format,
             "SerdeInfo": {"SerializationLibrary": storage.serialization_library},
         }
 
 
-CHANGE_TABLES: Mapping[Format, CatalogTable] = {
-    storage.format: CatalogTable(
-        name=storage.table,
-        description=f"One row per change of an item ({storage.format}), partitioned by hour of arrival (UTC)",
-        prefix=storage.prefix,
-        columns=COLUMNS,
-        partition_columns=PARTITION_COLUMNS,
-        format=storage.format,
-    )
-    for storage in STORAGES.values()
-}
-"""A table of each format, whatever Firehose writes now."""
+def change_tables(compression: Compression) -> Mapping[Format, CatalogTable]:
+    """Return a table of each format, whatever Firehose writes now.
+
+    Args:
+        compression: How raw objects of JSON are compressed: a crawler passes over folders that are compressed
+            otherwise than their table says.
+    """
+    return {
+        storage.format: CatalogTable(
+            name=storage.table,
+            description=f"One row per change of an item ({storage.format}), partitioned by hour of arrival (UTC)",
+            prefix=storage.prefix,
+            columns=COLUMNS,
+            partition_columns=PARTITION_COLUMNS,
+            format=storage.format,
+            more_parameters={"compressionType": compression} if storage.format == "json" else {},
+        )
+        for storage in STORAGES.values()
+    }
+
 
 _SNAPPY = {"parquet.compression": "SNAPPY"}
 
@@ -146,7 +159,14 @@ BASELINE_TABLES: tuple[CatalogTable, ...] = (
 )
 """Made for every pipeline: one that gets baselines later has its tables already."""
 
-TABLES: tuple[CatalogTable, ...] = (*CHANGE_TABLES.values(), *BASELINE_TABLES)
+
+def all_tables(compression: Compression) -> tuple[CatalogTable, ...]:
+    """Return the tables of changes and of baselines.
+
+    Args:
+        compression: How raw objects of JSON are compressed.
+    """
+    return (*change_tables(compression).values(), *BASELINE_TABLES)
 
 
 def _described(columns: Sequence[Column]) -> list[dict[str, str]]:

@@ -50,6 +50,10 @@ class ComputedNames:
         """Name of the pipeline's one workgroup, one key alias and so on."""
         return f"{PROJECT}-{self.stage}-{self.pipeline}"
 
+    def function(self, suffix: str) -> str:
+        """Lambda function whose own policy names it, which leaves 10 of Lambda's 64 characters for the suffix."""
+        return f"ddb-{self.stage}-{self.pipeline}-{suffix}"
+
     def crawler(self, file_format: str) -> str:
         """Name of the crawler on the change table of a format, json or parquet."""
         return self.resource if file_format == "json" else f"{self.resource}-{file_format}"
@@ -92,6 +96,7 @@ class PublishedNames:
     crawler: str
     workgroup: str
     item_loader: str
+    """Function that fills a table which the stack made; empty where it streams one that existed."""
     key_arn: str
     baseline_converter: str = ""
     """Function that makes rows of a baseline of exported items; empty where baselines are not exports."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy, Stack
-from constructs import Construct
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_kms as kms
+from constructs import Construct, IDependable
 
 from ddb_pipeline.change_row import ERRORS_PREFIX, STORAGES
 from ddb_pipeline.declaration import Pipeline, Stage
@@ -14,11 +17,13 @@ from infra_cdk.components.access import PipelineAccess
 from infra_cdk.components.alarms import Alarms, Parts
 from infra_cdk.components.analytics import Analytics
 from infra_cdk.components.baselines import BaselineConverter, BaselineTables
+from infra_cdk.components.bucket_emptier import BucketEmptier
 from infra_cdk.components.budget import Budget
 from infra_cdk.components.catalog import Catalog, Crawlers
 from infra_cdk.components.change_stream import ChangeStream
 from infra_cdk.components.delivery import Delivery
 from infra_cdk.components.encryption import Encryption
+from infra_cdk.components.existing_table import ExistingTable
 from infra_cdk.components.item_loader import ItemLoader
 from infra_cdk.components.lake_formation import LakeFormationGrants, grants_of
 from infra_cdk.components.published_names import Publication
@@ -50,11 +55,19 @@ class PipelineStack(Stack):
                 DEPLOYMENT_TAG: names.stack,
             },
             analytics_reporting=False,
+            termination_protection=stage.keep_data,
             **stack_properties,
         )
         removal_policy = RemovalPolicy.RETAIN if stage.keep_data else RemovalPolicy.DESTROY
 
-        key = Encryption(self, "Encryption", names=names, removal_policy=removal_policy, alarms=stage.alarms).key
+        key = Encryption(
+            self,
+            "Encryption",
+            names=names,
+            given=stage.encryption_key,
+            removal_policy=removal_policy,
+            alarms=stage.alarms,
+        ).key
         storage = Storage(
             self,
             "Storage",
@@ -63,10 +76,8 @@ class PipelineStack(Stack):
             changes_expire=None if stage.raw_retention_days is None else Duration.days(stage.raw_retention_days),
             removal_policy=removal_policy,
         )
-        stream = ChangeStream(
-            self, "ChangeStream", key=key, retention=Duration.hours(stage.stream_retention_hours)
-        ).stream
-        catalog = Catalog(self, "Catalog", names=names, raw_bucket=storage.raw)
+        stream = ChangeStream(self, "ChangeStream", key=key, stage=stage).stream
+        catalog = Catalog(self, "Catalog", names=names, stage=stage, raw_bucket=storage.raw)
         delivery = Delivery(
             self,
             "Delivery",
@@ -79,18 +90,15 @@ class PipelineStack(Stack):
             removal_policy=removal_policy,
         )
         delivery_stream = delivery.delivery_stream
-        table = SourceTable(
-            self,
-            "Source",
-            pipeline=pipeline,
-            key=key,
-            stream=stream,
-            after=delivery_stream,
-            keep_data=stage.keep_data,
-        ).table
-        loader = ItemLoader(
-            self, "ItemLoader", pipeline=pipeline, table=table, key=key, removal_policy=removal_policy
-        ).function
+        table = self._table(pipeline, stage, names=names, key=key, stream=stream, after=delivery_stream)
+        # nothing of ours writes to a table that is somebody's
+        loader = (
+            ItemLoader(
+                self, "ItemLoader", pipeline=pipeline, table=table, key=key, removal_policy=removal_policy
+            ).function
+            if pipeline.existing_table.of(stage.name) is None
+            else None
+        )
         BaselineTables(self, "BaselineTables", names=names, catalog=catalog, raw_bucket=storage.raw)
         converter = (
             BaselineConverter(
@@ -113,7 +121,7 @@ class PipelineStack(Stack):
                 ),
                 after=(catalog, crawlers.role, delivery.role),
             )
-        Analytics(
+        workgroup = Analytics(
             self,
             "Analytics",
             names=names,
@@ -121,7 +129,13 @@ class PipelineStack(Stack):
             key=key,
             results_bucket=storage.results,
             table_name=table.table_name,
-        )
+        ).workgroup
+        if not stage.keep_data:
+            emptier = BucketEmptier(
+                self, "BucketEmptier", names=names, key=key, buckets={"Raw": storage.raw, "Results": storage.results}
+            )
+            for writer in (delivery_stream, workgroup):
+                writer.node.add_dependency(emptier)
         topic = (
             Alarms(
                 self,
@@ -177,7 +191,7 @@ class PipelineStack(Stack):
                 change_table=now.table,
                 crawler=names.crawler(now.format),
                 workgroup=names.resource,
-                item_loader=loader.function_name,
+                item_loader="" if loader is None else loader.function_name,
                 key_arn=key.key_arn,
                 baseline_converter="" if converter is None else converter.function_name,
                 alarm_topic="" if topic is None else topic.topic_arn,
@@ -188,3 +202,37 @@ class PipelineStack(Stack):
                 other_crawler=names.crawler(other.format),
             ),
         )
+
+    def _table(
+        self,
+        pipeline: Pipeline,
+        stage: Stage,
+        *,
+        names: ComputedNames,
+        key: kms.IKey,
+        stream: kinesis.IStream,
+        after: IDependable,
+    ) -> dynamodb.ITable:
+        """The table that is streamed: one that exists in this stage, or one that is made."""
+        existing = pipeline.existing_table.of(stage.name)
+        if existing is None:
+            return SourceTable(
+                self,
+                "Source",
+                pipeline=pipeline,
+                key=key,
+                stream=stream,
+                after=after,
+                keep_data=stage.keep_data,
+            ).table
+        return ExistingTable(
+            self,
+            "ExistingTable",
+            names=names,
+            pipeline=pipeline,
+            table_name=existing,
+            key=key,
+            stream=stream,
+            after=after,
+            removal_policy=RemovalPolicy.RETAIN if stage.keep_data else RemovalPolicy.DESTROY,
+        ).table

@@ -18,6 +18,7 @@ from ddb_pipeline.cli.demo_changes import Written, write_changes
 from ddb_pipeline.cli.folder_lock import FolderLockedError, folder_lock
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.cli.local import local_aws_parts
+from ddb_pipeline.cli.local_tables import existing_table, make_existing_tables
 from ddb_pipeline.cli.query import ask_local, print_rows
 from ddb_pipeline.cli.table_scan import differing_keys, scan_items
 from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
@@ -42,7 +43,7 @@ def run_demo(*, directory: str, items: int, seed: int) -> None:
     """
     home = Path(directory).resolve()
     declaration = load_declaration()
-    pipeline = next(iter(declaration.pipelines.values()))
+    pipeline = _pipeline(declaration)
     home.mkdir(parents=True, exist_ok=True)
     shown = os.path.relpath(home / "report.json")
     try:
@@ -66,6 +67,21 @@ def run_demo(*, directory: str, items: int, seed: int) -> None:
     console.print("Next: `make dev` (or .venv/bin/ddb-pipeline dev) for the Dagster UI with live traffic.")
 
 
+def _pipeline(declaration: Declaration) -> Pipeline:
+    """The first pipeline whose table the stack makes: the demo writes to no other.
+
+    Raises:
+        UserError: There is none.
+    """
+    for pipeline in declaration.pipelines.values():
+        if existing_table(pipeline) is None:
+            return pipeline
+    raise UserError(
+        "the demo writes to a table that the stack makes, and every pipeline has an existing_table in stage "
+        f'{local_stack.STAGE}: leave that stage out of one, such as existing_table = {{ prod = "..." }}'
+    )
+
+
 def _run(declaration: Declaration, pipeline: Pipeline, home: Path, *, items: int, seed: int) -> dict[str, Any]:
     LocalAws, _, _, deploy, DeploymentError = local_aws_parts()  # noqa: N806
     steps = Steps()
@@ -77,6 +93,7 @@ def _run(declaration: Declaration, pipeline: Pipeline, home: Path, *, items: int
         endpoint = server.endpoint
         with steps.step("synthesize", "Synthesize the stack with CDK"):
             assembly = local_stack.synthesize(declaration, home / "cdk.out")
+        make_existing_tables(declaration, endpoint)
         with steps.step("deploy", "Deploy it to local AWS"):
             try:
                 deploy(assembly, endpoint, local_stack.REGION)

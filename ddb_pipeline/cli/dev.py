@@ -38,8 +38,11 @@ def run_dev(*, ui_port: int, local_aws_port: int | None, changes_per_second: int
         traffic = [
             threading.Thread(target=_write_traffic, args=(one, endpoint, changes_per_second, stop_traffic), daemon=True)
             for one in names.values()
-            if changes_per_second
+            if changes_per_second and one.item_loader
         ]
+        for one in names.values():
+            if not one.item_loader:
+                console.print(f"  no traffic for pipeline {one.pipeline}: nothing here writes to an existing table")
         for thread in traffic:
             thread.start()
         try:

@@ -22,6 +22,7 @@ from ddb_pipeline.cli.environment_file import confirm_overwrite, write_environme
 from ddb_pipeline.cli.folder_lock import FolderLockedError, folder_lock, is_locked
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.cli.local_faults import parsed_faults, parsed_stream_faults
+from ddb_pipeline.cli.local_tables import make_existing_tables, require_loader
 from ddb_pipeline.declaration import Declaration, load_declaration
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.resources.settings import ENVIRONMENT_FILE
@@ -144,6 +145,7 @@ def local_aws_running(
                 server.start()
             with steps.step("synthesize", "Synthesize the stack with CDK"):
                 assembly = local_stack.synthesize(declaration, directory / "cdk.out")
+            make_existing_tables(declaration, server.endpoint)
             with steps.step("deploy", "Deploy it"):
                 deploy(assembly, server.endpoint, local_stack.REGION)
             names = local_stack.published_names(declaration, server.endpoint)
@@ -221,6 +223,7 @@ def run_load(*, items: int, seed: int | None, pipeline_name: str | None) -> None
     declaration = load_declaration()
     running = require_running(declaration)
     names = choose_pipeline(local_stack.published_names(declaration, running.endpoint), pipeline_name)
+    require_loader(names)
     seed = random.randrange(2**31) if seed is None else seed
     bar = Progress(TextColumn("Loading persons"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                    console=console, transient=True)  # fmt: skip

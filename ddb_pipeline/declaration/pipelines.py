@@ -14,7 +14,7 @@ LONGEST_KEY_NAME = 255
 """Bytes of UTF-8 (developerguide/HowItWorks.NamingRulesDataTypes.html); a time-to-live attribute has the same limit."""
 
 TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
-KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"
+KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 KEY_ARN_RULE = 'the ARN of a key such as "arn:aws:kms:eu-central-1:111122223333:key/...", of no alias'
 
 KeyType = Literal["S", "N", "B"]

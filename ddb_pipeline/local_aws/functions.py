@@ -27,7 +27,7 @@ from moto.awslambda.exceptions import (
 from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
 from moto.awslambda.responses import LambdaResponse
 
-from ddb_pipeline.local_aws import function_pool
+from ddb_pipeline.local_aws import function_events, function_pool
 from ddb_pipeline.local_aws.function_pool import read_archive
 from ddb_pipeline.local_aws.function_process import Run
 
@@ -50,8 +50,8 @@ class RequestTooLargeError(LambdaClientError):
 
     code = 413
 
-    def __init__(self) -> None:
-        message = f"Request must be smaller than {REQUEST_BYTES} bytes for the InvokeFunction operation"
+    def __init__(self, most: int = REQUEST_BYTES) -> None:
+        message = f"Request must be smaller than {most} bytes for the InvokeFunction operation"
         super().__init__("RequestTooLargeException", message)
 
 
@@ -76,12 +76,14 @@ def install(endpoint: str | None = None, directory: Path | None = None) -> None:
         directory: For the functions' code and nothing else, as `stop` removes it; a temporary one by default.
     """
     function_pool.configure(endpoint, directory)
+    function_events.start()
     lambda_backends.backend = FunctionBackend
     lambda_backends.clear()
 
 
 def stop() -> None:
     """End all functions' processes and remove the directory with their code."""
+    function_events.stop()
     function_pool.end_all()
 
 
@@ -139,10 +141,13 @@ class OwnCodeFunction(LambdaFunction):
         kind = request_headers.get("x-amz-invocation-type", "RequestResponse")
         if kind == "DryRun":
             return b""
-        if kind != "RequestResponse":
+        if kind not in {"Event", "RequestResponse"}:
             raise NotImplementedError(f"Invoke with InvocationType {kind}")
         payload = body.encode("utf-8") if isinstance(body, str) else body
-        _check_json(payload or b"{}")
+        _check_json(payload or b"{}", function_events.EVENT_BYTES if kind == "Event" else REQUEST_BYTES)
+        if kind == "Event":
+            function_events.send(str(self.function_name), lambda: self._is_handled(payload))
+            return b""
         run = _run(self, payload)
         outcome = _outcome(run)
         if outcome.function_error is not None:
@@ -152,6 +157,14 @@ class OwnCodeFunction(LambdaFunction):
             tail = _log_text(self, run).encode("utf-8")[-LOG_TAIL_BYTES:]
             response_headers["x-amz-log-result"] = base64.b64encode(tail).decode("ascii")
         return outcome.payload
+
+    def _is_handled(self, event: bytes) -> bool:
+        """Run on an asynchronous event; whether it ends there: the function succeeded, or was deleted meanwhile."""
+        try:
+            lambda_backends[self.account_id][self.region].get_function(self.function_arn)
+        except (UnknownFunctionException, UnknownAliasException):
+            return True
+        return not _run(self, event).failed
 
 
 class FunctionResponse(LambdaResponse):
@@ -166,7 +179,7 @@ class FunctionResponse(LambdaResponse):
         function = self.backend.get_function(name, qualifier)
         payload = function.invoke(self.raw_body, self.headers, headers)
         headers["content-type"] = "application/json"
-        status = 204 if self.headers.get("X-Amz-Invocation-Type") == "DryRun" else 200
+        status = {"DryRun": 204, "Event": 202}.get(str(self.headers.get("X-Amz-Invocation-Type")), 200)
         headers["status"] = str(status)
         return status, headers, payload
 
@@ -228,10 +241,10 @@ def _refuse_what_cannot_run(spec: dict[str, Any]) -> None:
             raise InvalidParameterValueException(f"Local AWS has no {setting} for functions")
 
 
-def _check_json(event: bytes) -> None:
+def _check_json(event: bytes, most: int) -> None:
     """Refuse what a client sends and is no JSON; a service's own events are not looked at, they cost time."""
-    if len(event) > REQUEST_BYTES:
-        raise RequestTooLargeError
+    if len(event) > most:
+        raise RequestTooLargeError(most)
     try:
         json.loads(event)
     except ValueError as error:

@@ -237,6 +237,7 @@ class LocalAws:
             ("GET", "stream-faults"): change_stream.stream_faults,
             ("POST", "stream-faults"): self._set_stream_faults,
             ("POST", "throttle-queries"): athena.throttle,
+            ("PUT", deployment.RESPONSE_PATH): deployment.respond,
         }
 
     @staticmethod

@@ -10,7 +10,7 @@ from typing import Any
 
 from ddb_pipeline.arrivals import hour_values, listed, partition_key
 from ddb_pipeline.baselines.choice import newest
-from ddb_pipeline.catalog_tables import CHANGE_TABLES, TABLES, CatalogTable
+from ddb_pipeline.catalog_tables import CatalogTable, all_tables
 from ddb_pipeline.errors import RESTORE_ADVICE, NotDeployedError, PipelineError
 from ddb_pipeline.names import ChangeTable
 from ddb_pipeline.repair.findings import Finding
@@ -37,7 +37,7 @@ class CatalogRepair:
 
     def tables(self) -> Iterator[Finding]:
         """Tables that somebody dropped or changed."""
-        for table in TABLES:
+        for table in self._declared_tables:
             described = self.deployment.catalog.table(table.name)
             wanted = table.table_input(self._bucket)
             if described is None:
@@ -70,13 +70,21 @@ class CatalogRepair:
     def _update(self, wanted: Mapping[str, Any]) -> None:
         self.deployment.catalog.client.update_table(DatabaseName=self._database, TableInput=wanted)
 
+    @property
+    def _declared_tables(self) -> tuple[CatalogTable, ...]:
+        return all_tables(self.deployment.stage.compression)
+
+    def _declared(self, change_table: ChangeTable) -> CatalogTable:
+        (table,) = [table for table in self._declared_tables if table.name == change_table.name]
+        return table
+
     # --- hours
 
     def hours(self) -> Iterator[Finding]:
         """Hours that S3 holds and the catalog lacks, and partitions that lead elsewhere than to their hour."""
         stored = self.deployment.raw_bucket.hours_by_prefix()
         for change_table in self.deployment.names.change_tables:
-            table, partitions = _declared(change_table), self._partitions(change_table)
+            table, partitions = self._declared(change_table), self._partitions(change_table)
             lacking = sorted(set(stored.get(change_table.prefix, ())) - partitions.keys())
             astray = sorted(
                 hour for hour, found in partitions.items() if _leads_astray(found, self._wanted(table, hour))
@@ -211,11 +219,6 @@ def _leads_astray(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
         or storage.get("InputFormat") != declared["InputFormat"]
         or storage.get("SerdeInfo", {}).get("SerializationLibrary") != declared["SerdeInfo"]["SerializationLibrary"]
     )
-
-
-def _declared(change_table: ChangeTable) -> CatalogTable:
-    (table,) = [table for table in CHANGE_TABLES.values() if table.name == change_table.name]
-    return table
 
 
 def _columns(described: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -93,7 +93,7 @@ class TableExport:
         except self.client.exceptions.PointInTimeRecoveryUnavailableException:
             raise PipelineError(
                 f"point-in-time recovery of table {self.names.table} is off, and DynamoDB exports nothing without it: "
-                'deploy the stack with baseline = "export", or switch it on'
+                + self._recovery_advice
             ) from None
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") != "LimitExceededException":
@@ -130,6 +130,16 @@ class TableExport:
                 )
             note(f"export {arn}: {status}")
             waiting.pause()
+
+    @property
+    def _recovery_advice(self) -> str:
+        if self.names.item_loader:
+            return 'deploy the stack with baseline = "export", which switches it on'
+        # a table that existed: its settings are its owner's
+        return (
+            "the table is yours, so switch it on yourself: aws dynamodb update-continuous-backups --table-name "
+            f"{self.names.table} --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
+        )
 
     @property
     def _arn(self) -> str:

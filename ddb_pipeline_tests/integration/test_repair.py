@@ -13,7 +13,7 @@ from dagster import DagsterInstance, ExecuteInProcessResult
 
 from ddb_pipeline import change_row
 from ddb_pipeline.arrivals import hour_prefix, hour_values
-from ddb_pipeline.catalog_tables import CHANGE_TABLES, TABLES
+from ddb_pipeline.catalog_tables import all_tables, change_tables
 from ddb_pipeline.cli import main
 from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.names import PublishedNames
@@ -23,7 +23,8 @@ PIPELINE = "orders"
 FIRST = datetime(2026, 2, 20, tzinfo=UTC)
 HOURS = [FIRST + timedelta(hours=step) for step in range(3)]
 SQL = "SELECT event_id FROM latest_item_state WHERE event_id LIKE 'repair-%' ORDER BY 1"
-CHANGES = CHANGE_TABLES["json"]
+TABLES = all_tables("gzip")
+CHANGES = change_tables("gzip")["json"]
 
 
 @pytest.fixture

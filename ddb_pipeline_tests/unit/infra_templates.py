@@ -55,8 +55,12 @@ def assembly() -> Path:
     """All pipelines in all stages, and what cdk-nag says of them; the directory goes when the test process ends."""
     folder = tempfile.TemporaryDirectory()
     _folders.append(folder)
-    directory = Path(folder.name) / "assembly"
-    app = make_app(declaration(), directory)
+    return synthesized(declaration(), Path(folder.name) / "assembly")
+
+
+def synthesized(wanted: Declaration, directory: Path) -> Path:
+    """Write an assembly with the report of the CDK's validation and of cdk-nag."""
+    app = make_app(wanted, directory)
     aws_cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     try:
         app.synth()

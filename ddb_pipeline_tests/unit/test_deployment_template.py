@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from ddb_pipeline.local_aws.deployment.custom_resources import is_custom, made_by
 from ddb_pipeline.local_aws.deployment.intrinsic_functions import Made, Scope, TemplateError
+from ddb_pipeline.local_aws.deployment.place import ResourceError
 from ddb_pipeline.local_aws.deployment.properties import HONOURED, NO_EFFECT, refused
 from ddb_pipeline.local_aws.deployment.stacks import TYPES
 from ddb_pipeline.local_aws.deployment.template import decide_conditions, parameter_values, parse, resources_of
@@ -164,3 +166,28 @@ def test_a_subtree_that_is_passed_on_may_hold_anything() -> None:
     policy = {"Statement": [{"Effect": "Allow", "Condition": {"Bool": {"a.b:c": ["true"]}}}]}
 
     assert refused("AWS::KMS::Key", {"KeyPolicy": json.loads(json.dumps(policy))}) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"Status": "SUCCESS"}, "Invalid PhysicalResourceId in the response of a custom resource to Create"),
+        ({"Status": "SUCCESS", "PhysicalResourceId": 1}, "Invalid PhysicalResourceId"),
+        ({"Status": "FAILED"}, "FAILED without a Reason"),
+        ({"Status": "FAILED", "Reason": "no room"}, "Received response status .FAILED. .* returned: no room"),
+        ({"Status": "DONE", "PhysicalResourceId": "x"}, "Invalid response of a custom resource"),
+        ({"Status": "SUCCESS", "PhysicalResourceId": "x", "StackId": None}, "Invalid response of a custom resource"),
+        ({"Status": "SUCCESS", "PhysicalResourceId": "x", "Data": {"Long": "x" * 4096}}, "Response object is too long"),
+    ],
+)
+def test_an_answer_that_cloudformation_does_not_take_fails_the_custom_resource(answer: Any, reason: str) -> None:
+    same = {"StackId": "a", "RequestId": "b", "LogicalResourceId": "c"}
+    with pytest.raises(ResourceError, match=reason):
+        made_by({key: value for key, value in {**same, **answer}.items() if value is not None}, "Create")
+
+
+def test_a_custom_resource_takes_any_property_and_needs_a_function() -> None:
+    assert refused("Custom::Thing", {"ServiceToken": "arn", "Any": {"Thing": 1}}) is None
+    assert refused("Custom::Thing", {"Any": 1}) == "the property ServiceToken of Custom::Thing is missing"
+    assert is_custom("AWS::CloudFormation::CustomResource")
+    assert not is_custom("AWS::CloudFormation::WaitCondition")

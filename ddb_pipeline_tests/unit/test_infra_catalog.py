@@ -7,7 +7,7 @@ import sqlglot
 from sqlglot import exp
 
 from ddb_pipeline import change_row
-from ddb_pipeline.catalog_tables import TABLES
+from ddb_pipeline.catalog_tables import all_tables
 from ddb_pipeline_tests.unit.infra_templates import (
     OPERATOR,
     READER,
@@ -136,7 +136,7 @@ def test_each_table_is_declared_exactly_as_a_repair_makes_it(stage, pipeline):
         storage = content["StorageDescriptor"]
         storage = {**storage, "Location": resolved(storage["Location"], {raw: "bucket"})}
         found[content["Name"]] = {**content, "StorageDescriptor": storage}
-    assert found == {table.name: table.table_input("bucket") for table in TABLES}
+    assert found == {table.name: table.table_input("bucket") for table in all_tables("gzip")}
 
 
 # --- Athena

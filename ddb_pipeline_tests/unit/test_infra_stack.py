@@ -32,7 +32,8 @@ def test_data_outlives_the_stack_only_where_the_stage_says_so(stage):
     kept = {
         "AWS::DynamoDB::Table": 1,
         "AWS::KMS::Key": 1,
-        "AWS::Logs::LogGroup": 3,
+        # a stage that keeps nothing has one more function, the one that empties the buckets
+        "AWS::Logs::LogGroup": 3 if stage.keep_data else 4,
         "AWS::S3::Bucket": 2,
     }
     policy = "Retain" if stage.keep_data else "Delete"

@@ -13,8 +13,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ddb_pipeline.catalog_tables import CHANGE_TABLES
+from ddb_pipeline.catalog_tables import change_tables
 from ddb_pipeline.change_row import STORAGES, Format
+from ddb_pipeline.declaration import Stage
 from ddb_pipeline.names import ComputedNames
 from infra_cdk.components.acknowledged import acknowledge_wildcards
 from infra_cdk.components.catalog_table import catalog_table
@@ -44,6 +45,7 @@ class Catalog(Construct):
         scope: The stack.
         construct_id: Id in the construct tree.
         names: Name of the database.
+        stage: How its raw objects are compressed, as far as they are JSON.
         raw_bucket: Where the raw objects are.
 
     Attributes:
@@ -52,7 +54,9 @@ class Catalog(Construct):
         change_tables: The table of each format.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, names: ComputedNames, raw_bucket: s3.IBucket) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: ComputedNames, stage: Stage, raw_bucket: s3.IBucket
+    ) -> None:
         super().__init__(scope, construct_id)
         self.database_name = names.database
         self.database = glue.CfnDatabase(
@@ -73,7 +77,7 @@ class Catalog(Construct):
                 table=table,
                 raw_bucket=raw_bucket,
             )
-            for file_format, table in CHANGE_TABLES.items()
+            for file_format, table in change_tables(stage.compression).items()
         }
 
 

@@ -47,7 +47,7 @@ def catalog_table(
             storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
                 location=raw_bucket.s3_url_for_object(table.prefix),
                 columns=_columns(table.columns),
-                compressed=table.format == "json",
+                compressed=table.is_compressed,
                 input_format=storage.input_format,
                 output_format=storage.output_format,
                 serde_info=glue.CfnTable.SerdeInfoProperty(serialization_library=storage.serialization_library),

@@ -7,11 +7,14 @@ from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from ddb_pipeline.declaration import Stage
 from infra_cdk.components.acknowledged import acknowledge
+
+MODES = {"on_demand": kinesis.StreamMode.ON_DEMAND, "provisioned": kinesis.StreamMode.PROVISIONED}
 
 
 class ChangeStream(Construct):
-    """A data stream on demand, encrypted with the key.
+    """A data stream, encrypted with the key.
 
     It goes with the stack in every stage: what it holds is in transit, and is kept as raw objects.
 
@@ -19,19 +22,22 @@ class ChangeStream(Construct):
         scope: The stack.
         construct_id: Id in the construct tree.
         key: Encrypts the records.
-        retention: How long the stream keeps records, 24 hours to 365 days: the time left to mend a broken delivery.
+        stage: Its mode (`stream_mode`, on demand by default), its shards if it is provisioned (`stream_shards`), and
+            how long it keeps records (`stream_retention_hours`, a week by default, 24 hours to 365 days): the time left
+            to mend a broken delivery.
 
     Attributes:
         stream: The stream.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey, retention: Duration) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey, stage: Stage) -> None:
         super().__init__(scope, construct_id)
         self.stream = kinesis.Stream(
             self,
             "Stream",
-            stream_mode=kinesis.StreamMode.ON_DEMAND,
-            retention_period=retention,
+            stream_mode=MODES[stage.stream_mode],
+            shard_count=stage.stream_shards,
+            retention_period=Duration.hours(stage.stream_retention_hours),
             encryption=kinesis.StreamEncryption.KMS,
             encryption_key=key,
             removal_policy=RemovalPolicy.DESTROY,

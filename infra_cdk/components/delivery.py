@@ -20,8 +20,10 @@ from infra_cdk.components.format_conversion import NO_CONVERSION, conversion_to_
 from infra_cdk.components.permissions import allow, bucket_key_context, use_key_through
 from infra_cdk.components.python_function import LOG_RETENTION, PythonFunction
 
-FILE_EXTENSION = ".json.gz"
-PARQUET_EXTENSION = ".parquet"
+COMPRESSION = {"gzip": ("GZIP", ".json.gz"), "none": ("UNCOMPRESSED", ".json")}
+"""Firehose's name of a stage's compression, and what the names of the objects end with: readers go by that."""
+PARQUET = ("UNCOMPRESSED", ".parquet")
+"""The same for Parquet, which is compressed inside."""
 ERROR_PREFIX = f"{ERRORS_PREFIX}!{{firehose:error-output-type}}/{PARTITION_PREFIX}"
 
 CONVERTER_TIMEOUT = Duration.minutes(2)
@@ -44,7 +46,7 @@ class Delivery(Construct):
         scope: The stack.
         construct_id: Id in the construct tree.
         pipeline: What the raw objects are: JSON lines or Parquet.
-        stage: Where buffering comes from.
+        stage: Where buffering and the compression of JSON lines come from.
         key: Encrypts stream, objects and logs.
         stream: Source of the change records.
         catalog: The table whose columns Parquet gets.
@@ -95,14 +97,14 @@ class Delivery(Construct):
         role = self.role = self._role(
             key=key, stream=stream, raw_bucket=raw_bucket, converter=converter, log_group=log_group, more=schema
         )
+        compression, file_extension = PARQUET if is_parquet else COMPRESSION[stage.compression]
         destination = firehose.CfnDeliveryStream.ExtendedS3DestinationConfigurationProperty(
             bucket_arn=raw_bucket.bucket_arn,
             role_arn=role.role_arn,
             prefix=f"{storage.prefix}{PARTITION_PREFIX}",
             error_output_prefix=ERROR_PREFIX,
-            # Parquet is compressed inside
-            compression_format="UNCOMPRESSED" if is_parquet else "GZIP",
-            file_extension=PARQUET_EXTENSION if is_parquet else FILE_EXTENSION,
+            compression_format=compression,
+            file_extension=file_extension,
             buffering_hints=firehose.CfnDeliveryStream.BufferingHintsProperty(
                 interval_in_seconds=stage.buffer_seconds, size_in_m_bs=stage.buffer_mebibytes_for(pipeline.format)
             ),

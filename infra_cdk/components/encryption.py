@@ -66,16 +66,18 @@ CRAWLER_LOG_GROUPS = "/aws-glue/crawlers*"
 
 
 class Encryption(Construct):
-    """A symmetric key with yearly rotation and an alias.
+    """A symmetric key with yearly rotation and an alias, or a key that is given.
 
-    Its policy lets the account's IAM policies decide about it, CloudWatch Logs use it for the log groups of this
-    stack and of the crawlers, and CloudWatch for what the alarms of this stack publish.
+    The policy of the key lets the account's IAM policies decide about it, CloudWatch Logs use it for the log groups of
+    this stack and of the crawlers, and CloudWatch for what the alarms of this stack publish. A key that is given has to
+    allow the same (docs/tables.md): nothing of it is changed, and it outlives the stack.
 
     Args:
         scope: The stack.
         construct_id: Id in the construct tree.
         names: Where the alias comes from.
-        removal_policy: What becomes of the key when the stack is deleted (it stays restorable for 30 days).
+        given: ARN of a key that is given; None: one is made.
+        removal_policy: What becomes of a key that was made when the stack is deleted (it stays restorable for 30 days).
         alarms: Whether alarms of the stack publish to a topic that is encrypted with the key.
 
     Attributes:
@@ -88,10 +90,18 @@ class Encryption(Construct):
         construct_id: str,
         *,
         names: ComputedNames,
+        given: str | None,
         removal_policy: RemovalPolicy,
         alarms: bool,
     ) -> None:
         super().__init__(scope, construct_id)
+        self.key: kms.IKey = (
+            self._made(names, removal_policy, alarms=alarms)
+            if given is None
+            else kms.Key.from_key_arn(self, "Key", given)
+        )
+
+    def _made(self, names: ComputedNames, removal_policy: RemovalPolicy, *, alarms: bool) -> kms.Key:
         stack = Stack.of(self)
         log_groups = [
             stack.format_arn(service="logs", resource=f"log-group:{name}")
@@ -125,7 +135,7 @@ class Encryption(Construct):
                     },
                 )
             )
-        self.key = kms.Key(
+        key = kms.Key(
             self,
             "Key",
             description=f"Everything of the pipeline {names.pipeline}, stage {names.stage}",
@@ -133,4 +143,5 @@ class Encryption(Construct):
             removal_policy=removal_policy,
             policy=iam.PolicyDocument(statements=statements),
         )
-        self.key.add_alias(f"alias/{names.resource}")
+        key.add_alias(f"alias/{names.resource}")
+        return key

@@ -28,6 +28,7 @@ class PythonFunction(Construct):
         scope: The construct that it belongs to.
         construct_id: Id in the construct tree.
         name: Name of the module, which has a function `handler`.
+        function_name: Name of the function; by default CloudFormation makes one.
         folder: Folder of the module, the function's package; functions that share code share it. Default: `name`.
         description: What the function does.
         key: Encrypts the log group.
@@ -49,6 +50,7 @@ class PythonFunction(Construct):
         construct_id: str,
         *,
         name: str,
+        function_name: str | None = None,
         folder: str | None = None,
         description: str,
         key: kms.IKey,
@@ -75,6 +77,7 @@ class PythonFunction(Construct):
         self.function = lambda_.Function(
             self,
             "Function",
+            function_name=function_name,
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
             code=lambda_.Code.from_asset(str(FUNCTIONS / (folder or name)), exclude=["__pycache__", "__init__.py"]),

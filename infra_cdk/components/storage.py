@@ -85,7 +85,7 @@ class Storage(Construct):
 
     Both: encrypted with the key (and a bucket key, which saves most calls to KMS), closed to the public, owned by
     the account alone, and reachable through TLS only. Their names come from CloudFormation. A bucket that is deleted
-    with the stack must be empty by then: CDK's own emptying would add a Node function with wildcard permissions.
+    with the stack must be empty by then, which is the work of `BucketEmptier`.
 
     Args:
         scope: The stack.

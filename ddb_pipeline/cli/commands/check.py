@@ -21,6 +21,12 @@ def check() -> None:
     for pipeline in declaration.pipelines.values():
         keys = ", ".join(f"{key.name} ({key.type})" for key in pipeline.key_attributes)
         click.echo(f"  pipeline {pipeline.name}: key {keys}")
+        existing = {name: pipeline.existing_table.of(name) for name in declaration.stages}
+        for name, table in existing.items():
+            if table is not None:
+                click.echo(f"    stage {name} streams the existing table {table}")
+        if pipeline.baseline == "export" and any(existing.values()):
+            click.echo("    baselines are exports: an existing table needs point-in-time recovery, which you switch on")
         if pipeline.baseline != "none":
             from ddb_pipeline.cli.baseline_report import baseline_sentences
 

@@ -136,6 +136,10 @@ def _deploy_stack(clients: Clients, region: str, stack: StackArtifact, tell: Pro
             raise DeploymentError(f"stack {stack.name} is in state {status}: delete it first, or start local AWS anew")
         else:
             tell(f"updating stack {stack.name}")
+            # the CDK command line sets it before the update, whichever way it goes
+            cloudformation.update_termination_protection(
+                StackName=stack.name, EnableTerminationProtection=stack.termination_protection
+            )
             cloudformation.update_stack(**arguments)
     except ClientError as error:
         message = error.response["Error"]["Message"]

@@ -27,6 +27,19 @@ class ResourceError(Exception):
     """A resource cannot be made, changed or deleted as its template says. The message becomes the event's reason."""
 
 
+class HalfMadeError(ResourceError):
+    """A resource could not be made, and is to be deleted all the same.
+
+    Args:
+        message: Why.
+        made: What it is known as.
+    """
+
+    def __init__(self, message: str, made: Made) -> None:
+        super().__init__(message)
+        self.made = made
+
+
 class Clients:
     """boto3 clients of one endpoint and region, each made once."""
 
@@ -61,6 +74,8 @@ class Place:
         region: Region.
         stack: Name of the stack.
         logical_id: The resource's name in the template.
+        stack_id: ARN of the stack.
+        resource_type: Type of the resource.
     """
 
     client: Callable[[str], Any]
@@ -68,6 +83,8 @@ class Place:
     region: str
     stack: str
     logical_id: str
+    stack_id: str
+    resource_type: str
 
     def generated_name(self, longest: int) -> str:
         """A name as CloudFormation makes one: stack, logical id, 12 random characters.
@@ -104,7 +121,8 @@ class ResourceType:
         configure: Sets what creation alone does not, and waits until it is active. When this fails the resource
             is deleted, as it exists by then.
         update: Changes it in place from old to new properties, and says what `Ref` and `Fn::GetAtt` give from then on,
-            if that is not what they gave before; None where every change replaces the resource.
+            if that is not what they gave before; None where every change replaces the resource. A custom
+            resource of another physical id is another one: the old one is to be deleted.
     """
 
     make: Callable[[Place, Properties], Made]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddb_pipeline.local_aws.deployment import properties, template, updates
 from ddb_pipeline.local_aws.deployment.change_set import Change, Detail
+from ddb_pipeline.local_aws.deployment.custom_resources import is_custom
 from ddb_pipeline.local_aws.deployment.intrinsic_functions import Made, Scope, TemplateError, references
 from ddb_pipeline.local_aws.deployment.template import Resource
 
@@ -193,6 +194,6 @@ def named_replacement(name: str) -> str:
 def _made_after(change: Change, known: Existing) -> Made:
     if change.replacement != "False":
         return Made(_UNKNOWN, _Later())
-    volatile = _VOLATILE.get(change.type, frozenset())
+    volatile = set(known.made.attributes) if is_custom(change.type) else _VOLATILE.get(change.type, frozenset())
     later = dict.fromkeys(volatile & set(known.made.attributes), _UNKNOWN)
     return Made(known.made.physical_id, {**known.made.attributes, **later})

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ddb_pipeline.local_aws.deployment.custom_resources import is_custom
 from ddb_pipeline.local_aws.deployment.intrinsic_functions import function_of
 
 HONOURED: dict[str, frozenset[str]] = {
@@ -279,6 +280,9 @@ def refused(resource_type: str, properties: Mapping[str, Any]) -> str | None:
         resource_type: Such as `AWS::S3::Bucket`.
         properties: Its properties; parts that are intrinsic functions are passed over, whatever they hold.
     """
+    if is_custom(resource_type):
+        # what else there is goes to the function
+        return None if "ServiceToken" in properties else f"the property ServiceToken of {resource_type} is missing"
     if resource_type not in HONOURED:
         return f"local AWS does not make resources of type {resource_type}"
     allowed = HONOURED[resource_type] | NO_EFFECT.get(resource_type, frozenset())

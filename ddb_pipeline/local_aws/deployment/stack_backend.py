@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from botocore.exceptions import ClientError
 from moto.core.base_backend import BackendDict, BaseBackend
 
-from ddb_pipeline.local_aws.deployment import template
+from ddb_pipeline.local_aws.deployment import custom_resources, template
 from ddb_pipeline.local_aws.deployment.change_set import NO_CHANGES, ChangeSet
 from ddb_pipeline.local_aws.deployment.errors import (
     AlreadyExistsError,
@@ -36,7 +36,7 @@ from ddb_pipeline.local_aws.deployment.stack_rules import (
     refuse_update,
     tags_of,
 )
-from ddb_pipeline.local_aws.deployment.stacks import TYPES, StackWorker
+from ddb_pipeline.local_aws.deployment.stacks import StackWorker, is_made
 
 LOG = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ def install(endpoint: str) -> None:
 
 def stop() -> None:
     """Wait, for a short time, for stacks that are being worked on."""
+    custom_resources.stop()
     for thread in _threads:
         thread.join(timeout=5)
     _threads.clear()
@@ -165,7 +166,7 @@ class StackBackend(BaseBackend):
         wanted = self._wanted(stack, request)
         refuse_other_types(stack, wanted)
         old = stack.now.document if stack.existing else {"Resources": {}}
-        planned = plan(old, stack.existing, wanted.document, wanted.scope, lambda kind: kind in TYPES)
+        planned = plan(old, stack.existing, wanted.document, wanted.scope, is_made)
         change_set = ChangeSet(
             name=name,
             change_set_id=f"{stack.stack_id.replace(':stack/', ':changeSet/').split('/', 1)[0]}/{name}/{uuid.uuid4()}",

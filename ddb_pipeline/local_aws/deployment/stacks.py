@@ -13,6 +13,7 @@ from typing import Any
 from ddb_pipeline.local_aws.deployment import (
     catalog_types,
     compute_types,
+    custom_resources,
     identity_types,
     storage_types,
     table_types,
@@ -21,7 +22,7 @@ from ddb_pipeline.local_aws.deployment import (
 )
 from ddb_pipeline.local_aws.deployment.failures import FAILURES, is_gone, reason_of
 from ddb_pipeline.local_aws.deployment.outputs import published_outputs
-from ddb_pipeline.local_aws.deployment.place import Clients, Place, ResourceError, ResourceType
+from ddb_pipeline.local_aws.deployment.place import Clients, HalfMadeError, Place, ResourceError, ResourceType
 from ddb_pipeline.local_aws.deployment.plan import applies, named_replacement, plan
 from ddb_pipeline.local_aws.deployment.properties import refused
 from ddb_pipeline.local_aws.deployment.stack import STACK, Existing, Stack, Wanted
@@ -36,6 +37,15 @@ TYPES: dict[str, ResourceType] = {
     **catalog_types.TYPES,
     **watching_types.TYPES,
 }
+
+
+def is_made(resource_type: str) -> bool:
+    """Whether local AWS makes resources of a type."""
+    return resource_type in TYPES or custom_resources.is_custom(resource_type)
+
+
+def _type(resource_type: str) -> ResourceType:
+    return custom_resources.TYPE if custom_resources.is_custom(resource_type) else TYPES[resource_type]
 
 
 class StackWorker:
@@ -123,13 +133,17 @@ class StackWorker:
         before.scope.made = {name: item.made for name, item in unchanged.items()}
         failed = []
         for name, item in unchanged.items():
-            if id(item) in replaced:
+            # a custom resource is always asked to go back: only its function knows whether it made another one
+            is_custom = custom_resources.is_custom(item.resource.type)
+            if id(item) in replaced and not is_custom:
                 added.append(attempted[name])
                 stack.existing[name] = item
             elif attempted[name] is not item and not self._change_in_place(
                 attempted[name], item.resource, item.resolved
             ):
                 failed.append(name)
+            elif is_custom and stack.existing[name].made.physical_id != attempted[name].made.physical_id:
+                added.append(attempted[name])
         stack.existing = {name: stack.existing[name] for name in unchanged}
         stack.superseded = was_superseded
         self._publish("UPDATE_FAILED")
@@ -155,7 +169,7 @@ class StackWorker:
         """Record what is known to fail before anything is touched; return those resources."""
         stack = self._stack
         to_be = wanted or stack.now
-        found = plan(stack.now.document, stack.existing, to_be.document, to_be.scope, lambda kind: kind in TYPES)
+        found = plan(stack.now.document, stack.existing, to_be.document, to_be.scope, is_made)
         resources = template.resources_of(to_be.document)
         for name, reason in found.refusals.items():
             known = stack.existing.get(name)
@@ -195,12 +209,12 @@ class StackWorker:
         return self._change_in_place(known, resource, resolved)
 
     def _make(self, resource: Resource, resolved: Mapping[str, Any], what: str, reason: str | None = None) -> bool:
-        stack, kind, name = self._stack, TYPES[resource.type], resource.logical_id
+        stack, kind, name = self._stack, _type(resource.type), resource.logical_id
         replaced = stack.existing.get(name)
         stack.record(name, replaced.made.physical_id if replaced else "", resource.type, f"{what}_IN_PROGRESS", reason)
         physical_id = replaced.made.physical_id if replaced else ""
         try:
-            place = self._place(name)
+            place = self._place(resource)
             made = kind.make(place, resolved)
             physical_id = made.physical_id
             # from here on it is there, and has to be deleted if the rest fails
@@ -208,6 +222,10 @@ class StackWorker:
             if replaced is not None:
                 stack.superseded.append(replaced)
             kind.configure(place, made, resolved)
+        except HalfMadeError as error:
+            self._keep(Existing(resource, resolved, error.made, f"{what}_FAILED", datetime.now(tz=UTC)))
+            stack.record(name, error.made.physical_id, resource.type, f"{what}_FAILED", reason_of(error))
+            return False
         except FAILURES as error:
             stack.record(name, physical_id, resource.type, f"{what}_FAILED", reason_of(error))
             return False
@@ -233,16 +251,18 @@ class StackWorker:
         stack.record(name, made.physical_id, resource.type, "UPDATE_IN_PROGRESS")
         try:
             refusal = unchangeable(resource.type, known.resolved, resolved)
-            update = TYPES[resource.type].update
+            update = _type(resource.type).update
             if refusal is not None or update is None:
                 raise ResourceError(refusal or f"local AWS cannot change a resource of type {resource.type}")
             # a change that fails half way is taken back from where it was going
             self._keep(Existing(resource, resolved, made, "UPDATE_FAILED", datetime.now(tz=UTC)))
-            made = update(self._place(name), made, known.resolved, resolved) or made
+            made = update(self._place(resource), made, known.resolved, resolved) or made
         except FAILURES as error:
             stack.record(name, made.physical_id, resource.type, "UPDATE_FAILED", reason_of(error))
             return False
         self._keep(Existing(resource, resolved, made, "UPDATE_COMPLETE", datetime.now(tz=UTC)))
+        if custom_resources.is_custom(resource.type) and made.physical_id != known.made.physical_id:
+            stack.superseded.append(known)
         stack.record(name, made.physical_id, resource.type, "UPDATE_COMPLETE")
         return True
 
@@ -273,7 +293,7 @@ class StackWorker:
             return True
         stack.record(name, physical_id, kind, "DELETE_IN_PROGRESS")
         try:
-            TYPES[kind].delete(self._place(name), item.made, item.resolved)
+            _type(kind).delete(self._place(item.resource), item.made, item.resolved)
         except FAILURES as error:
             if not is_gone(error):
                 stack.record(name, physical_id, kind, "DELETE_FAILED", reason_of(error))
@@ -291,6 +311,14 @@ class StackWorker:
             return [stack.name]
         return []
 
-    def _place(self, logical_id: str) -> Place:
+    def _place(self, resource: Resource) -> Place:
         stack = self._stack
-        return Place(self._clients, stack.account, stack.region, stack.name, logical_id)
+        return Place(
+            client=self._clients,
+            account=stack.account,
+            region=stack.region,
+            stack=stack.name,
+            logical_id=resource.logical_id,
+            stack_id=stack.stack_id,
+            resource_type=resource.type,
+        )

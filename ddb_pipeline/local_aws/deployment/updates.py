@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ddb_pipeline.local_aws.deployment.custom_resources import is_custom
+
 REPLACED: dict[str, frozenset[str]] = {
     "AWS::Athena::NamedQuery": frozenset({"Database", "Description", "Name", "QueryString", "WorkGroup"}),
     "AWS::Athena::WorkGroup": frozenset({"Name"}),
@@ -99,6 +101,8 @@ def replacing(resource_type: str, old: Mapping[str, Any], new: Mapping[str, Any]
 
 def unchangeable(resource_type: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     """Why local AWS cannot change a resource to its new properties; None if it can."""
+    if is_custom(resource_type) and old.get("ServiceToken") != new.get("ServiceToken"):
+        return "Modifying service token is not allowed."
     refused = [
         path for path in changed_paths(old, new) if _is_among(path, UNCHANGEABLE.get(resource_type, frozenset()))
     ]

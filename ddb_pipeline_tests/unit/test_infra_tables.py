@@ -1,0 +1,279 @@
+"""An existing table, a stage's own stream, compression and key, and what is emptied: what the template says of them."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ddb_pipeline.declaration import ByStage, KeyAttribute
+from ddb_pipeline.names import PublishedNames
+from ddb_pipeline_tests.unit.infra_templates import ORDERS, REPOSITORY, assembly, declaration, resolved, synthesized
+from ddb_pipeline_tests.unit.test_infra_permissions import NAMES, as_list, policy_documents
+from ddb_pipeline_tests.unit.test_infra_rules import cfn_lint
+from infra_cdk.components.bucket_emptier import EMPTIED_TAG
+
+pytestmark = pytest.mark.xdist_group("infra_templates")
+
+GIVEN_KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+STAGE = "s" * 16
+"""The longest name that a stage may have."""
+PIPELINE = "p" * 32
+
+
+def synthesize(folder):
+    """Two stages with the longest names and all settings of their own: one keeps its data, one does not."""
+    own = declaration()
+    orders = dataclasses.replace(
+        ORDERS,
+        name=PIPELINE,
+        partition_key=KeyAttribute("id", "B"),
+        sort_key=KeyAttribute("line", "N"),
+        existing_table=ByStage(everywhere="Orders.v2"),
+    )
+    settings = {
+        "stream_mode": "provisioned",
+        "stream_shards": 3,
+        "stream_retention_hours": 48,
+        "compression": "none",
+        "encryption_key": GIVEN_KEY,
+    }
+    stages = {
+        name: dataclasses.replace(own.stages[like], name=name, **settings)
+        for name, like in ((STAGE, "dev"), ("kept", "prod"))
+    }
+    return synthesized(dataclasses.replace(own, pipelines={PIPELINE: orders}, stages=stages), folder)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return synthesize(tmp_path_factory.mktemp("tables"))
+
+
+@pytest.fixture(scope="module")
+def documents(directory):
+    return {
+        name: json.loads((directory / f"ddb-change-analytics-{name}-{PIPELINE}.template.json").read_text())
+        for name in (STAGE, "kept")
+    }
+
+
+def test_no_rule_finds_anything(directory):
+    (report,) = json.loads((directory / "validation-report.json").read_text())["pluginReports"]
+    assert (report["pluginName"], report["conclusion"], report["violations"]) == ("AwsSolutions", "success", [])
+    assert cfn_lint(directory) == (0, "", "")
+
+
+def found(document, resource_type, part=""):
+    return {
+        name: resource
+        for name, resource in document["Resources"].items()
+        if resource["Type"] == resource_type and part in name
+    }
+
+
+def only(document, resource_type, part=""):
+    (resource,) = found(document, resource_type, part).values()
+    return resource
+
+
+def statements(document, part):
+    """Statements of a function's role by their ids."""
+    role = only(document, "AWS::IAM::Role", part)
+    return {
+        statement["Sid"]: resolved(statement, NAMES)
+        for policy in policy_documents(role)
+        for statement in policy["Statement"]
+        if "Sid" in statement
+    }
+
+
+# --- an existing table
+
+
+def test_an_existing_table_is_no_resource_of_the_stack_and_gets_no_loader(documents):
+    for document in documents.values():
+        assert found(document, "AWS::DynamoDB::Table") == {}
+        handlers = {item["Properties"]["Handler"] for item in found(document, "AWS::Lambda::Function").values()}
+        assert "item_loader.handler" not in handlers
+        published = PublishedNames.from_json(resolved(only(document, "AWS::SSM::Parameter")["Properties"]["Value"], {}))
+        assert (published.table, published.item_loader) == ("Orders.v2", "")
+
+
+def test_its_destination_is_a_custom_resource_after_the_delivery_stream(documents):
+    document = documents["kept"]
+    destination = only(document, "Custom::StreamingDestination")
+    (delivery_stream,) = found(document, "AWS::KinesisFirehose::DeliveryStream")
+    (stream,) = found(document, "AWS::Kinesis::Stream")
+    (function,) = found(document, "AWS::Lambda::Function", "ExistingTable")
+    properties = dict(destination["Properties"])
+    assert json.loads(properties.pop("KeyAttributes")) == [
+        {"name": "id", "type": "B"},
+        {"name": "line", "type": "N"},
+    ]
+    assert properties == {
+        "ServiceToken": {"Fn::GetAtt": [function, "Arn"]},
+        "TableName": "Orders.v2",
+        "StreamArn": {"Fn::GetAtt": [stream, "Arn"]},
+        "Precision": "MICROSECOND",
+    }
+    assert delivery_stream in destination["DependsOn"]
+    # in every stage: the destination goes with the stack, and the table stays what it is
+    assert destination["DeletionPolicy"] == destination["UpdateReplacePolicy"] == "Delete"
+
+
+def test_its_function_may_switch_the_destination_and_do_nothing_else_to_the_table(documents):
+    document = documents["kept"]
+    allowed = statements(document, "ExistingTable")
+    (stream,) = found(document, "AWS::Kinesis::Stream")
+    table = "arn:aws:dynamodb:eu-west-1:1:table/Orders.v2"
+    touching = {sid: one for sid, one in allowed.items() if table in as_list(one["Resource"])}
+    assert {action for one in touching.values() for action in as_list(one["Action"])} == {
+        "dynamodb:DescribeTable",
+        *(f"dynamodb:{verb}KinesisStreamingDestination" for verb in ("Describe", "Disable", "Enable", "Update")),
+    }
+    rest = {sid: as_list(one["Resource"]) for sid, one in allowed.items() if sid not in {*touching, "Log"}}
+    assert rest == {
+        "GoOn": [f"arn:aws:lambda:eu-west-1:1:function:ddb-kept-{PIPELINE}-streaming"],
+        "UseStream": [f"{stream}.Arn"],
+        "FindStream": ["*"],
+        "LetDynamoDBWrite": [
+            (
+                "arn:aws:iam::1:role/aws-service-role/kinesisreplication.dynamodb.amazonaws.com/"
+                "AWSServiceRoleForDynamoDBKinesisDataStreamsReplication"
+            )
+        ],
+    }
+
+
+def test_the_pipeline_watches_and_exports_the_existing_table(documents):
+    (policy,) = found(documents["kept"], "AWS::IAM::ManagedPolicy").values()
+    by_id = {
+        one["Sid"]: as_list(resolved(one, NAMES)["Resource"])
+        for document in policy_documents(policy)
+        for one in document["Statement"]
+    }
+    assert by_id["WatchCapture"] == by_id["ExportTable"] == ["arn:aws:dynamodb:eu-west-1:1:table/Orders.v2"]
+
+
+# --- a stage's own settings
+
+
+def test_the_stream_has_the_shards_and_the_retention_of_the_stage(documents):
+    for document in documents.values():
+        stream = only(document, "AWS::Kinesis::Stream")["Properties"]
+        assert stream["StreamModeDetails"] == {"StreamMode": "PROVISIONED"}
+        assert (stream["ShardCount"], stream["RetentionPeriodHours"]) == (3, 48)
+
+
+def test_raw_objects_may_be_uncompressed_and_their_names_say_so(documents):
+    delivery = only(documents["kept"], "AWS::KinesisFirehose::DeliveryStream")["Properties"]
+    destination = delivery["ExtendedS3DestinationConfiguration"]
+    assert (destination["CompressionFormat"], destination["FileExtension"]) == ("UNCOMPRESSED", ".json")
+    assert only(documents["kept"], "AWS::Glue::Table", "CatalogChangeTable")["Properties"]["TableInput"]["Parameters"][
+        "compressionType"
+    ] == ("none")
+
+
+def test_a_given_key_encrypts_everything_and_none_is_made(documents):
+    for document in documents.values():
+        assert found(document, "AWS::KMS::Key") == found(document, "AWS::KMS::Alias") == {}
+        text = json.dumps(document)
+        assert set(re.findall(r"arn:aws:kms:[^\"\\]*", text)) == {GIVEN_KEY}
+        holders = ["AWS::Logs::LogGroup", "AWS::Kinesis::Stream", "AWS::S3::Bucket", "AWS::Athena::WorkGroup"]
+        for holder in holders:
+            assert all(GIVEN_KEY in json.dumps(one) for one in found(document, holder).values()), holder
+
+
+# --- names
+
+
+def test_the_longest_names_are_within_the_limits_of_their_services(documents):
+    limits = {
+        ("AWS::Athena::WorkGroup", "Name"): 128,
+        ("AWS::CloudWatch::Alarm", "AlarmName"): 255,
+        ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
+        ("AWS::Glue::Crawler", "Name"): 255,
+        ("AWS::Glue::SecurityConfiguration", "Name"): 255,
+        ("AWS::IAM::ManagedPolicy", "ManagedPolicyName"): 128,
+        ("AWS::IAM::Role", "RoleName"): 64,
+        ("AWS::KMS::Alias", "AliasName"): 256,
+        ("AWS::Lambda::Function", "FunctionName"): 64,
+        ("AWS::SNS::Topic", "DisplayName"): 100,
+        ("AWS::SNS::Topic", "TopicName"): 256,
+        ("AWS::SSM::Parameter", "Name"): 1011,
+        ("AWS::Glue::Database", "DatabaseInput.Name"): 255,
+    }
+    seen = set()
+    for resource in documents[STAGE]["Resources"].values():
+        for (resource_type, path), limit in limits.items():
+            value = resource.get("Properties", {})
+            for part in path.split("."):
+                value = value.get(part, {})
+            if resource["Type"] == resource_type and isinstance(value, str):
+                seen.add(resource_type)
+                assert len(value) <= limit, value
+    assert {"AWS::Lambda::Function", "AWS::Athena::WorkGroup", "AWS::Glue::Crawler", "AWS::Glue::Database"} <= seen
+    # every name of ours is looked at
+    named = {
+        (resource["Type"], key)
+        for resource in documents[STAGE]["Resources"].values()
+        for key, value in resource.get("Properties", {}).items()
+        if key.endswith("Name") and isinstance(value, str) and PIPELINE in value
+    }
+    assert named <= {*limits, ("AWS::Glue::Table", "DatabaseName"), ("AWS::Glue::Crawler", "DatabaseName")}
+
+
+# --- what goes with the stack, and what protects the rest
+
+
+def test_buckets_are_emptied_where_data_goes_with_the_stack_and_nowhere_else(documents):
+    goes, stays = documents[STAGE], documents["kept"]
+    emptied = [one["Properties"]["BucketName"]["Ref"] for one in found(goes, "Custom::EmptiedBucket").values()]
+    assert sorted(emptied) == sorted(found(goes, "AWS::S3::Bucket"))
+    for document, value in ((goes, ["true"]), (stays, [])):
+        for bucket in found(document, "AWS::S3::Bucket").values():
+            tags = [tag["Value"] for tag in bucket["Properties"].get("Tags", []) if tag["Key"] == EMPTIED_TAG]
+            assert tags == value
+    assert found(stays, "Custom::EmptiedBucket") == {}
+    assert "emptier" not in json.dumps(stays)
+
+
+def test_whatever_writes_into_the_buckets_goes_before_they_are_emptied(documents):
+    document = documents[STAGE]
+    custom = set(found(document, "Custom::EmptiedBucket"))
+    for writer in ("AWS::KinesisFirehose::DeliveryStream", "AWS::Athena::WorkGroup"):
+        assert custom <= set(only(document, writer)["DependsOn"])
+
+
+def test_the_emptier_may_empty_these_buckets_and_nothing_else(documents):
+    document = documents[STAGE]
+    allowed = statements(document, "BucketEmptier")
+    buckets = [f"{name}.Arn" for name in found(document, "AWS::S3::Bucket")]
+    assert set(allowed) == {"Log", "GoOn", "FindContents", "DeleteContents"}
+    assert sorted(allowed["FindContents"]["Resource"]) == sorted(buckets)
+    assert sorted(allowed["DeleteContents"]["Resource"]) == sorted(f"{bucket}/*" for bucket in buckets)
+    assert allowed["GoOn"]["Resource"] == f"arn:aws:lambda:eu-west-1:1:function:ddb-{STAGE}-{PIPELINE}-emptier"
+
+
+def test_the_function_looks_for_the_tag_that_the_stack_sets():
+    source = (REPOSITORY / "infra_cdk/functions/custom_resources/bucket_emptier.py").read_text(encoding="utf-8")
+    assert f'EMPTIED_TAG = "{EMPTIED_TAG}"' in source
+
+
+@pytest.mark.parametrize(("stage", "protected"), [("local", False), ("dev", False), ("prod", True)])
+def test_a_stack_that_keeps_its_data_refuses_to_be_deleted(stage, protected):
+    manifest = json.loads((assembly() / "manifest.json").read_text())
+    artifact = manifest["artifacts"][f"ddb-change-analytics-{stage}-persons"]
+    assert artifact["properties"].get("terminationProtection", False) is protected
+
+
+def test_no_other_package_is_in_the_functions_of_the_custom_resources():
+    """The runtime brings boto3; each function's zip holds this folder and nothing else."""
+    folder = Path(REPOSITORY / "infra_cdk" / "functions" / "custom_resources")
+    assert {path.name for path in folder.glob("*.py")} == {
+        "bucket_emptier.py",
+        "custom_resource.py",
+        "streaming_destination.py",
+    }
