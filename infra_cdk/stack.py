@@ -90,13 +90,14 @@ class PipelineStack(Stack):
             removal_policy=removal_policy,
         )
         delivery_stream = delivery.delivery_stream
+        existing = pipeline.existing_table.of(stage.name)
         table = self._table(pipeline, stage, names=names, key=key, stream=stream, after=delivery_stream)
         # nothing of ours writes to a table that is somebody's
         loader = (
             ItemLoader(
                 self, "ItemLoader", pipeline=pipeline, table=table, key=key, removal_policy=removal_policy
             ).function
-            if pipeline.existing_table.of(stage.name) is None
+            if existing is None
             else None
         )
         BaselineTables(self, "BaselineTables", names=names, catalog=catalog, raw_bucket=storage.raw)
@@ -162,6 +163,7 @@ class PipelineStack(Stack):
             names=names,
             key=key,
             table=table,
+            table_key=key.key_arn if existing is None else pipeline.existing_table_key.of(stage.name),
             stream=stream,
             raw_bucket=storage.raw,
             results_bucket=storage.results,

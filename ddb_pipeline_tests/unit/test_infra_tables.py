@@ -17,6 +17,7 @@ from infra_cdk.components.bucket_emptier import EMPTIED_TAG
 pytestmark = pytest.mark.xdist_group("infra_templates")
 
 GIVEN_KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+TABLE_KEY = "arn:aws:kms:eu-west-1:111122223333:key/abcd1234-12ab-34cd-56ef-1234567890ab"
 STAGE = "s" * 16
 """The longest name that a stage may have."""
 PIPELINE = "p" * 32
@@ -28,9 +29,11 @@ def synthesize(folder):
     orders = dataclasses.replace(
         ORDERS,
         name=PIPELINE,
+        format="json",
         partition_key=KeyAttribute("id", "B"),
         sort_key=KeyAttribute("line", "N"),
         existing_table=ByStage(everywhere="Orders.v2"),
+        existing_table_key=ByStage(stages=(("kept", TABLE_KEY),)),
     )
     settings = {
         "stream_mode": "provisioned",
@@ -147,14 +150,21 @@ def test_its_function_may_switch_the_destination_and_do_nothing_else_to_the_tabl
     }
 
 
-def test_the_pipeline_watches_and_exports_the_existing_table(documents):
-    (policy,) = found(documents["kept"], "AWS::IAM::ManagedPolicy").values()
-    by_id = {
-        one["Sid"]: as_list(resolved(one, NAMES)["Resource"])
-        for document in policy_documents(policy)
-        for one in document["Statement"]
-    }
-    assert by_id["WatchCapture"] == by_id["ExportTable"] == ["arn:aws:dynamodb:eu-west-1:1:table/Orders.v2"]
+def test_the_pipeline_reads_the_existing_table_with_the_key_that_it_has_or_none(documents):
+    def resources_by_id(stage):
+        (policy,) = found(documents[stage], "AWS::IAM::ManagedPolicy").values()
+        return {
+            one["Sid"]: as_list(resolved(one, NAMES)["Resource"])
+            for document in policy_documents(policy)
+            for one in document["Statement"]
+        }
+
+    for stage in documents:
+        by_id = resources_by_id(stage)
+        for statement in ("WatchCapture", "ExportTable", "CompareItems"):
+            assert by_id[statement] == ["arn:aws:dynamodb:eu-west-1:1:table/Orders.v2"]
+    assert resources_by_id("kept")["UseKeyThroughDynamodb"] == [TABLE_KEY]
+    assert "UseKeyThroughDynamodb" not in resources_by_id(STAGE)
 
 
 # --- a stage's own settings
@@ -180,7 +190,7 @@ def test_a_given_key_encrypts_everything_and_none_is_made(documents):
     for document in documents.values():
         assert found(document, "AWS::KMS::Key") == found(document, "AWS::KMS::Alias") == {}
         text = json.dumps(document)
-        assert set(re.findall(r"arn:aws:kms:[^\"\\]*", text)) == {GIVEN_KEY}
+        assert set(re.findall(r"arn:aws:kms:[^\"\\]*", text)) - {TABLE_KEY} == {GIVEN_KEY}
         holders = ["AWS::Logs::LogGroup", "AWS::Kinesis::Stream", "AWS::S3::Bucket", "AWS::Athena::WorkGroup"]
         for holder in holders:
             assert all(GIVEN_KEY in json.dumps(one) for one in found(document, holder).values()), holder

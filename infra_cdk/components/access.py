@@ -73,6 +73,7 @@ class PipelineAccess(Construct):
         names: Names of parameter, database, crawler and workgroup.
         key: Encrypts the objects in both buckets.
         table: The DynamoDB table, whose capture the pipeline watches, and some of whose items it reads.
+        table_key: ARN of the key that encrypts the table; None: one of AWS's, which takes no right.
         stream: The stream, which it puts records of failed deliveries on.
         raw_bucket: Raw objects, which the pipeline reads, baselines, which it makes, and its memory of attributes.
         results_bucket: Query results, which it writes, reads and deletes.
@@ -91,6 +92,7 @@ class PipelineAccess(Construct):
         names: ComputedNames,
         key: kms.IKey,
         table: dynamodb.ITable,
+        table_key: str | None,
         stream: kinesis.IStream,
         raw_bucket: s3.IBucket,
         results_bucket: s3.IBucket,
@@ -168,7 +170,9 @@ class PipelineAccess(Construct):
                 },
             ),
         ]
-        statements += check_statements(self, key=key, table=table, stream=stream, raw_bucket=raw_bucket)
+        statements += check_statements(
+            self, key=key, table=table, table_key=table_key, stream=stream, raw_bucket=raw_bucket
+        )
         if baseline_converter is not None:
             statements += [
                 allow("ExportTable", EXPORT_TABLE, [table.table_arn]),

@@ -14,21 +14,32 @@ from infra_cdk.components.permissions import allow, use_key_through
 
 
 def check_statements(
-    scope: Construct, *, key: kms.IKey, table: dynamodb.ITable, stream: kinesis.IStream, raw_bucket: s3.IBucket
+    scope: Construct,
+    *,
+    key: kms.IKey,
+    table: dynamodb.ITable,
+    table_key: str | None,
+    stream: kinesis.IStream,
+    raw_bucket: s3.IBucket,
 ) -> list[iam.PolicyStatement]:
     """Return the statements for the checks that read the table or CloudWatch, and for the replay.
 
     Args:
         scope: Any construct of the stack.
-        key: Encrypts table, stream and objects.
+        key: Encrypts stream and objects.
         table: Some of its items are compared with the view.
+        table_key: ARN of the key that encrypts the table; None: one of AWS's, which takes no right.
         stream: Takes the records of failed deliveries again.
         raw_bucket: Has those records, and their receipts as tags.
     """
     return [
         allow("CompareItems", ["dynamodb:BatchGetItem", "dynamodb:Scan"], [table.table_arn]),
         # without its encryption context, which DescribeKey has not (developerguide/encryption.usagenotes.html)
-        use_key_through(scope, "dynamodb", key.key_arn, ["kms:Decrypt", "kms:DescribeKey"]),
+        *(
+            []
+            if table_key is None
+            else [use_key_through(scope, "dynamodb", table_key, ["kms:Decrypt", "kms:DescribeKey"])]
+        ),
         # CloudWatch has no resources for it (service authorization reference, "Actions defined by Amazon CloudWatch")
         allow("SeeArrivals", ["cloudwatch:GetMetricStatistics"], ["*"]),
         allow("ReplayRecords", ["kinesis:PutRecords"], [stream.stream_arn]),
