@@ -131,7 +131,8 @@ def _environment(
         "TZ": "UTC",
         **variables,
         **endpoint,
-        "AWS_ACCESS_KEY_ID": "local",
+        # in the place of its role's credentials: who looks at a request can tell whose it is
+        "AWS_ACCESS_KEY_ID": function.function_name,
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_REGION": function.region,
         "AWS_DEFAULT_REGION": function.region,

@@ -23,8 +23,6 @@ READ_CATALOG = (
     "glue:GetDatabase",
     "glue:GetTable",
     "glue:GetTables",
-    "glue:GetTableVersion",
-    "glue:GetTableVersions",
     "glue:GetPartition",
     "glue:GetPartitions",
     "glue:BatchGetPartition",
@@ -33,35 +31,20 @@ READ_CATALOG = (
 WRITE_CATALOG = (
     "glue:CreateTable",
     "glue:UpdateTable",
-    "glue:DeleteTable",
     "glue:CreatePartition",
     "glue:BatchCreatePartition",
-    "glue:UpdatePartition",
-    "glue:BatchUpdatePartition",
     "glue:DeletePartition",
-    "glue:BatchDeletePartition",
 )
 # API_ExportTableToPointInTime.html; IAM of the exported objects: developerguide/S3DataExport_Requesting.html
-EXPORT_TABLE = ("dynamodb:DescribeContinuousBackups", "dynamodb:ExportTableToPointInTime")
+EXPORT_TABLE = ("dynamodb:ExportTableToPointInTime",)
 RUN_QUERIES = (
     "athena:StartQueryExecution",
     "athena:StopQueryExecution",
     "athena:GetQueryExecution",
     "athena:GetQueryResults",
-    "athena:GetQueryResultsStream",
-    "athena:GetWorkGroup",
-    "athena:GetNamedQuery",
-    "athena:ListNamedQueries",
 )
-
-
-USE_OBJECTS = (
-    "s3:GetObject",
-    "s3:PutObject",
-    "s3:DeleteObject",
-    "s3:AbortMultipartUpload",
-    "s3:ListMultipartUploadParts",
-)
+# Athena writes with the rights of who asks it (ug/s3-permissions.html)
+WRITE_WITH_ATHENA = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
 
 class PipelineAccess(Construct):
@@ -76,7 +59,7 @@ class PipelineAccess(Construct):
         table_key: ARN of the key that encrypts the table; None: one of AWS's, which takes no right.
         stream: The stream, which it puts records of failed deliveries on.
         raw_bucket: Raw objects, which the pipeline reads, baselines, which it makes, and its memory of attributes.
-        results_bucket: Query results, which it writes, reads and deletes.
+        results_bucket: Query results, which it writes and reads.
         baseline_converter: Function that makes baselines of exports; None: the pipeline exports nothing.
         alarm_topic: Where failures of the pipeline are told, as those of AWS are; None: nowhere.
 
@@ -145,17 +128,17 @@ class PipelineAccess(Construct):
                 ["s3:ListBucketMultipartUploads"],
                 [raw_bucket.bucket_arn, results_bucket.bucket_arn],
             ),
-            allow("UseBaselines", USE_OBJECTS, [raw_bucket.arn_for_objects(f"{BASELINES_PREFIX}*")]),
+            allow(
+                "UseBaselines",
+                [*WRITE_WITH_ATHENA, "s3:DeleteObject"],
+                [raw_bucket.arn_for_objects(f"{BASELINES_PREFIX}*")],
+            ),
             allow(
                 "WatchCapture",
                 ["dynamodb:DescribeTable", "dynamodb:DescribeKinesisStreamingDestination"],
                 [table.table_arn],
             ),
-            allow(
-                "UseResults",
-                USE_OBJECTS,
-                [results_bucket.arn_for_objects("*")],
-            ),
+            allow("UseResults", WRITE_WITH_ATHENA, [results_bucket.arn_for_objects("*")]),
             use_key_through(
                 self,
                 "s3",
