@@ -76,10 +76,7 @@ def test_whoever_exports_may_do_so_for_its_table_and_no_more():
     ]
     found = statements("AWS::IAM::ManagedPolicy", "AccessPolicy")
     assert as_list(found["ExportTable"]["Resource"]) == [f"{table}.Arn"]
-    assert found["ExportTable"]["Action"] == [
-        "dynamodb:DescribeContinuousBackups",
-        "dynamodb:ExportTableToPointInTime",
-    ]
+    assert found["ExportTable"]["Action"] == "dynamodb:ExportTableToPointInTime"
     assert found["FollowExport"]["Resource"] == f"{table}.Arn/export/*"
     assert found["OwnExport"]["Resource"] == f"{raw}.Arn/baselines/exports/*"
     assert found["ConvertExport"]["Resource"] == f"{converter}.Arn"
