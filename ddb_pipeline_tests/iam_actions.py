@@ -28,12 +28,15 @@ class Need:
 
 
 GLUE_TABLE_OPERATIONS = {
+    "BatchCreatePartition",
     "BatchGetPartition",
+    "BatchUpdatePartition",
     "CreatePartition",
+    "CreateTable",
     "DeletePartition",
-    "GetPartition",
     "GetPartitions",
     "GetTable",
+    "UpdateTable",
 }
 GLUE_CRAWLER_OPERATIONS = {"GetCrawler", "ListCrawls", "StartCrawler", "StopCrawler"}
 OF_WORKGROUP = {"GetQueryExecution", "GetQueryResults", "StartQueryExecution", "StopQueryExecution"}
@@ -156,7 +159,7 @@ def _glue(operation: str, parameters: dict[str, Any], place: Place) -> Iterator[
         crawler = parameters.get("Name") or parameters["CrawlerName"]
         yield Need(f"glue:{operation}", place.arn("glue", f"crawler/{crawler}"))
     elif operation in GLUE_TABLE_OPERATIONS:
-        table = parameters.get("TableName") or parameters["Name"]
+        table = parameters.get("TableName") or parameters.get("Name") or parameters["TableInput"]["Name"]
         yield from place.in_catalog(f"glue:{operation}", parameters["DatabaseName"], table)
     else:
         raise _unknown("glue", operation)

@@ -6,6 +6,7 @@ Nothing is missing, so that nothing fails on AWS for want of a right; nothing is
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import time
 from dataclasses import asdict, dataclass, replace
@@ -151,6 +152,8 @@ def everything(stage: Deployed, file: Path) -> None:
         result = baseline(stage, loaded, instance)
         assert loaded.get_job(f"{PIPELINE}_replay_failed_deliveries").execute_in_process(instance=instance).success
         assert result.success, [event.message for event in result.all_events if event.is_failure]
+        damage(stage)
+        assert loaded.get_job(f"{PIPELINE}_repair").execute_in_process(instance=instance).success
 
     with PipelineAwsResource(declaration_file=str(file)).deployment(PIPELINE) as deployment:
         late(deployment)
@@ -167,6 +170,24 @@ def baseline(stage: Deployed, loaded: RepositoryDefinition, instance: DagsterIns
     """The job that crawls, looks for attributes, makes a baseline and the views, and checks."""
     job = with_the_state_alone(loaded, f"{PIPELINE}_baseline", stage.declaration.pipelines[PIPELINE])
     return job.execute_in_process(instance=instance, raise_on_error=False)
+
+
+def damage(stage: Deployed) -> None:
+    """Let somebody drop a table, change another one and a partition of it; and let an hour be in S3 alone."""
+    names, glue = stage.names[PIPELINE], stage.client("glue")
+    table = {"DatabaseName": names.database, "TableName": names.change_table}
+    glue.delete_table(DatabaseName=names.database, Name="exported_items")
+    described = glue.get_table(DatabaseName=names.database, Name=names.change_table)["Table"]
+    changed = {name: described[name] for name in ("Name", "PartitionKeys", "StorageDescriptor", "TableType")}
+    glue.update_table(DatabaseName=names.database, TableInput=changed)
+    (partition,) = glue.get_partitions(**table)["Partitions"]
+    astray = {**partition["StorageDescriptor"], "Location": f"s3://{names.raw_bucket}/elsewhere/"}
+    values = partition["Values"]
+    glue.update_partition(
+        **table, PartitionValueList=values, PartitionInput={"Values": values, "StorageDescriptor": astray}
+    )
+    key = f"{names.changes_prefix}year=2026/month=01/day=02/hour=03/one.json.gz"
+    stage.client("s3").put_object(Bucket=names.raw_bucket, Key=key, Body=gzip.compress(b""))
 
 
 def late(deployment: Deployment) -> None:

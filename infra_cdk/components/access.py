@@ -33,6 +33,7 @@ WRITE_CATALOG = (
     "glue:UpdateTable",
     "glue:CreatePartition",
     "glue:BatchCreatePartition",
+    "glue:BatchUpdatePartition",
     "glue:DeletePartition",
 )
 # API_ExportTableToPointInTime.html; IAM of the exported objects: developerguide/S3DataExport_Requesting.html
