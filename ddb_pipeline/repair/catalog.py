@@ -43,7 +43,7 @@ class CatalogRepair:
             if described is None:
                 yield Finding(
                     f"table {self._database}.{table.name} is not in the Glue catalog",
-                    "make it as the stack declares it (the data in S3 is untouched)",
+                    "made as the stack declares it; the data in S3 is untouched",
                     partial(self._create, wanted),
                 )
             elif changes := table_changes(described, wanted):
@@ -54,7 +54,7 @@ class CatalogRepair:
         if "partition keys" in changes:
             # the partitions hang on them: nothing is dropped without a person's word
             return Finding(what, "drop the table (the data in S3 is untouched), then repair again")
-        return Finding(what, "bring it back to what the stack declares", partial(self._update, wanted))
+        return Finding(what, "brought back to what the stack declares", partial(self._update, wanted))
 
     def _create(self, wanted: Mapping[str, Any]) -> None:
         glue = self.deployment.catalog.client
@@ -91,16 +91,15 @@ class CatalogRepair:
             )
             if lacking:
                 yield Finding(
-                    f"{len(lacking)} hours that S3 holds are not in table {self._database}.{table.name}: "
-                    f"{_hours(lacking)}",
-                    "register them",
+                    f"hours that S3 holds are not in table {self._database}.{table.name}: {_hours(lacking)}",
+                    "registered",
                     partial(self._register, table, lacking),
                 )
             if astray:
                 yield Finding(
-                    f"{len(astray)} partitions of table {self._database}.{table.name} do not lead to their hour, or "
-                    f"read it in another way than the table: {_hours(astray)}",
-                    "bring them back to what the crawler registers",
+                    f"partitions of table {self._database}.{table.name} lead elsewhere than to their hour, or read it "
+                    f"in another way than the table: {_hours(astray)}",
+                    "brought back to what the crawler registers",
                     partial(self._correct, table, astray),
                 )
 
@@ -117,7 +116,7 @@ class CatalogRepair:
             return
         export = "" if deployment.pipeline.baseline == "export" else 'set baseline = "export", deploy, and '
         yield Finding(
-            f"the raw objects of {len(gone)} hours are gone from S3 though the views read them: {_hours(gone)}",
+            f"hours whose raw objects are gone from S3 though the views read them: {_hours(gone)}",
             "what they told of the past is lost, and items may be shown as they were before. An export of the table "
             f"holds what every item is now: {export}run {deployment.pipeline.name}_baseline",
         )
@@ -172,13 +171,13 @@ class CatalogRepair:
         if lacking:
             yield Finding(
                 f"baselines that S3 holds are not in table {self._database}.baselines: {', '.join(lacking)}",
-                "register them",
+                "registered",
                 lambda: _ignore(store.register_manifests()),
             )
         if extra:
             yield Finding(
                 f"table {self._database}.baselines has baselines that are not in S3: {', '.join(extra)}",
-                "take them out",
+                "taken out",
                 lambda: _ignore(store.register_manifests()),
             )
 
@@ -230,7 +229,7 @@ def _folder(location: object) -> str:
 
 
 def _hours(hours: Sequence[datetime]) -> str:
-    return listed([partition_key(hour) for hour in hours])
+    return f"{len(hours)} ({listed([partition_key(hour) for hour in hours])})"
 
 
 def _require_done(errors: Iterator[Any] | Sequence[Any]) -> None:

@@ -12,7 +12,7 @@ class Finding:
 
     Attributes:
         what: What is wrong, in a sentence for a person.
-        remedy: What mends it: what the repair does, or what a person has to do.
+        remedy: What becomes of it, such as "made from its SQL"; where only a person can mend it: what to do.
         mend: Does it; None: only a person can.
     """
 
@@ -36,11 +36,8 @@ class Outcome:
     @property
     def sentence(self) -> str:
         """What was found and what becomes of it."""
-        if self.is_mended:
-            return f"{self.finding.what}: mended ({self.finding.remedy})"
-        if self.finding.mend is None:
-            return f"{self.finding.what}: {self.finding.remedy}"
-        return f"{self.finding.what}: a repair would {self.finding.remedy}"
+        would = "" if self.is_mended or self.finding.mend is None else "would be "
+        return f"{self.finding.what}: {would}{self.finding.remedy}"
 
 
 Look = Callable[[], Iterable[Finding]]

@@ -41,7 +41,7 @@ class ViewRepair:
             yield Finding(
                 f"{self.deployment.column_memory.uri}, which holds the columns of the views, "
                 f"{stored.broken or 'is not there'}",
-                "look for the attributes of items in all hours again, which is one query over all changes",
+                "made again from all hours, which takes one query over all changes",
                 self._look_for_attributes,
             )
 
@@ -53,9 +53,9 @@ class ViewRepair:
         for view in views(self.deployment.pipeline, ViewInputs(item_columns=known or ())):
             what = f"view {self.deployment.names.database}.{view.name}"
             if wrong := self._wrong(view, known, baseline):
-                yield Finding(f"{what} {wrong}", "make it from its SQL", partial(self._make, view.name))
+                yield Finding(f"{what} {wrong}", "made from its SQL", partial(self._make, view.name))
             elif self.every_view:
-                yield Finding(f"{what} is to be made anew", "make it from its SQL", partial(self._make, view.name))
+                yield Finding(f"{what} is asked for", "made from its SQL", partial(self._make, view.name))
 
     def _wrong(self, view: View, known: tuple[ItemColumn, ...] | None, baseline: Baseline | None) -> str | None:
         """What is wrong with a view; None: nothing that can be told.

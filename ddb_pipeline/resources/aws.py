@@ -34,7 +34,10 @@ from ddb_pipeline.resources.stream_metrics import StreamMetrics
 from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
 from ddb_pipeline.resources.whole_answers import refuse_cut_answers
 
-MAKE_VIEWS_ADVICE = "Dagster makes the views: run `dagster dev` and press Materialize all, or wait for its sensor"
+MAKE_VIEWS_ADVICE = (
+    "Dagster makes the views: run `dagster dev` and press Materialize all, or wait for its sensor; if somebody dropped "
+    "a table or a view, `ddb-pipeline repair` brings it back"
+)
 
 _names: Remembered[PublishedNames] = Remembered(10)
 _clients: Remembered[Any] = Remembered(60)

@@ -96,9 +96,7 @@ def test_a_dropped_table_is_made_as_the_stack_made_it_with_every_hour(whole: Dep
     looked = repair("--dry-run")
 
     assert looked.exit_code == 1
-    missing = (
-        f"✗ table {names.database}.changes is not in the Glue catalog: a repair would make it as the stack declares"
-    )
+    missing = f"✗ table {names.database}.changes is not in the Glue catalog: would be made as the stack declares it"
     assert missing in looked.output
     assert "hours that S3 holds are not in table" in looked.output
     assert looked.output.endswith("Nothing was changed (--dry-run).\n")
@@ -108,7 +106,7 @@ def test_a_dropped_table_is_made_as_the_stack_made_it_with_every_hour(whole: Dep
     mended = repair()
 
     assert mended.exit_code == 0
-    assert f"✓ table {names.database}.changes is not in the Glue catalog: mended" in mended.output
+    assert f"✓ table {names.database}.changes is not in the Glue catalog: made as" in mended.output
     assert "Next: launch orders_refresh in Dagster" in mended.output
     assert {one.name: table(whole, one.name) for one in TABLES} == before
     assert before[CHANGES.name] == CHANGES.table_input(names.raw_bucket)
@@ -124,7 +122,7 @@ def test_a_changed_table_is_brought_back(whole: Deployed):
 
     answer = repair()
 
-    assert "changes was changed: columns; SerDe: mended (bring it back" in answer.output
+    assert "changes was changed: columns; SerDe: brought back" in answer.output
     assert table(whole) == before
 
 
@@ -144,9 +142,10 @@ def test_hours_deleted_in_the_catalog_are_registered_and_those_that_lead_elsewhe
     answer = repair()
 
     assert (
-        f"✓ 1 hours that S3 holds are not in table {names.database}.changes: 2026-02-20-00:00: mended" in answer.output
+        f"✓ hours that S3 holds are not in table {names.database}.changes: 1 (2026-02-20-00:00): registered"
+        in answer.output
     )
-    assert "✓ 1 partitions of table" in answer.output
+    assert "✓ partitions of table" in answer.output
     assert [partition(whole, hour) for hour in HOURS] == registered
     assert items(whole) == ["repair-0", "repair-1", "repair-2"]
     # a crawl finds nothing to do on them
@@ -164,12 +163,12 @@ def test_views_and_the_memory_of_their_columns_come_back(whole: Deployed):
     answer = repair()
 
     assert "item_columns.json, which holds the columns of the views, is not there" in looked.output
-    assert "latest_item_state is not in the Glue catalog: a repair would make it from its SQL" in looked.output
+    assert "latest_item_state is not in the Glue catalog: would be made from its SQL" in looked.output
     assert (answer.exit_code, items(whole)) == (0, ["repair-0", "repair-1", "repair-2"])
-    assert "change_counts has other columns than its SQL: mended" in answer.output
+    assert "change_counts has other columns than its SQL: made" in answer.output
     assert whole.ask(PIPELINE, "SELECT count(*) > 0 FROM change_counts WHERE distinct_items > 0") == [(True,)]
     assert repair().output == "✓ Nothing is wrong.\n"
-    assert repair("--every-view").output.count("is to be made anew: mended") == 6
+    assert repair("--every-view").output.count("is asked for: made from its SQL") == 6
 
 
 def test_raw_objects_that_are_gone_are_told_with_what_still_holds_them(whole: Deployed):
@@ -180,7 +179,9 @@ def test_raw_objects_that_are_gone_are_told_with_what_still_holds_them(whole: De
     answer = repair()
 
     assert answer.exit_code == 1
-    assert "✗ the raw objects of 1 hours are gone from S3 though the views read them: 2026-02-20-02:00" in answer.output
+    assert (
+        "✗ hours whose raw objects are gone from S3 though the views read them: 1 (2026-02-20-02:00)" in answer.output
+    )
     assert 'set baseline = "export", deploy, and run orders_baseline' in answer.output
     # the partition is the evidence
     assert partition(whole, HOURS[2])
@@ -194,6 +195,7 @@ def run_job(stage: Deployed, name: str, instance: DagsterInstance, config: Any =
 def test_in_the_dagster_ui_a_job_does_the_same(whole: Deployed):
     glue, names = whole.client("glue"), whole.names[PIPELINE]
     glue.delete_table(DatabaseName=names.database, Name="deleted_items")
+    whole.client("s3").delete_object(Bucket=names.raw_bucket, Key="catalog/item_columns.json")
     with DagsterInstance.ephemeral() as instance:
         dry = {"ops": {"orders_find_and_mend": {"config": {"dry_run": True}}}}
         looked, mended = (run_job(whole, "repair", instance, config) for config in (dry, None))
@@ -202,9 +204,9 @@ def test_in_the_dagster_ui_a_job_does_the_same(whole: Deployed):
         (event,) = [event for event in result.all_events if event.is_successful_output]
         return {name: value.value for name, value in event.step_output_data.metadata.items()}
 
-    assert {name: shown(looked)[name] for name in ("found", "mended", "left")} == {"found": 1, "mended": 0, "left": 1}
-    assert {name: shown(mended)[name] for name in ("found", "mended", "left")} == {"found": 1, "mended": 1, "left": 0}
-    assert "deleted_items is not in the Glue catalog: mended" in shown(mended)["report"]
+    assert {name: shown(looked)[name] for name in ("found", "mended", "left")} == {"found": 2, "mended": 0, "left": 2}
+    assert {name: shown(mended)[name] for name in ("found", "mended", "left")} == {"found": 2, "mended": 2, "left": 0}
+    assert "deleted_items is not in the Glue catalog: made from its SQL" in shown(mended)["report"]
 
 
 def test_an_instance_whose_history_is_lost_goes_on_without_a_crawl(whole: Deployed):

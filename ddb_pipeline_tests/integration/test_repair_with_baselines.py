@@ -39,7 +39,7 @@ def test_the_table_of_baselines_comes_back_with_all_of_them_and_views_start_from
 
     said = repair()
 
-    assert "exports.baselines is not in the Glue catalog: mended" in said
+    assert "exports.baselines is not in the Glue catalog: made" in said
     assert f"baselines that S3 holds are not in table {stage.names['exports'].database}.baselines" in said
     assert seen(stage, "exports") == before
     assert made.baseline_id in before
@@ -62,7 +62,7 @@ def test_items_whose_raw_objects_are_gone_come_back_with_an_export(stage: Deploy
 
     said = repair()
 
-    assert "gone from S3 though the views read them" in said
+    assert "are gone from S3 though the views read them" in said
     assert "holds what every item is now: run exports_baseline" in said
     assert not any(mark in item for item in state(stage, "exports"))
 

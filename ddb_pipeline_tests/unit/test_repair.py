@@ -115,17 +115,17 @@ def test_what_rests_on_something_is_looked_at_after_it_was_mended():
 
     def upper() -> Any:
         done.append("upper looked at")
-        yield Finding("upper is wrong", "mend it", lambda: done.append("upper mended"))
+        yield Finding("upper is wrong", "mended", lambda: done.append("upper mended"))
 
-    looks = [lambda: [Finding("lower is wrong", "mend it", lambda: done.append("lower mended"))], upper]
+    looks = [lambda: [Finding("lower is wrong", "mended", lambda: done.append("lower mended"))], upper]
     outcomes = go_through(looks, dry_run=False, note=lambda outcome: done.append(outcome.sentence))
 
     assert done == [
         "lower mended",
-        "lower is wrong: mended (mend it)",
+        "lower is wrong: mended",
         "upper looked at",
         "upper mended",
-        "upper is wrong: mended (mend it)",
+        "upper is wrong: mended",
     ]
     assert all(outcome.is_mended for outcome in outcomes)
 
@@ -134,11 +134,11 @@ def test_a_dry_run_says_what_a_repair_would_do_and_what_only_a_person_can():
     def never() -> None:
         raise AssertionError
 
-    looks = [lambda: [Finding("a is wrong", "mend it", never), Finding("b is lost", "ask somebody")]]
+    looks = [lambda: [Finding("a is wrong", "mended", never), Finding("b is lost", "ask somebody")]]
     outcomes = go_through(looks, dry_run=True, note=lambda _outcome: None)
 
     assert [outcome.sentence for outcome in outcomes] == [
-        "a is wrong: a repair would mend it",
+        "a is wrong: would be mended",
         "b is lost: ask somebody",
     ]
     assert not any(outcome.is_mended for outcome in outcomes)
@@ -158,7 +158,7 @@ def test_hours_are_registered_a_hundred_at_a_time_as_a_crawler_does_with_a_line_
 
     (said,) = place.look()
 
-    assert said.startswith("2345 hours that S3 holds are not in table database.changes: 2026-03-05-00:00, ")
+    assert said.startswith("hours that S3 holds are not in table database.changes: 2345 (2026-03-05-00:00, ")
     assert place.glue.batches == [100] * 23 + [45]
     assert place.lines == ["1000 of 2345 hours", "2000 of 2345 hours", "2345 of 2345 hours"]
     values = hour_values(FIRST)
@@ -174,7 +174,7 @@ def test_a_dropped_table_and_its_hours_are_found_in_a_dry_run_too():
 
     assert [line.partition(":")[0] for line in said] == [
         "table database.changes is not in the Glue catalog",
-        "2 hours that S3 holds are not in table database.changes",
+        "hours that S3 holds are not in table database.changes",
     ]
     assert "changes" not in place.glue.tables
 
@@ -199,7 +199,7 @@ def test_hours_whose_objects_are_gone_are_told_and_their_partitions_stay():
 
     (said,) = place.look()
 
-    assert said.startswith("the raw objects of 2 hours are gone from S3 though the views read them: 2026-03-05-01:00, ")
+    assert said.startswith("hours whose raw objects are gone from S3 though the views read them: 2 (2026-03-05-01:00, ")
     assert said.endswith('set baseline = "export", deploy, and run persons_baseline')
     assert len(place.glue.partitions["changes"]) == 3
 
