@@ -101,7 +101,7 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment, until: float
     lacking = merged(deployment.catalog.lacking(by_prefix(found.met)))
     decision = decide(lacking, attempts(context.instance, pipeline), now)
     sentences = [f"hours read: {len(found.contents)}, reported as changed: {len(events)}", decision.reason]
-    if not found.met and cursor.watermark is None:
+    if not found.met and not found.more and cursor.watermark is None:
         # "every hour is in the catalog" would be true, and no help
         sentences = [f"nothing has arrived in {bucket.uri} yet: {_NOTHING_YET}"]
     if found.more:
@@ -130,17 +130,19 @@ def read_rounds(
         out_of_time: Whether no other page may be begun.
     """
     wanted, readings = spans(cursor.watermark, now), {}
-
-    def read_on(name: str) -> Reading:
-        position = cursor.positions.get(name)
-        return read(bucket.page, wanted[name], position, SHARES[name], out_of_time)
-
-    readings[NEW] = read_on(NEW)
+    # however late it is, a page is read: a tick that can do nothing would be followed by another
+    readings[NEW] = read(bucket.page, wanted[NEW], cursor.positions.get(NEW), SHARES[NEW], _after_once(out_of_time))
     if readings[NEW].rest is not None:
         # so long as a long past is being read, the present must not wait for its crawl
-        return TickReading(readings, _recent(bucket, now))
-    readings |= {name: read_on(name) for name in AGAIN if name in wanted}
+        return TickReading(readings, () if out_of_time() else _recent(bucket, now))
+    for name in (name for name in AGAIN if name in wanted):
+        readings[name] = read(bucket.page, wanted[name], cursor.positions.get(name), SHARES[name], out_of_time)
     return TickReading(readings)
+
+
+def _after_once(out_of_time: Callable[[], bool]) -> Callable[[], bool]:
+    asked = itertools.count()
+    return lambda: bool(next(asked)) and out_of_time()
 
 
 def _recent(bucket: RawBucket, now: datetime) -> tuple[HourContent, ...]:

@@ -250,9 +250,10 @@ def test_a_lost_cursor_reports_and_crawls_nothing_again():
 def test_a_slow_bucket_ends_a_tick_early_and_the_next_goes_on():
     world = World(ModelBucket(page=10), now=START + HOUR * 99)
     world.bucket.put_all([name(START + HOUR * hour) for hour in range(100)])
-    answers = iter([False, False, True])
+    answers = iter([False, True, True])
     found = world.tick(lambda: next(answers))
     assert len(found.contents) == 19, "two pages; of their last hour nobody knows whether it goes on"
+    assert len(world.tick(lambda: True).contents) == 10, "one page, however late it is"
 
     assert world.tick_until(world.is_told, 5) == 1
 
