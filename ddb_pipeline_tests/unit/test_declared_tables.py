@@ -165,6 +165,13 @@ def test_a_pipeline_has_a_name_that_fits_all_that_is_named_after_it(written, nam
     )
 
 
+@pytest.mark.parametrize("name", ["Prod", "pre-prod", "a_b", "1st", "s" * 17])
+def test_a_stage_has_such_a_name_too(written, name):
+    assert complaint(written(more=f'[stages."{name}"]\n')) == (
+        f'stages.{name}: found "{name}"; allowed is a name of a lower-case letter, then up to 15 of a-z 0-9'
+    )
+
+
 def test_names_are_within_the_limits_of_their_services_and_differ(written):
     """The longest that may be declared, and those that differ least: a service may take no underscore."""
     longest = ComputedNames("a" * 32, "s" * 16)

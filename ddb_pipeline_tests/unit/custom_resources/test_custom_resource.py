@@ -1,12 +1,14 @@
 """What the functions behind the stack's custom resources share: an answer is always sent, and long work goes on."""
 
 import io
+import itertools
 import json
 import time
 import urllib.error
 from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ddb_pipeline_tests.unit.custom_resources.requests import (
     LambdaContext,
@@ -133,6 +135,28 @@ def test_a_function_that_cannot_invoke_itself_says_so(functions, answers, monkey
     assert answers.bodies[0]["Reason"] == (
         "it is half done, and the function could not invoke itself to go on: PermissionError: not allowed"
     )
+
+
+def denied(*_arguments):
+    raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}, "DescribeTable")
+
+
+def test_a_role_that_is_new_is_given_a_minute(functions, answers, pauses):
+    attempts = [denied, denied, done(functions)]
+
+    def work(event, clock):
+        return attempts.pop(0)(event, clock)
+
+    functions.custom_resource.answer(request(), LambdaContext(), work)
+    assert [answer["Status"] for answer in answers.bodies] == ["SUCCESS"]
+    assert len(pauses) == 2
+
+
+def test_what_is_not_allowed_after_that_is_told(functions, answers, monkeypatch):
+    moments = itertools.count(0, 25)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(moments)))
+    functions.custom_resource.answer(request(), LambdaContext(), denied)
+    assert "not authorized" in answers.bodies[0]["Reason"]
 
 
 def test_pauses_grow_to_some_seconds(functions, pauses, clock):

@@ -26,7 +26,12 @@ RESPONSE_BYTES = 4096
 """Longest answer that CloudFormation takes."""
 SENDING_ATTEMPTS = 5
 
+NEW_ROLE_SECONDS = 60.0
+"""A role that was made a moment ago is not known everywhere (IAM/latest/UserGuide/troubleshoot.html: eventual)."""
+DENIED = {"AccessDenied", "AccessDeniedException"}
+
 LOG = logging.getLogger()
+LOG.setLevel(logging.INFO)
 
 Event = Mapping[str, Any]
 
@@ -107,7 +112,7 @@ def client(service: str) -> Any:
     import boto3
     from botocore.config import Config
 
-    config = Config(connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 3, "mode": "standard"})
+    config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"})
     session: Any = boto3.session.Session()
     return session.client(service, config=config)
 
@@ -128,7 +133,7 @@ def answer(event: Event, context: Context, work: Work) -> None:
     """
     deadline = float(event.get("Deadline") or time.time() + LONGEST_SECONDS)
     try:
-        outcome = work(event, Clock(context, deadline))
+        outcome = _with_a_new_role(work, event, Clock(context, deadline))
     except OutOfTimeError as error:
         if time.time() < deadline:
             _go_on(event, context, deadline, str(error))
@@ -144,9 +149,22 @@ def answer(event: Event, context: Context, work: Work) -> None:
         _send(event, {"Status": "SUCCESS", "PhysicalResourceId": outcome.physical_id, "Data": dict(outcome.data)})
 
 
+def _with_a_new_role(work: Work, event: Event, clock: Clock) -> Outcome:
+    """Do the work, and again for a while when it is not allowed: the function may be older than what it may do."""
+    began = time.monotonic()
+    while True:
+        try:
+            return work(event, clock)
+        except Exception as error:
+            if error_code(error) not in DENIED or time.monotonic() - began > NEW_ROLE_SECONDS:
+                raise
+            refusal = str(error)
+        clock.pause(refusal)
+
+
 def _go_on(event: Event, context: Context, deadline: float, state: str) -> None:
     """Do the rest in another invocation."""
-    LOG.warning("%s: going on in another invocation", state)
+    LOG.info("%s: going on in another invocation", state)
     try:
         client("lambda").invoke(
             FunctionName=context.invoked_function_arn,
@@ -169,7 +187,7 @@ def _send(event: Event, result: Mapping[str, Any]) -> None:
     Raises:
         OSError: It could not be sent. Lambda then invokes the function again with the same request.
     """
-    LOG.warning("%s of %s: %s", event["RequestType"], event["LogicalResourceId"], json.dumps(result))
+    LOG.info("%s of %s: %s", event["RequestType"], event["LogicalResourceId"], json.dumps(result))
     same = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
     body = _fitting({**result, **same})
     # the URL is signed for an empty content type
