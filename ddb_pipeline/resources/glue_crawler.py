@@ -28,7 +28,7 @@ OnRunning = Literal["join", "wait", "fail"]
 
 _PAGE = 100
 _MEMORY = "glue_crawl/"
-"""Beginning of the run tag that holds the id of the crawl that a step is waiting for."""
+"""Beginning of the run tag, with step and crawler in it, that holds the id of the crawl that the step waits for."""
 
 
 class GlueCrawlerResource(BotoResource):
@@ -117,7 +117,7 @@ class _Crawl:
 
         One that has ended saw nothing of what has arrived since.
         """
-        known = self._step.recall(_MEMORY + self._name) if self._step else None
+        known = self._step.recall(self._memory(self._step)) if self._step else None
         if not known:
             return None
         crawl_id, _, whose = known.partition(" ")
@@ -171,7 +171,11 @@ class _Crawl:
         log.info("%s crawl %s of crawler %s", "joined" if self._joined else "started", self._crawl_id, self._name)
         if self._step:
             whose = "ours" if self._is_ours else "joined"
-            self._step.remember(_MEMORY + self._name, f"{self._crawl_id} {whose}")
+            self._step.remember(self._memory(self._step), f"{self._crawl_id} {whose}")
+
+    def _memory(self, step: Step) -> str:
+        # of this step alone: what another one has started is somebody else's to it
+        return f"{_MEMORY}{step.key}/{self._name}"
 
     def _wait(self, crawl_id: str) -> CrawlResult:
         while True:

@@ -399,6 +399,24 @@ def test_a_retry_inside_the_run_finds_its_crawl_and_one_that_has_ended_is_not_ta
     assert glue.starts == 2
 
 
+def test_the_crawl_of_another_step_is_somebody_elses():
+    glue = FakeGlue(seconds=600)
+
+    @asset
+    def first(context: AssetExecutionContext, crawler: GlueCrawlerResource) -> None:
+        glue.on_sleep = lambda: setattr(glue, "refusals", [unreachable()] if glue.now > 20 else [])
+        with pytest.raises(EndpointConnectionError):
+            crawler.crawl("crawler", context=context)
+        glue.on_sleep, glue.refusals = lambda: None, []
+
+    @asset(deps=[first])
+    def second(context: AssetExecutionContext, crawler: GlueCrawlerResource) -> None:
+        with pytest.raises(CrawlError, match="running already"):
+            crawler.crawl("crawler", on_running="fail", context=context)
+
+    assert materialize([first, second], resources={"crawler": glue.resource()}).success
+
+
 def test_an_interrupt_stops_the_crawl_that_an_earlier_attempt_had_started():
     glue = FakeGlue(seconds=600)
 
