@@ -121,6 +121,28 @@ def test_a_crawl_that_ran_while_we_waited_is_not_taken_for_the_one_that_we_start
     assert (result.crawl_id, glue.starts) == ("crawl-1", 1)
 
 
+class Forgetful(FakeGlue):
+    """Starts a crawl, and loses its answer to that once."""
+
+    lost = 0
+
+    def start_crawler(self, Name: str) -> dict[str, Any]:  # noqa: N803
+        answer = super().start_crawler(Name)
+        self.lost += 1
+        if self.lost == 1:
+            raise refusal("InternalServiceException", "try again")
+        return answer
+
+
+@pytest.mark.parametrize("on_running", ["join", "wait", "fail"])
+def test_a_start_whose_answer_was_lost_is_ours_all_the_same(on_running: OnRunning):
+    glue = Forgetful()
+
+    result = glue.resource().crawl("crawler", on_running=on_running)
+
+    assert (result.crawl_id, result.joined, glue.starts) == ("crawl-0", False, 1)
+
+
 # --- what goes wrong
 
 
