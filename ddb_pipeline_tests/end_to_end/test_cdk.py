@@ -5,13 +5,16 @@ The CDK's command line comes from the npm registry: without one these tests fail
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from ddb_pipeline.cli import local_stack
+from ddb_pipeline.cli import local_stack, main
+from ddb_pipeline.declaration import FILE_VARIABLE
 from ddb_pipeline.names import ComputedNames, PublishedNames
 from ddb_pipeline_tests.end_to_end.processes import command, project_copy, set_in_stage
 
@@ -30,10 +33,19 @@ class Project:
         del self.variables["DDB_PIPELINE_STAGE"]
         self.endpoint = endpoint
 
-    def run(self, *words: str, **variables: str) -> tuple[int, str]:
-        """Exit code and output of a command."""
-        with command(["ddb_pipeline.cli", *words], self.folder, {**self.variables, **variables}) as run:
+    def run(self, *words: str) -> tuple[int, str]:
+        """Exit code and output of a command in a process of its own, as a user runs it."""
+        with command(["ddb_pipeline.cli", *words], self.folder, self.variables) as run:
             return run.wait(), run.output
+
+    def run_here(self, *words: str, **variables: str) -> tuple[int, str]:
+        """The same in this process, where no Python has to start."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            for name in [name for name in os.environ if name.startswith("AWS_") or name == FILE_VARIABLE]:
+                patch.delenv(name)
+            done = CliRunner().invoke(main, words, prog_name="ddb-pipeline", env={**self.variables, **variables})
+        return done.exit_code, done.output
 
     def client(self, service: str):
         return local_stack.client(service, self.endpoint)
@@ -80,9 +92,9 @@ def test_a_stage_is_deployed_sees_a_change_arrive_and_is_ready_for_dagster(proje
         "AWS_REGION=eu-central-1",
         f"AWS_ENDPOINT_URL={project.endpoint}",
     ]
-    code, output = project.run("query", "SELECT count(*) AS rows FROM changes")
+    code, output = project.run_here("query", "SELECT count(*) AS rows FROM changes")
     assert code == 0, output
-    code, output = project.run("env", "--stage", "dev")
+    code, output = project.run_here("env", "--stage", "dev")
     assert (code, output.strip()) == (0, ".env says: stage dev, eu-central-1\n" + KEPT_SECRET)
 
 
@@ -103,19 +115,22 @@ def test_a_change_of_the_declaration_is_shown_and_then_made(project: Project):
 
 
 def test_a_stage_is_destroyed_only_when_somebody_says_so(project: Project):
-    code, output = project.run("destroy", "--stage", "dev")
+    code, output = project.run_here("destroy", "--stage", "dev")
     assert code == 1
     assert "what the stacks made goes with what is in it" in output
     assert "there is nobody to ask here: say --yes" in output
 
-    raw_bucket = project.names().raw_bucket
-    assert project.client("s3").list_objects_v2(Bucket=raw_bucket)["KeyCount"] > 0
+    # what the canary left in the buckets goes with them
+    raw = project.client("s3").list_objects_v2(Bucket=project.names().raw_bucket)
+    assert raw["KeyCount"] > 0
     code, output = project.run("destroy", "--stage", "dev", "--yes")
     assert code == 0, output
     assert "Stage dev is gone" in output
     assert project.client("dynamodb").list_tables()["TableNames"] == []
+    left = [bucket["Name"] for bucket in project.client("s3").list_buckets()["Buckets"]]
+    assert [name for name in left if not name.startswith("cdk-")] == []
 
-    code, output = project.run("destroy", "--stage", "dev", "--yes")
+    code, output = project.run_here("destroy", "--stage", "dev", "--yes")
     assert code == 1
     assert "no stack of stage dev is in account 123456789012, region eu-central-1" in output
 
@@ -123,7 +138,7 @@ def test_a_stage_is_destroyed_only_when_somebody_says_so(project: Project):
 def test_a_registry_that_does_not_answer_is_named_before_anything_happens(project: Project, tmp_path: Path):
     registry = {"npm_config_registry": "http://127.0.0.1:9", "npm_config_fetch_retries": "0"}
 
-    code, output = project.run("deploy", "--stage", "dev", XDG_CACHE_HOME=str(tmp_path), **registry)
+    code, output = project.run_here("deploy", "--stage", "dev", XDG_CACHE_HOME=str(tmp_path), **registry)
 
     assert code == 1, output
     assert "could not be fetched from the npm registry: ECONNREFUSED" in output
