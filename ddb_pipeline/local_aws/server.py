@@ -236,7 +236,6 @@ class LocalAws:
             ("POST", "faults"): self._set_faults,
             ("GET", "stream-faults"): change_stream.stream_faults,
             ("POST", "stream-faults"): self._set_stream_faults,
-            ("POST", "throttle-queries"): athena.throttle,
             ("PUT", deployment.RESPONSE_PATH): deployment.respond,
         }
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import botocore.endpoint
@@ -24,6 +27,7 @@ from dagster import (
 from ddb_pipeline.assets import change_table, item_attributes, views
 from ddb_pipeline.cli.table_scan import key_text, scan_items
 from ddb_pipeline.definitions import build_definitions
+from ddb_pipeline.local_aws.athena import backend
 from ddb_pipeline_tests.deployed import Deployed, wait_until
 from ddb_pipeline_tests.jobs import with_the_state_alone
 
@@ -68,6 +72,12 @@ class Scene:
         ]
         for first in range(0, len(values), 25):
             self._glue.batch_delete_partition(**table, PartitionsToDelete=values[first : first + 25])
+
+    def forget_view(self) -> None:
+        """Let there be no view, so that the next refresh has to make it."""
+        for table in self._glue.get_tables(DatabaseName=self.names.database)["TableList"]:
+            if table["Name"] == "latest_item_state":
+                self._glue.delete_table(DatabaseName=self.names.database, Name=table["Name"])
 
     def tick(self) -> SensorResult | SkipReason:
         """One tick of the arrivals sensor, with no cursor."""
@@ -129,6 +139,24 @@ def reasons(result: ExecuteInProcessResult) -> str:
         for event in result.all_events
         if event.is_step_failure and (data := event.step_failure_data)
     )
+
+
+@contextmanager
+def busy_athena(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No query begins: as if others took all the account's places."""
+    free = threading.Event()
+
+    def run_later(run: Callable[[Any], None], execution: Any) -> None:
+        free.wait(60)
+        run(execution)
+
+    with monkeypatch.context() as patch:
+        for engine in backend._engines:
+            patch.setattr(engine._workers, "_run", partial(run_later, engine._workers._run))
+        try:
+            yield
+        finally:
+            free.set()
 
 
 @pytest.fixture

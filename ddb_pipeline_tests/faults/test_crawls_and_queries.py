@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
-from typing import Any
+from contextlib import suppress
 
 import pytest
 from botocore.exceptions import ClientError
 
-from ddb_pipeline.local_aws.athena import backend
 from ddb_pipeline.local_aws.testing import Fault, faulty
 from ddb_pipeline_tests.deployed import wait_until
-from ddb_pipeline_tests.faults.conftest import Scene, reasons
+from ddb_pipeline_tests.faults.conftest import Scene, busy_athena, reasons
 
 
 def test_a_crawl_that_fails_is_told_with_glues_own_message_and_the_next_one_finds_the_hours(scene: Scene) -> None:
@@ -86,24 +82,6 @@ def test_an_object_that_no_query_can_read_is_named_until_it_is_gone(scene: Scene
     assert spoilt in reasons(result)
     assert scene.refresh().success
     scene.assert_state_is_right()
-
-
-@contextmanager
-def busy_athena(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No query begins: as if others took all the account's places."""
-    free = threading.Event()
-
-    def run_later(run: Callable[[Any], None], execution: Any) -> None:
-        free.wait(60)
-        run(execution)
-
-    with monkeypatch.context() as patch:
-        for engine in backend._engines:
-            patch.setattr(engine._workers, "_run", partial(run_later, engine._workers._run))
-        try:
-            yield
-        finally:
-            free.set()
 
 
 def test_a_query_that_somebody_cancels_is_told_so_and_runs_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,7 @@ def test_a_lost_answer_to_the_start_of_a_crawl_starts_no_second_one(scene: Scene
 
 def test_a_lost_answer_to_the_start_of_a_query_starts_no_second_one(scene: Scene) -> None:
     assert scene.refresh().success
-    scene.client("glue").delete_table(DatabaseName=scene.names.database, Name="latest_item_state")
+    scene.forget_view()
     before = {query["QueryExecutionId"] for query in scene.queries()}
     lost = Fault("fail", "athena", "StartQueryExecution", carried_out=True, rate=0.5, seed=1)
     with faulty(scene.stage.endpoint, lost) as struck:

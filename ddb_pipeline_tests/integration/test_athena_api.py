@@ -12,7 +12,6 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ddb_pipeline.local_aws.athena import throttle
 from ddb_pipeline_tests.local_athena import KEYS, running
 
 
@@ -284,26 +283,6 @@ def test_a_token_stands_for_the_whole_request(local):
     assert local.start("SELECT 1 WHERE 1 = ?", ClientRequestToken=token, ExecutionParameters=["1"]) == first
     with pytest.raises(ClientError, match="Idempotent parameters do not match"):
         local.start("SELECT 1 WHERE 1 = ?", ClientRequestToken=token, ExecutionParameters=["2"])
-
-
-@pytest.mark.parametrize("error", ["ThrottlingException", "TooManyRequestsException"])
-def test_requests_are_throttled_on_demand_and_clients_try_again(local, error):
-    request = {"QueryString": "SELECT 1", "WorkGroup": local.group}
-    hasty = boto3.client(
-        "athena", endpoint_url=local.endpoint, config=Config(retries={"total_max_attempts": 1}), **KEYS
-    )
-    throttle(2, error)
-    for _ in range(2):
-        with pytest.raises(ClientError) as raised:
-            hasty.start_query_execution(**request)
-        assert raised.value.response["Error"]["Code"] == error
-    assert local.rows("SELECT 1") == [["1"]]
-    throttle(2, error)
-    patient = boto3.client("athena", endpoint_url=local.endpoint, config=Config(retries={"mode": "standard"}), **KEYS)
-    answer = patient.start_query_execution(**request)
-    assert answer["ResponseMetadata"]["RetryAttempts"] == 2
-    with pytest.raises(ValueError, match="requests must be 0 or more"):
-        throttle(-1)
 
 
 def test_runtime_statistics_have_times_bytes_and_rows(local):

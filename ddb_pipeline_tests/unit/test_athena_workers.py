@@ -8,7 +8,6 @@ import time
 import pytest
 
 from ddb_pipeline.local_aws.athena import execution as execution_module
-from ddb_pipeline.local_aws.athena import throttle
 from ddb_pipeline.local_aws.athena.execution import QueryExecution
 from ddb_pipeline.local_aws.athena.workers import Workers
 
@@ -67,9 +66,3 @@ def test_a_query_that_waits_is_stopped_at_once_and_never_runs(tmp_path):
     waiting.cancel()
     assert waiting.state == "CANCELLED"
     assert not waiting.begin(Deaf())
-
-
-@pytest.mark.parametrize("arguments", [{"requests": -1}, {"requests": "3"}, {"requests": 1, "error": "Other"}])
-def test_throttling_takes_a_number_and_an_error_of_athenas(arguments):
-    with pytest.raises(ValueError, match="requests must be 0 or more"):
-        throttle(**arguments)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from moto.athena.models import athena_backends
 
-from ddb_pipeline.local_aws.athena.backend import LocalAthenaBackend, close_engines, throttle
+from ddb_pipeline.local_aws.athena.backend import LocalAthenaBackend, close_engines
 
-__all__ = ["install", "stop", "throttle"]
+__all__ = ["install", "stop"]
 
 
 def install() -> None:

@@ -12,7 +12,7 @@ from moto.athena.models import AthenaBackend, WorkGroup, athena_backends
 
 from ddb_pipeline.local_aws.athena import results
 from ddb_pipeline.local_aws.athena.engine import Engine
-from ddb_pipeline.local_aws.athena.errors import InvalidRequestError, ThrottledError
+from ddb_pipeline.local_aws.athena.errors import InvalidRequestError
 from ddb_pipeline.local_aws.athena.execution import QueryExecution
 from ddb_pipeline.local_aws.athena.paging import offset, page
 from ddb_pipeline.local_aws.athena.plans import PreparedStatement
@@ -21,8 +21,6 @@ from ddb_pipeline.local_aws.athena.statements import kinds
 from ddb_pipeline.local_aws.athena.workgroups import PRIMARY
 
 MAX_RESULTS = 1000
-THROTTLING = ("ThrottlingException", "TooManyRequestsException")
-"""Errors that clients are expected to try again after (API reference, StartQueryExecution and Common errors)."""
 _TOKEN_LENGTHS = (32, 128)
 
 _engines: list[Engine] = []
@@ -67,7 +65,6 @@ class LocalAthenaBackend(AthenaBackend):
         Raises:
             InvalidRequestError: Workgroup, token, parameters or output location are wrong.
         """
-        _throttling.check()
         group = self.group(request.get("WorkGroup") or PRIMARY)
         if group.state != "ENABLED":
             raise InvalidRequestError(f"WorkGroup {group.name} is disabled.")
@@ -224,45 +221,6 @@ def _result_configuration(group: dict[str, Any], own: dict[str, Any] | None) -> 
 def _asked(request: dict[str, Any]) -> dict[str, Any]:
     """What must be the same when a token comes again."""
     return {name: value for name, value in request.items() if name != "ClientRequestToken"}
-
-
-class _Throttling:
-    """How many of the next StartQueryExecution requests are refused, and with which error."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._left = 0
-        self._error = THROTTLING[0]
-
-    def set(self, requests: int, error: str) -> None:
-        with self._lock:
-            self._left, self._error = requests, error
-
-    def check(self) -> None:
-        with self._lock:
-            if self._left <= 0:
-                return
-            self._left -= 1
-            raise ThrottledError(self._error)
-
-
-_throttling = _Throttling()
-
-
-def throttle(requests: int, error: str = THROTTLING[0]) -> dict[str, Any]:
-    """Refuse the next StartQueryExecution requests as Athena does when they come too fast.
-
-    Args:
-        requests: How many; 0 ends it.
-        error: `ThrottlingException` (too many requests a second) or `TooManyRequestsException` (too many queries).
-
-    Raises:
-        ValueError: There is no such error, or the number is negative.
-    """
-    if error not in THROTTLING or not isinstance(requests, int) or requests < 0:
-        raise ValueError(f"requests must be 0 or more, and error one of {', '.join(THROTTLING)}")
-    _throttling.set(requests, error)
-    return {"requests": requests, "error": error}
 
 
 def athena_of(account: str, region: str) -> LocalAthenaBackend:

@@ -28,15 +28,6 @@ class ResourceNotFoundError(JsonRESTError):
         super().__init__("ResourceNotFoundException", message, ResourceName=name)
 
 
-class ThrottledError(JsonRESTError):
-    """The request comes too soon after others."""
-
-    code = 400
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, "Rate exceeded")
-
-
 class QueryFailedError(Exception):
     """A query ends as FAILED.
 
