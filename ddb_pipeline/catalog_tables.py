@@ -28,6 +28,7 @@ _PARAMETERS: Mapping[Format, Mapping[str, str]] = {
     "json": {"EXTERNAL": "TRUE", "classification": "json", "compressionType": "gzip", "typeOfData": "file"},
     "parquet": {"EXTERNAL": "TRUE", "classification": "parquet", "compressionType": "none", "typeOfData": "file"},
 }
+_NOT_PROJECTED: Mapping[str, str] = {}
 _OF_PARTITIONS = ("classification", "compressionType", "typeOfData")
 """Parameters that a crawler gives to a partition, too."""
 
@@ -106,12 +107,15 @@ class CatalogTable:
         }
 
 
-def change_tables(compression: Compression) -> Mapping[Format, CatalogTable]:
+def change_tables(
+    compression: Compression, projected: Mapping[str, str] = _NOT_PROJECTED
+) -> Mapping[Format, CatalogTable]:
     """Return a table of each format, whatever Firehose writes now.
 
     Args:
         compression: How raw objects of JSON are compressed: a crawler passes over folders that are compressed
             otherwise than their table says.
+        projected: Parameters of partition projection (`projection`); none where a crawler registers hours.
     """
     return {
         storage.format: CatalogTable(
@@ -121,7 +125,7 @@ def change_tables(compression: Compression) -> Mapping[Format, CatalogTable]:
             columns=COLUMNS,
             partition_columns=PARTITION_COLUMNS,
             format=storage.format,
-            more_parameters={"compressionType": compression} if storage.format == "json" else {},
+            more_parameters={**({"compressionType": compression} if storage.format == "json" else {}), **projected},
         )
         for storage in STORAGES.values()
     }
@@ -160,13 +164,14 @@ BASELINE_TABLES: tuple[CatalogTable, ...] = (
 """Made for every pipeline: one that gets baselines later has its tables already."""
 
 
-def all_tables(compression: Compression) -> tuple[CatalogTable, ...]:
+def all_tables(compression: Compression, projected: Mapping[str, str] = _NOT_PROJECTED) -> tuple[CatalogTable, ...]:
     """Return the tables of changes and of baselines.
 
     Args:
         compression: How raw objects of JSON are compressed.
+        projected: Parameters of partition projection of the tables of changes.
     """
-    return (*change_tables(compression).values(), *BASELINE_TABLES)
+    return (*change_tables(compression, projected).values(), *BASELINE_TABLES)
 
 
 def _described(columns: Sequence[Column]) -> list[dict[str, str]]:

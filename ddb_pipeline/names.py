@@ -67,13 +67,18 @@ class ChangeTable:
         name: Name of the table in the pipeline's database.
         prefix: Prefix of its raw objects in the raw bucket, with a `/` at its end; the same in no two tables.
         format: What the raw objects are: json or parquet.
-        crawler: Crawler that registers its hours.
+        crawler: Crawler that registers its hours; empty: none does, Athena projects them.
     """
 
     name: str
     prefix: str
     format: str
     crawler: str
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether Athena computes the hours of the table: then none is registered in the catalog."""
+        return self.crawler == ""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class PipelineStack(Stack):
             removal_policy=removal_policy,
         )
         stream = ChangeStream(self, "ChangeStream", key=key, stage=stage).stream
-        catalog = Catalog(self, "Catalog", names=names, stage=stage, raw_bucket=storage.raw)
+        catalog = Catalog(self, "Catalog", names=names, pipeline=pipeline, stage=stage, raw_bucket=storage.raw)
         delivery = Delivery(
             self,
             "Delivery",
@@ -108,7 +108,11 @@ class PipelineStack(Stack):
             if pipeline.baseline == "export"
             else None
         )
-        crawlers = Crawlers(self, "Crawler", names=names, catalog=catalog, key=key, raw_bucket=storage.raw)
+        crawlers = (
+            Crawlers(self, "Crawler", names=names, catalog=catalog, key=key, raw_bucket=storage.raw)
+            if pipeline.catalog == "crawler"
+            else None
+        )
         if stage.lake_formation_operators or stage.lake_formation_readers:
             LakeFormationGrants(
                 self,
@@ -117,10 +121,10 @@ class PipelineStack(Stack):
                 grants=grants_of(
                     operators=stage.lake_formation_operators,
                     readers=stage.lake_formation_readers,
-                    crawler_role=crawlers.role.role_arn,
+                    crawler_role=crawlers.role.role_arn if crawlers else None,
                     delivery_role=delivery.role.role_arn,
                 ),
-                after=(catalog, crawlers.role, delivery.role),
+                after=(catalog, *([crawlers.role] if crawlers else []), delivery.role),
             )
         workgroup = Analytics(
             self,
@@ -161,6 +165,7 @@ class PipelineStack(Stack):
             self,
             "Access",
             names=names,
+            crawlers=[names.crawler(storage) for storage in STORAGES] if crawlers else [],
             key=key,
             table=table,
             table_key=key.key_arn if existing is None else pipeline.existing_table_key.of(stage.name),
@@ -191,7 +196,7 @@ class PipelineStack(Stack):
                 results_bucket=storage.results.bucket_name,
                 database=names.database,
                 change_table=now.table,
-                crawler=names.crawler(now.format),
+                crawler=names.crawler(now.format) if crawlers else "",
                 workgroup=names.resource,
                 item_loader="" if loader is None else loader.function_name,
                 key_arn=key.key_arn,
@@ -201,7 +206,7 @@ class PipelineStack(Stack):
                 other_format=other.format,
                 other_change_table=other.table,
                 other_changes_prefix=other.prefix,
-                other_crawler=names.crawler(other.format),
+                other_crawler=names.crawler(other.format) if crawlers else "",
             ),
         )
 

@@ -52,6 +52,9 @@ from ddb_pipeline.resources.raw_bucket import RawBucket
 NAME = CRAWLED
 LISTED_AT = "hours_listed_at"
 """Metadata: when the hours in S3 were listed. An hour that began to fill later is no fault of this crawl."""
+NEWEST_OBJECT = "newest_object"
+"""Metadata: when S3 stored the newest raw object that was listed, by S3's own clock."""
+PROJECTED = 'none: Athena computes the hours (catalog = "projection" in pipeline.toml), nothing is registered'
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,7 @@ def _bring_in_hours(context: AssetExecutionContext, deployment: Deployment) -> d
     crawls = [
         crawl
         for table in deployment.names.change_tables
+        if not table.is_projected
         for crawl in _crawled(context, deployment, table, found.lacking_below.get(table.prefix, ()))
     ]
     lacking = merged(deployment.catalog.lacking(found.lacking_below))
@@ -181,7 +185,7 @@ def _bring_in_hours(context: AssetExecutionContext, deployment: Deployment) -> d
         "hours_in_s3" if found.is_everything else "hours_looked_at": len(found.hours),
         "hours_added": len(added),
         "hours_added_list": listed([partition_key(hour) for hour in added], 20) or "none",
-        "crawl": _told(crawls, found),
+        "crawl": PROJECTED if deployment.catalog.is_projected else _told(crawls, found),
         "dagster/column_schema": TableSchema([TableColumn(*column) for part in fields for column in columns(part)]),
         **(crawls[-1].metadata() if crawls else {}),
     }

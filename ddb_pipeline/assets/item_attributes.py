@@ -138,7 +138,7 @@ def _look(context: AssetExecutionContext, deployment: Deployment, before: Memory
             content = bucket.content(hour)
             return content.fingerprint if content else "empty"
 
-        planned = plan(deployment.catalog.hours(), before.looked_at, fingerprint, now)
+        planned = plan(deployment.hours_in_tables(), before.looked_at, fingerprint, now)
         conditions = [f"table_name = {quote_literal(names.table)}"]
         if planned.hours:
             look.hours = planned.hours

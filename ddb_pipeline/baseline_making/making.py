@@ -139,7 +139,7 @@ class Making:
 
     def _parent(self, moment_us: int) -> tuple[Manifest | None, tuple[str, ...]]:
         deployment = self.deployment
-        in_catalog = deployment.catalog.hours()
+        in_catalog = deployment.hours_in_tables()
         in_s3 = set(deployment.raw_bucket.all_hours())
         lacking: list[str] = []
 

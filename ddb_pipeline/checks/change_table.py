@@ -1,7 +1,7 @@
 """Checks of the change table: whether it has every hour, and is what the views expect. Both stop the refresh."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 from dagster import (
@@ -13,7 +13,7 @@ from dagster import (
     asset_check,
 )
 
-from ddb_pipeline import change_row
+from ddb_pipeline import change_row, projection
 from ddb_pipeline.arrivals import listed, partition_key
 from ddb_pipeline.assets.change_table import LISTED_AT, Survey, survey
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
@@ -28,6 +28,7 @@ from ddb_pipeline.resources.change_catalog import columns
 HOURS_CHECK = "every_s3_hour_is_in_the_catalog"
 SCHEMA_CHECK = "schema_is_the_contract"
 
+_PROJECTED = "partitions are projected, the catalog has no hours: looked for years that the projection leaves out"
 _CLOCKS = timedelta(seconds=60)
 """How far the clocks of S3 and of this machine may be apart."""
 
@@ -49,6 +50,7 @@ def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             deployment.catalog.require_change_tables()
             found = survey(deployment, scope_of_run(context.run.tags, datetime.now(UTC)))
+            is_projected = deployment.catalog.is_projected
             crawlers = " and ".join(
                 table.crawler for table in deployment.names.change_tables if table.prefix in found.lacking_below
             )
@@ -57,11 +59,13 @@ def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
         late = {
             hour
             for hour in found.lacking
-            if listed_at and hour in found.contents and _began(found, hour) > listed_at - _CLOCKS
+            if listed_at and not is_projected and hour in found.contents and _began(found, hour) > listed_at - _CLOCKS
         }
         lacking = [partition_key(hour) for hour in found.lacking if hour not in late]
         looked_at = "hours_in_s3" if found.is_everything else "hours_looked_at"
         metadata: dict[str, Any] = {looked_at: len(found.hours), "hours_lacking": len(lacking)}
+        if is_projected:
+            metadata["not_applicable"] = _PROJECTED
         if late:
             metadata["arrived_after_the_crawl"] = listed([partition_key(hour) for hour in sorted(late)], 20)
         if not lacking:
@@ -70,8 +74,12 @@ def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
             passed=False,
             metadata=metadata,
             description=(
-                f"in S3 but not in the catalog: {listed(lacking, 20)}: materialize {key.to_user_string()}; if that "
-                f"does not help, look at the last run of crawler {crawlers} in the Glue console: it passes over "
+                f"in S3 but of years that the change tables do not project: {listed(lacking, 20)}: set start_date of "
+                f"pipelines.{pipeline.name} in pipeline.toml to the first of these days and deploy; a year to come is "
+                "read when it has begun"
+                if is_projected
+                else f"in S3 but not in the catalog: {listed(lacking, 20)}: materialize {key.to_user_string()}; if "
+                f"that does not help, look at the last run of crawler {crawlers} in the Glue console: it passes over "
                 "folders whose format or compression is not the table's"
             ),
         )
@@ -108,7 +116,7 @@ def schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
             problems = [
                 f"{table.name}: {problem}"
                 for table in deployment.names.change_tables
-                for problem in contract_problems(described[table.name], table.format)
+                for problem in contract_problems(described[table.name], table.format, is_projected=table.is_projected)
             ]
         return AssetCheckResult(
             passed=not problems,
@@ -124,12 +132,14 @@ def schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
     return schema_is_the_contract
 
 
-def contract_problems(table: Mapping[str, Any], format_: str) -> list[str]:
+def contract_problems(table: Mapping[str, Any], format_: str, *, is_projected: bool = False) -> list[str]:
     """Say where a table in the Glue catalog departs from the change row.
 
     Args:
         table: Glue's description of the table.
         format_: What its raw objects are: json or parquet.
+        is_projected: Whether its partitions are projected. If they were against this, Athena would overlook all hours
+            that the crawler has registered; if they were not, it would find none.
     """
     wanted_storage = change_row.STORAGES[cast("change_row.Format", format_)]
     storage = table.get("StorageDescriptor", {})
@@ -143,7 +153,19 @@ def contract_problems(table: Mapping[str, Any], format_: str) -> list[str]:
         "output format": (wanted_storage.output_format, storage.get("OutputFormat")),
     }
     problems.extend(f"{what} is {found}, not {wanted}" for what, (wanted, found) in formats.items() if found != wanted)
-    return problems
+    return [*problems, *_projection_problems(table.get("Parameters") or {}, is_projected=is_projected)]
+
+
+def _projection_problems(parameters: Mapping[str, str], *, is_projected: bool) -> list[str]:
+    if not is_projected:
+        return ["partition projection is on, not off"] if projection.is_enabled(parameters) else []
+    # from which year on is the declaration's choice; a wrong one is told by the hours that it leaves out
+    wanted = {name: value for name, value in projection.parameters(date.min).items() if name != projection.YEARS}
+    return [
+        f"{name} is {parameters.get(name)}, not {value}"
+        for name, value in wanted.items()
+        if parameters.get(name) != value
+    ]
 
 
 def _column_problems(what: str, wanted: tuple[Column, ...], found: list[tuple[str, str]]) -> list[str]:

@@ -83,7 +83,7 @@ def baseline_at(deployment: Deployment, at: datetime) -> Baseline | None:
             if first is not None
             else f"there is no baseline yet: run {pipeline.name}_baseline in Dagster; states from then on can be told"
         )
-    in_catalog = deployment.catalog.hours()
+    in_catalog = deployment.hours_in_tables()
     if chosen is None and in_catalog and at < min(in_catalog):
         raise UserError(
             f"{_shown(at)} lies before the first change that is known: the first arrived in the hour "

@@ -19,6 +19,7 @@ KEY_ARN_RULE = 'the ARN of a key such as "arn:aws:kms:eu-central-1:111122223333:
 
 KeyType = Literal["S", "N", "B"]
 BaselineKind = Literal["none", "snapshot", "export"]
+CatalogKind = Literal["crawler", "projection"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Pipeline:
         baseline_schedule: Cron expression (UTC) of the making of a baseline.
         baselines_kept: How many baselines are kept, 2 or more: they are the past that `query --as-of` starts from.
         format: What the raw objects are. Another one than before: those that are there stay, and are read with the new.
+        catalog: How Athena gets to know of hours: a crawler registers them, or it computes them (partition projection).
         existing_table: Name of the table that is streamed, in the stages where the stack makes none.
         existing_table_key: ARN of the KMS key of the account's own that encrypts the existing table, if one does.
     """
@@ -71,6 +73,7 @@ class Pipeline:
     attribute_changes_depth: int = 1
     baselines_kept: int = 3
     format: Format = "json"
+    catalog: CatalogKind = "crawler"
     existing_table: ByStage = IN_NO_STAGE
     existing_table_key: ByStage = IN_NO_STAGE
 
@@ -104,6 +107,7 @@ def read_pipeline(name: str, table: Table) -> Pipeline:
         attribute_changes_depth=table.integer("attribute_changes_depth", 1, 10, default=1),
         baselines_kept=table.integer("baselines_kept", 2, 100, default=3),
         format=cast("Format", table.choice("format", tuple(STORAGES), default="json")),
+        catalog=cast("CatalogKind", table.choice("catalog", ("crawler", "projection"), default="crawler")),
         existing_table=table.by_stage(
             "existing_table", TABLE_NAME, "a table's name of 3 to 255 characters (a-z A-Z 0-9 _ . -), not its ARN"
         ),

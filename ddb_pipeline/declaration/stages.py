@@ -196,6 +196,12 @@ def check_retention(stage: Stage, table: Table, pipelines: Mapping[str, Pipeline
         table.fail("raw_retention_days", days, 'none with automation = "stopped": no schedule would make baselines')
     for pipeline in pipelines.values():
         place = f"pipelines.{pipeline.name}"
+        if pipeline.catalog == "projection":
+            table.fail(
+                "raw_retention_days",
+                days,
+                f'none with {place}.catalog = "projection": only registered hours show that one expired too early',
+            )
         if pipeline.baseline == "none":
             table.fail(
                 "raw_retention_days", days, f'none with {place}.baseline = "none": raw objects are the only copy'

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from ddb_pipeline import projection
 from ddb_pipeline.arrivals import hour_values, listed, partition_key
 from ddb_pipeline.baselines.choice import newest
 from ddb_pipeline.catalog_tables import CatalogTable, all_tables
@@ -72,7 +73,9 @@ class CatalogRepair:
 
     @property
     def _declared_tables(self) -> tuple[CatalogTable, ...]:
-        return all_tables(self.deployment.stage.compression)
+        deployment = self.deployment
+        projected = projection.parameters(deployment.pipeline.start_date) if deployment.catalog.is_projected else {}
+        return all_tables(deployment.stage.compression, projected)
 
     def _declared(self, change_table: ChangeTable) -> CatalogTable:
         (table,) = [table for table in self._declared_tables if table.name == change_table.name]
@@ -84,6 +87,8 @@ class CatalogRepair:
         """Hours that S3 holds and the catalog lacks, and partitions that lead elsewhere than to their hour."""
         stored = self.deployment.raw_bucket.hours_by_prefix()
         for change_table in self.deployment.names.change_tables:
+            if change_table.is_projected:
+                continue  # nothing is registered
             table, partitions = self._declared(change_table), self._partitions(change_table)
             lacking = sorted(set(stored.get(change_table.prefix, ())) - partitions.keys())
             astray = sorted(
@@ -106,6 +111,8 @@ class CatalogRepair:
     def gone(self) -> Iterator[Finding]:
         """Hours whose raw objects are gone though the views read them. Their partitions stay: they are the evidence."""
         deployment = self.deployment
+        if deployment.catalog.is_projected:
+            return  # no catalog tells which hours there were
         stored, in_catalog = set(deployment.raw_bucket.all_hours()), set[datetime]()
         for change_table in deployment.names.change_tables:
             in_catalog |= self._partitions(change_table).keys()
@@ -205,7 +212,9 @@ def table_changes(described: Mapping[str, Any], wanted: Mapping[str, Any]) -> li
         "location": _folder(found.get("Location")) != _folder(storage["Location"]),
         "format": any(found.get(name) != storage[name] for name in ("InputFormat", "OutputFormat")),
         "SerDe": found.get("SerdeInfo", {}).get("SerializationLibrary") != storage["SerdeInfo"]["SerializationLibrary"],
-        "parameters": any(parameters.get(name) != value for name, value in wanted["Parameters"].items()),
+        "parameters": any(parameters.get(name) != value for name, value in wanted["Parameters"].items())
+        # if it were on against the declaration, Athena would overlook every partition
+        or projection.is_enabled(parameters) != projection.is_enabled(wanted["Parameters"]),
     }
     return [what for what, is_so in differs.items() if is_so]
 

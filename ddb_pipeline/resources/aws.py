@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,10 @@ class Deployment:
     def stream_metrics(self) -> StreamMetrics:
         """What CloudWatch knows of that stream."""
         return StreamMetrics(make_client("cloudwatch", self.settings.connection), self.names.change_stream)
+
+    def hours_in_tables(self) -> set[datetime]:
+        """Return the hours that queries find: those in the catalog, or where they are projected, those in S3."""
+        return set(self.raw_bucket.all_hours()) if self.catalog.is_projected else self.catalog.hours()
 
     @property
     def other_change_table(self) -> str:

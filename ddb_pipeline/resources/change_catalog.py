@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from ddb_pipeline import projection
 from ddb_pipeline.arrivals import hour_of_values, hour_values
-from ddb_pipeline.errors import REPAIR_ADVICE, NotDeployedError
+from ddb_pipeline.errors import REPAIR_ADVICE, NotDeployedError, PipelineError
 from ddb_pipeline.names import ChangeTable
 
 # AWS Glue API, BatchGetPartition asks for at most 1000 partitions
@@ -70,6 +71,11 @@ class ChangeCatalog:
         """Return all hours that a change table has a partition for."""
         return set().union(*map(self.hours_of, self.change_tables))
 
+    @property
+    def is_projected(self) -> bool:
+        """Whether Athena computes the hours of the change tables: then the catalog does not tell which there are."""
+        return any(table.is_projected for table in self.change_tables)
+
     def hours_of(self, table: ChangeTable) -> set[datetime]:
         """Return all hours that one change table has partitions for."""
         return set(self.partitions_of(table))
@@ -90,10 +96,12 @@ class ChangeCatalog:
         return {hour: partition for hour, partition in found if hour is not None}
 
     def has_hours(self) -> bool:
-        """Whether a change table is there and has a partition at all; asks for one only."""
+        """Whether a change table is there and has a partition at all, or projects some; asks for one only."""
         return any(map(self._has_hours, self.change_tables))
 
     def _has_hours(self, table: ChangeTable) -> bool:
+        if table.is_projected:
+            return self.table(table.name) is not None
         try:
             found = self.client.get_partitions(
                 DatabaseName=self.database, TableName=table.name, ExcludeColumnSchema=True, MaxResults=1
@@ -103,9 +111,10 @@ class ChangeCatalog:
         return bool(found["Partitions"])
 
     def lacking(self, hours: Mapping[str, Iterable[datetime]]) -> dict[str, tuple[datetime, ...]]:
-        """Return those of some hours that have no partition in the change table of their prefix, oldest first.
+        """Return those of some hours that a query would not find in the change table of their prefix, oldest first.
 
-        Asks for just these, so the cost does not grow with the age of the tables.
+        These have no partition; or, where partitions are projected, are not in the projection's range. Asks for just
+        these, so the cost does not grow with the age of the tables.
 
         Args:
             hours: Hours by the prefix that their folder is below.
@@ -119,13 +128,19 @@ class ChangeCatalog:
     def all_lacking(self, hours: Mapping[str, Iterable[datetime]]) -> dict[str, tuple[datetime, ...]]:
         """Return the same, from a list of all partitions: fewer requests when the hours are all that there are."""
         found = {
-            table.prefix: tuple(sorted(set(hours[table.prefix]) - self.hours_of(table)))
+            table.prefix: (
+                self._lacking(table, hours[table.prefix])
+                if table.is_projected
+                else tuple(sorted(set(hours[table.prefix]) - self.hours_of(table)))
+            )
             for table in self.change_tables
             if hours.get(table.prefix)
         }
         return {prefix: lacking for prefix, lacking in found.items() if lacking}
 
     def _lacking(self, table: ChangeTable, hours: Iterable[datetime]) -> tuple[datetime, ...]:
+        if table.is_projected:
+            return self._not_projected(table, hours)
         wanted = iter(sorted(set(hours)))
         lacking: list[datetime] = []
         while batch := list(islice(wanted, _BATCH)):
@@ -146,6 +161,18 @@ class ChangeCatalog:
             f"table {self.database}.{table.name} is not in the Glue catalog though the stack made it; the data in S3 "
             f"is untouched: {REPAIR_ADVICE}, which makes the table again with every hour"
         )
+
+    def _not_projected(self, table: ChangeTable, hours: Iterable[datetime]) -> tuple[datetime, ...]:
+        wanted = sorted(set(hours))
+        if not wanted:
+            return ()
+        parameters, now = (self.table(table.name) or {}).get("Parameters") or {}, datetime.now(UTC)
+        try:
+            return tuple(hour for hour in wanted if not projection.covers(parameters, hour, now))
+        except ValueError as error:
+            raise PipelineError(
+                f"table {self.database}.{table.name}: {error}, which the stack did not declare: {REPAIR_ADVICE}"
+            ) from None
 
 
 def columns(described: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -31,11 +31,12 @@ ORDERS = Pipeline(
     views_schedule="30 6 * * *",
     baseline="export",
     format="parquet",
+    catalog="projection",
 )
 
 
 def declaration() -> Declaration:
-    """The project's own pipeline.toml, and a second pipeline: a composite key of awkward names, baselines, Parquet.
+    """The project's own pipeline.toml, and a second pipeline that chooses otherwise wherever there is a choice.
 
     In `dev` somebody is told of alarms and of the budget, and Lake Formation decides who sees the catalog.
     """

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
 
-from ddb_pipeline import change_row
+from ddb_pipeline import change_row, projection
 from ddb_pipeline.checks import contract_problems
 
 
@@ -71,6 +72,17 @@ def test_a_departure_is_named(change: Callable[[dict[str, Any]], None], said: st
     change(table)
 
     assert contract_problems(table, "json") == [said]
+
+
+def test_projection_must_be_as_the_names_of_the_stack_say():
+    projected = {**TABLE, "Parameters": projection.parameters(date(2025, 3, 4))}
+    assert contract_problems(projected, "json", is_projected=True) == []
+    assert contract_problems(projected, "json") == ["partition projection is on, not off"]
+    assert "projection.enabled is None, not true" in contract_problems(TABLE, "json", is_projected=True)
+    wrong = {**projected["Parameters"], "projection.month.digits": "1"}
+    assert contract_problems({**TABLE, "Parameters": wrong}, "json", is_projected=True) == [
+        "projection.month.digits is 1, not 2"
+    ]
 
 
 def test_a_table_that_says_nothing_has_every_problem():

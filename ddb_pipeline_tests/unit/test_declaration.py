@@ -111,6 +111,18 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
             ),
         ),
         (
+            RIGHT.replace("[stages", 'catalog = "none"\n[stages'),
+            'pipelines.persons.catalog: found "none"; allowed is "crawler" or "projection"',
+        ),
+        (
+            RIGHT.replace("[stages", 'catalog = "projection"\nbaseline = "export"\n[stages')
+            + 'automation = "running"\nraw_retention_days = 90',
+            (
+                "stages.local.raw_retention_days: found 90; allowed is none with pipelines.persons.catalog = "
+                '"projection": only registered hours show that one expired too early'
+            ),
+        ),
+        (
             RIGHT + "buffer_seconds = 901",
             "stages.local.buffer_seconds: found 901; allowed is a whole number from 0 to 900",
         ),

@@ -6,10 +6,11 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from ddb_pipeline import change_row
+from ddb_pipeline import change_row, projection
 from ddb_pipeline.catalog_tables import all_tables
 from ddb_pipeline_tests.unit.infra_templates import (
     OPERATOR,
+    ORDERS,
     READER,
     Template,
     declaration,
@@ -111,6 +112,16 @@ def test_each_crawler_registers_hours_of_its_table_and_changes_nothing(stage, ta
     assert "Schedule" not in properties
     assert crawler["DependsOn"] == list(table)
     assert next(iter(table.values()))["DependsOn"] == list(database)
+
+
+def test_where_partitions_are_projected_there_is_no_crawler(stage):
+    for resource_type in ("Crawler", "SecurityConfiguration"):
+        assert not resources(stage.name, f"AWS::Glue::{resource_type}", "order_lines")
+    for table in resources(stage.name, "AWS::Glue::Table", "order_lines").values():
+        content = table["Properties"]["TableInput"]
+        parameters = {name: value for name, value in content["Parameters"].items() if "projection" in name}
+        is_of_changes = content["Name"] in {"changes", "changes_parquet"}
+        assert parameters == (projection.parameters(ORDERS.start_date) if is_of_changes else {})
 
 
 def test_the_name_of_the_security_configuration_carries_a_hash_of_its_content():

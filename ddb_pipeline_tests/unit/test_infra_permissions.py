@@ -163,6 +163,10 @@ def test_firehose_reads_the_stream_calls_the_converter_and_writes_changes_and_er
     }
 
 
+def test_where_partitions_are_projected_nobody_may_crawl():
+    assert "Crawl" not in statements_of("AccessPolicy", pipeline="order_lines")
+
+
 def test_firehose_reads_the_schema_of_parquet_and_no_other_table():
     assert "ReadSchema" not in statements_of("DeliveryRole")
     found = statements_of("DeliveryRole", pipeline="order_lines")["ReadSchema"]

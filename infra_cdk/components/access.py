@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -54,7 +56,8 @@ class PipelineAccess(Construct):
     Args:
         scope: The stack.
         construct_id: Id in the construct tree.
-        names: Names of parameter, database, crawler and workgroup.
+        names: Names of parameter, database and workgroup.
+        crawlers: Names of the crawlers, which it starts; none where partitions are projected.
         key: Encrypts the objects in both buckets.
         table: The DynamoDB table, whose capture the pipeline watches, and some of whose items it reads.
         table_key: ARN of the key that encrypts the table; None: one of AWS's, which takes no right.
@@ -74,6 +77,7 @@ class PipelineAccess(Construct):
         construct_id: str,
         *,
         names: ComputedNames,
+        crawlers: Sequence[str],
         key: kms.IKey,
         table: dynamodb.ITable,
         table_key: str | None,
@@ -93,11 +97,6 @@ class PipelineAccess(Construct):
         database = arn("glue", f"database/{names.database}")
         statements = [
             allow("ReadNames", ["ssm:GetParameter"], [arn("ssm", f"parameter{names.parameter}")]),
-            allow(
-                "Crawl",
-                ["glue:StartCrawler", "glue:StopCrawler", "glue:GetCrawler", "glue:ListCrawls"],
-                [arn("glue", f"crawler/{names.crawler(storage)}") for storage in STORAGES],
-            ),
             allow(
                 "UseCatalog",
                 [*READ_CATALOG, *WRITE_CATALOG],
@@ -157,6 +156,15 @@ class PipelineAccess(Construct):
         statements += check_statements(
             self, key=key, table=table, table_key=table_key, stream=stream, raw_bucket=raw_bucket
         )
+        if crawlers:
+            statements.insert(
+                1,
+                allow(
+                    "Crawl",
+                    ["glue:StartCrawler", "glue:StopCrawler", "glue:GetCrawler", "glue:ListCrawls"],
+                    [arn("glue", f"crawler/{name}") for name in crawlers],
+                ),
+            )
         if baseline_converter is not None:
             statements += [
                 allow("ExportTable", EXPORT_TABLE, [table.table_arn]),

@@ -13,9 +13,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from ddb_pipeline import projection
 from ddb_pipeline.catalog_tables import change_tables
 from ddb_pipeline.change_row import STORAGES, Format
-from ddb_pipeline.declaration import Stage
+from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.names import ComputedNames
 from infra_cdk.components.acknowledged import acknowledge_wildcards
 from infra_cdk.components.catalog_table import catalog_table
@@ -45,6 +46,7 @@ class Catalog(Construct):
         scope: The stack.
         construct_id: Id in the construct tree.
         names: Name of the database.
+        pipeline: Whether partitions are projected, and from which year on.
         stage: How its raw objects are compressed, as far as they are JSON.
         raw_bucket: Where the raw objects are.
 
@@ -55,7 +57,14 @@ class Catalog(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: ComputedNames, stage: Stage, raw_bucket: s3.IBucket
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: ComputedNames,
+        pipeline: Pipeline,
+        stage: Stage,
+        raw_bucket: s3.IBucket,
     ) -> None:
         super().__init__(scope, construct_id)
         self.database_name = names.database
@@ -68,6 +77,7 @@ class Catalog(Construct):
                 description=f"Changes of the pipeline {names.pipeline}, stage {names.stage}, and the views of them",
             ),
         )
+        projected = projection.parameters(pipeline.start_date) if pipeline.catalog == "projection" else {}
         self.change_tables: Mapping[Format, glue.CfnTable] = {
             file_format: catalog_table(
                 self,
@@ -77,7 +87,7 @@ class Catalog(Construct):
                 table=table,
                 raw_bucket=raw_bucket,
             )
-            for file_format, table in change_tables(stage.compression).items()
+            for file_format, table in change_tables(stage.compression, projected).items()
         }
 
 

@@ -77,18 +77,18 @@ class LakeFormationGrants(Construct):
 
 
 def grants_of(
-    *, operators: Sequence[str], readers: Sequence[str], crawler_role: str, delivery_role: str
+    *, operators: Sequence[str], readers: Sequence[str], crawler_role: str | None, delivery_role: str
 ) -> dict[str, tuple[str, Grant]]:
     """Return who gets what: those who are declared, and the roles of the stack that touch the catalog.
 
     Args:
         operators: ARNs of who runs Dagster.
         readers: ARNs of who asks the views.
-        crawler_role: ARN of the crawlers' role.
+        crawler_role: ARN of the crawlers' role; None: there are no crawlers.
         delivery_role: ARN of Firehose's role, which reads the table of the contract for Parquet.
     """
     return {
-        "Crawler": (crawler_role, CRAWLER),
+        **({"Crawler": (crawler_role, CRAWLER)} if crawler_role else {}),
         "Delivery": (delivery_role, DELIVERY),
         **{f"Operator{number}": (arn, OPERATOR) for number, arn in enumerate(operators)},
         **{f"Reader{number}": (arn, READER) for number, arn in enumerate(readers)},
