@@ -141,7 +141,12 @@ def attempts(instance: DagsterInstance, pipeline: Pipeline) -> list[Attempt]:
 
 
 def decide(
-    lacking: Sequence[datetime], latest: Sequence[Attempt], now: datetime, loaded_at: datetime = LOADED_AT
+    lacking: Sequence[datetime],
+    latest: Sequence[Attempt],
+    now: datetime,
+    loaded_at: datetime = LOADED_AT,
+    *,
+    wanted: str = "in the catalog",
 ) -> Decision:
     """Decide whether hours that the catalog lacks are worth a run now.
 
@@ -153,9 +158,10 @@ def decide(
         latest: Latest runs of the job, newest first.
         now: Time of the tick.
         loaded_at: When the code location was loaded: a run that began earlier is lost.
+        wanted: What an hour is when it wants nothing more, in words.
     """
     if not lacking:
-        return Decision(None, "every hour is in the catalog")
+        return Decision(None, f"every hour is {wanted}")
     for attempt in latest:
         if attempt.status == DagsterRunStatus.QUEUED:
             return Decision(None, f"refresh {attempt.run_id[:8]} is queued")
@@ -181,7 +187,7 @@ def decide(
     keys = [partition_key(hour) for hour in lacking]
     return Decision(
         f"{keys[0]}..{keys[-1]} ({len(keys)}) after {before}",
-        f"hours not in the catalog: {len(keys)}",
+        f"hours not {wanted}: {len(keys)}",
         {LACKING_TAG: listed(keys, _HOURS_NAMED)},
     )
 

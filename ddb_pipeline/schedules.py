@@ -14,6 +14,7 @@ from dagster import (
 from ddb_pipeline.assets.change_table import survey
 from ddb_pipeline.assets.common import MEASURE_TAG, asset_key
 from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
+from ddb_pipeline.assets.projected_hours import REFRESHED, unseen
 from ddb_pipeline.baseline_checks import baseline_check_keys
 from ddb_pipeline.checks import items_check_key
 from ddb_pipeline.column_checks import fit_check_key
@@ -53,10 +54,16 @@ def _crawl_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
         try:
             with aws.deployment(pipeline.name, hurried=True) as deployment:
                 # older hours: the sensor's rounds come by them, and a run by hand compares all
-                lacking = survey(deployment, recent(now), pages=_PAGES).lacking
+                found = survey(deployment, recent(now), pages=_PAGES)
+                is_projected = deployment.catalog.is_projected
         except PipelineError as error:
             return SkipReason(str(error))
-        decision = decide(lacking, attempts(context.instance, pipeline), now)
+        latest = attempts(context.instance, pipeline)
+        if is_projected:
+            new = unseen(context.instance, pipeline, found.contents.values(), now)
+            decision = decide(sorted({*found.lacking, *new}), latest, now, wanted=REFRESHED)
+        else:
+            decision = decide(found.lacking, latest, now)
         if decision.run_key is None:
             return SkipReason(decision.reason)
         return RunRequest(run_key=decision.run_key, tags=decision.tags)

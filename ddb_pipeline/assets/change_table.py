@@ -4,8 +4,8 @@ A crawl is billed for ten minutes at least (facts of AWS' price list), so it run
 catalog*; objects that arrive in an hour that is there need none.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +38,7 @@ from ddb_pipeline.assets.common import (
     table_name,
     table_schema,
 )
+from ddb_pipeline.assets.projected_hours import NEWEST_HOURS, seen
 from ddb_pipeline.assets.raw_changes import NAME as RAW_CHANGES
 from ddb_pipeline.assets.raw_changes import arrival_events
 from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, STORAGES
@@ -52,8 +53,6 @@ from ddb_pipeline.resources.raw_bucket import RawBucket
 NAME = CRAWLED
 LISTED_AT = "hours_listed_at"
 """Metadata: when the hours in S3 were listed. An hour that began to fill later is no fault of this crawl."""
-NEWEST_OBJECT = "newest_object"
-"""Metadata: when S3 stored the newest raw object that was listed, by S3's own clock."""
 PROJECTED = 'none: Athena computes the hours (catalog = "projection" in pipeline.toml), nothing is registered'
 
 
@@ -68,6 +67,7 @@ class Survey:
             folders without data are left out.
         unreadable: Prefixes and keys that are not of an hour.
         is_everything: Whether all hours were looked at.
+        hours_below: Hours that have a folder, by the prefix of their raw objects.
     """
 
     hours: tuple[datetime, ...]
@@ -75,6 +75,7 @@ class Survey:
     lacking_below: Mapping[str, tuple[datetime, ...]]
     unreadable: tuple[str, ...]
     is_everything: bool = True
+    hours_below: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
 
     @property
     def lacking(self) -> tuple[datetime, ...]:
@@ -114,6 +115,7 @@ def survey(deployment: Deployment, scope: Scope = EVERYTHING, *, pages: int = 20
         {prefix: found for prefix, found in lacking.items() if found},
         tuple(bucket.unreadable),
         scope.first is None,
+        stored,
     )
 
 
@@ -146,13 +148,17 @@ def change_table_asset(pipeline: Pipeline, stage: str | None) -> AssetsDefinitio
     @asset(
         key=asset_key(pipeline, NAME),
         deps=[asset_key(pipeline, RAW_CHANGES)],
-        description="Table of change rows in the Glue catalog, for Athena. Its schema never changes; the crawl adds "
-        "the hours that it lacks.",
+        description="Table of change rows in the Glue catalog, for Athena. Its schema never changes; "
+        + (
+            "Athena computes its hours, so that nothing is registered: what it does is to report arrivals."
+            if pipeline.catalog == "projection"
+            else "the crawl adds the hours that it lacks."
+        ),
         kinds={"glue", "table"},
         owners=OWNERS,
         group_name=CHANGES_GROUP,
         metadata={
-            "dagster/table_name": table_name(pipeline, stage, STORAGES["json"].table),
+            "dagster/table_name": table_name(pipeline, stage, STORAGES[pipeline.format].table),
             "dagster/column_schema": table_schema((*COLUMNS, *PARTITION_COLUMNS)),
         },
         retry_policy=RETRY_TRANSIENT,
@@ -188,6 +194,7 @@ def _bring_in_hours(context: AssetExecutionContext, deployment: Deployment) -> d
         "crawl": PROJECTED if deployment.catalog.is_projected else _told(crawls, found),
         "dagster/column_schema": TableSchema([TableColumn(*column) for part in fields for column in columns(part)]),
         **(crawls[-1].metadata() if crawls else {}),
+        **({NEWEST_HOURS: seen(found.hours_below, listed_at)} if deployment.catalog.is_projected else {}),
     }
 
 

@@ -24,6 +24,7 @@ from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, asset_key
 from ddb_pipeline.declaration import Pipeline
 
 NAME = "raw_changes"
+_KIND = {"json": "JSON lines", "parquet": "Parquet"}
 DATA_VERSION_TAG = "dagster/data_version"
 """Dagster's tag of an event's data version (docs: asset versioning); it exports no constant for it."""
 
@@ -38,9 +39,9 @@ def raw_changes_asset(pipeline: Pipeline) -> AssetSpec:
     return AssetSpec(
         asset_key(pipeline, NAME),
         deps=[asset_key(pipeline, "delivery_stream")],
-        description="Change rows as gzipped JSON lines in S3, a folder per hour of arrival (UTC). An hour keeps "
+        description=f"Change rows as {_KIND[pipeline.format]} in S3, a folder per hour of arrival (UTC). An hour keeps "
         "receiving objects after it has ended. Arrivals are reported by the arrivals sensor and by the crawl.",
-        kinds={"s3", "json"},
+        kinds={"s3", pipeline.format},
         owners=OWNERS,
         group_name=CHANGES_GROUP,
         partitions_def=hours_of(pipeline),

@@ -123,6 +123,8 @@ def crawled_verdict(deployment: Deployment, now: datetime) -> Verdict:
         deployment: The pipeline on its stage.
         now: The time.
     """
+    if deployment.catalog.is_projected:
+        return Verdict(None, {"not_applicable": "partitions are projected: no hour waits for a crawl"})
     patience = (longest_gap(deployment.pipeline.crawl_schedule) or _DAY) + _CRAWL_PATIENCE
     found = survey(deployment, Scope(hour_of(now) - patience - _DAY))
     overdue = [

@@ -203,10 +203,11 @@ def _parquet_keys(body: bytes) -> list[str | None]:
 def _key_of_line(line: bytes) -> Any:
     try:
         row = json.loads(line)
+        if "rawData" in row:
+            # what could not be converted is a record; what did not fit Parquet had become a row before
+            row = json.loads(base64.b64decode(row["rawData"]))
         text = row.get("item_key")
-        if text is None:
-            return _comparable(json.loads(base64.b64decode(row["rawData"]))["dynamodb"]["Keys"])
-        return _comparable(json.loads(text))
+        return _comparable(row["dynamodb"]["Keys"] if text is None else json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None  # a record of somebody else's that is none
 

@@ -323,7 +323,11 @@ def _running_file(home: Path) -> Path:
 def _contents(names: PublishedNames, endpoint: str) -> str:
     count = local_stack.client("dynamodb", endpoint).describe_table(TableName=names.table)["Table"]["ItemCount"]
     pages = local_stack.client("s3", endpoint).get_paginator("list_objects_v2")
-    objects = sum(page["KeyCount"] for page in pages.paginate(Bucket=names.raw_bucket, Prefix=names.changes_prefix))
+    objects = sum(
+        page["KeyCount"]
+        for table in names.change_tables
+        for page in pages.paginate(Bucket=names.raw_bucket, Prefix=table.prefix)
+    )
     failed = sum(page["KeyCount"] for page in pages.paginate(Bucket=names.raw_bucket, Prefix=names.errors_prefix))
     text = f"{count} items in table {names.table}, {objects} raw objects"
     return text + (f", {failed} objects under {names.errors_prefix}" if failed else "")

