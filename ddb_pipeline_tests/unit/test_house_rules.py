@@ -37,6 +37,7 @@ FLOORS = (
         "sql_text",
         "baselines",
         "catalog_tables",
+        "projection",
         "cron",
         "toml_table",
     },

@@ -130,7 +130,8 @@ def test_a_node_that_is_set_stays():
 
 
 def test_infra_cdk_reads_of_the_pipeline_only_the_contracts():
-    allowed = {f"ddb_pipeline.{name}" for name in ("declaration", "names", "change_row", "baselines", "catalog_tables")}
+    contracts = ("declaration", "names", "change_row", "baselines", "catalog_tables", "projection")
+    allowed = {f"ddb_pipeline.{name}" for name in contracts}
     imported = {
         line.split()[1]
         for file in (REPOSITORY / "infra_cdk").rglob("*.py")

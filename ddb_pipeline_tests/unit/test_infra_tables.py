@@ -30,6 +30,7 @@ def synthesize(folder):
         ORDERS,
         name=PIPELINE,
         format="json",
+        catalog="crawler",
         partition_key=KeyAttribute("id", "B"),
         sort_key=KeyAttribute("line", "N"),
         existing_table=ByStage(everywhere="Orders.v2"),

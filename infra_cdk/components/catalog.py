@@ -13,11 +13,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ddb_pipeline import projection
 from ddb_pipeline.catalog_tables import change_tables
 from ddb_pipeline.change_row import STORAGES, Format
 from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.names import ComputedNames
+from ddb_pipeline.projection import parameters as projection_parameters
 from infra_cdk.components.acknowledged import acknowledge_wildcards
 from infra_cdk.components.catalog_table import catalog_table
 from infra_cdk.components.encryption import CRAWLER_LOG_GROUPS
@@ -77,7 +77,7 @@ class Catalog(Construct):
                 description=f"Changes of the pipeline {names.pipeline}, stage {names.stage}, and the views of them",
             ),
         )
-        projected = projection.parameters(pipeline.start_date) if pipeline.catalog == "projection" else {}
+        projected = projection_parameters(pipeline.start_date) if pipeline.catalog == "projection" else {}
         self.change_tables: Mapping[Format, glue.CfnTable] = {
             file_format: catalog_table(
                 self,
