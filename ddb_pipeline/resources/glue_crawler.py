@@ -7,7 +7,7 @@ paginator and lists a new crawl only after a moment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -28,7 +28,7 @@ OnRunning = Literal["join", "wait", "fail"]
 
 _PAGE = 100
 _MEMORY = "glue_crawl/"
-"""Beginning of the run tag that holds the id of the crawl that a step is waiting for."""
+"""Beginning of the run tag, with step and crawler in it, that holds the id of the crawl that the step waits for."""
 
 
 class GlueCrawlerResource(BotoResource):
@@ -117,7 +117,7 @@ class _Crawl:
 
         One that has ended saw nothing of what has arrived since.
         """
-        known = self._step.recall(_MEMORY + self._name) if self._step else None
+        known = self._step.recall(self._memory(self._step)) if self._step else None
         if not known:
             return None
         crawl_id, _, whose = known.partition(" ")
@@ -127,12 +127,20 @@ class _Crawl:
         return crawl_id
 
     def _begun(self, on_running: OnRunning) -> str:
+        before = {crawl["CrawlId"] for crawl in self._crawls()}
+        perhaps = False
         while True:
-            before = {crawl["CrawlId"] for crawl in self._crawls()}
-            if self._start():
+            started = self._start()
+            if started == "yes":
                 self._is_ours = True
                 return self._listed(before)
             running = [crawl for crawl in self._crawls() if crawl.get("State") == "RUNNING"]
+            new = [crawl for crawl in running if crawl["CrawlId"] not in before]
+            # one that ran before we asked left no room for ours
+            perhaps = (perhaps or started == "perhaps") and len(new) == len(running)
+            if perhaps and new:
+                self._is_ours = True
+                return str(new[0]["CrawlId"])
             if running and on_running != "wait":
                 crawl = max(running, key=_start_time)
                 if on_running == "fail":
@@ -146,6 +154,8 @@ class _Crawl:
                 return str(crawl["CrawlId"])
             # to be waited for; or just stopping, or not listed yet: in a moment it can be started, or joined
             self._pause("a crawl that somebody else started to end")
+            if not perhaps:
+                before = {crawl["CrawlId"] for crawl in self._crawls()}
 
     def _listed(self, before: set[str]) -> str:
         """The id of the crawl that was started just now."""
@@ -156,13 +166,24 @@ class _Crawl:
                 return str(min(new, key=_start_time)["CrawlId"])
             self._pause("the start of a crawl to be listed")
 
-    def _start(self) -> bool:
-        """Start the crawler; False when it runs already."""
+    def _start(self) -> Literal["yes", "no", "perhaps"]:
+        """Start the crawler; "no" when it runs already.
+
+        "perhaps" where the start had to be asked for again: the first one may have been heard, and its answer lost.
+        """
+        attempts = 0
+
+        def start(**arguments: Any) -> None:
+            nonlocal attempts
+            attempts += 1
+            self._client.start_crawler(**arguments)
+
         try:
-            self._call("start_crawler", Name=self._name)
-        except self._client.exceptions.CrawlerRunningException:
-            return False
-        return True
+            self._call("start_crawler", start, Name=self._name)
+        except self._client.exceptions.CrawlerRunningException as error:
+            by_boto3 = int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0))
+            return "perhaps" if attempts > 1 or by_boto3 else "no"
+        return "yes"
 
     def _tell(self) -> None:
         from dagster import get_dagster_logger
@@ -171,7 +192,11 @@ class _Crawl:
         log.info("%s crawl %s of crawler %s", "joined" if self._joined else "started", self._crawl_id, self._name)
         if self._step:
             whose = "ours" if self._is_ours else "joined"
-            self._step.remember(_MEMORY + self._name, f"{self._crawl_id} {whose}")
+            self._step.remember(self._memory(self._step), f"{self._crawl_id} {whose}")
+
+    def _memory(self, step: Step) -> str:
+        # of this step alone: what another one has started is somebody else's to it
+        return f"{_MEMORY}{step.key}/{self._name}"
 
     def _wait(self, crawl_id: str) -> CrawlResult:
         while True:
@@ -212,14 +237,14 @@ class _Crawl:
             "again, or allow more time (deadline_seconds)"
         )
 
-    def _call(self, operation: str, **arguments: Any) -> Any:
+    def _call(self, operation: str, call: Callable[..., Any] | None = None, **arguments: Any) -> Any:
         """Call Glue; throttling and faults of the service are waited out until the deadline.
 
         An unreachable Glue is waited for once a crawl is under way, and not for long.
         """
         try:
             return patiently(
-                lambda: getattr(self._client, operation)(**arguments),
+                lambda: (call or getattr(self._client, operation))(**arguments),
                 self._waiting,
                 self._pause,
                 operation,

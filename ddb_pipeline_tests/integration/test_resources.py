@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dagster import DagsterExecutionInterruptedError
@@ -211,6 +213,28 @@ def test_a_query_that_athena_cannot_run_raises_its_reason(stage: Deployed):
 
     assert "nothing_of_the_kind" in str(caught.value)
     assert caught.value.query_id in str(caught.value)
+
+
+def test_a_parameter_of_each_type_is_what_it_was_in_python(stage: Deployed):
+    values: list[Any] = [
+        True,
+        -5,
+        1.5,
+        Decimal("0.10"),
+        "it's ?",
+        b"\x00\xff",
+        date(2026, 3, 5),
+        datetime(2026, 3, 5, 12, tzinfo=UTC).replace(tzinfo=None),
+        None,
+    ]
+    columns = "true, -5, 1.5E0, DECIMAL '0.10', 'it''s ?', X'00ff', DATE '2026-03-05', TIMESTAMP '2026-03-05 12:00:00'"
+    compared = " AND ".join(f"c{place} = ?" for place in range(8))
+    sql = (
+        f"SELECT 1 AS a FROM (VALUES ({columns})) AS t (c0, c1, c2, c3, c4, c5, c6, c7) WHERE {compared} AND ? IS NULL"
+    )
+    with resource(stage).deployment("orders") as deployment:
+        assert deployment.athena.execute(sql, values).rows == ((1,),)
+        assert deployment.athena.execute(sql, [False, *values[1:]]).rows == ()
 
 
 def test_an_interrupted_query_is_not_left_running(stage: Deployed):

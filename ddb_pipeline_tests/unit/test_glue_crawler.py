@@ -121,6 +121,28 @@ def test_a_crawl_that_ran_while_we_waited_is_not_taken_for_the_one_that_we_start
     assert (result.crawl_id, glue.starts) == ("crawl-1", 1)
 
 
+class Forgetful(FakeGlue):
+    """Starts a crawl, and loses its answer to that once."""
+
+    lost = 0
+
+    def start_crawler(self, Name: str) -> dict[str, Any]:  # noqa: N803
+        answer = super().start_crawler(Name)
+        self.lost += 1
+        if self.lost == 1:
+            raise refusal("InternalServiceException", "try again")
+        return answer
+
+
+@pytest.mark.parametrize("on_running", ["join", "wait", "fail"])
+def test_a_start_whose_answer_was_lost_is_ours_all_the_same(on_running: OnRunning):
+    glue = Forgetful()
+
+    result = glue.resource().crawl("crawler", on_running=on_running)
+
+    assert (result.crawl_id, result.joined, glue.starts) == ("crawl-0", False, 1)
+
+
 # --- what goes wrong
 
 
@@ -397,6 +419,24 @@ def test_a_retry_inside_the_run_finds_its_crawl_and_one_that_has_ended_is_not_ta
     glue.on_sleep = lambda: setattr(glue, "refusals", [unreachable()] if 20 < glue.now < 250 else [])
     assert materialize([tried_again], resources={"crawler": glue.resource()}).success
     assert glue.starts == 2
+
+
+def test_the_crawl_of_another_step_is_somebody_elses():
+    glue = FakeGlue(seconds=600)
+
+    @asset
+    def first(context: AssetExecutionContext, crawler: GlueCrawlerResource) -> None:
+        glue.on_sleep = lambda: setattr(glue, "refusals", [unreachable()] if glue.now > 20 else [])
+        with pytest.raises(EndpointConnectionError):
+            crawler.crawl("crawler", context=context)
+        glue.on_sleep, glue.refusals = lambda: None, []
+
+    @asset(deps=[first])
+    def second(context: AssetExecutionContext, crawler: GlueCrawlerResource) -> None:
+        with pytest.raises(CrawlError, match="running already"):
+            crawler.crawl("crawler", on_running="fail", context=context)
+
+    assert materialize([first, second], resources={"crawler": glue.resource()}).success
 
 
 def test_an_interrupt_stops_the_crawl_that_an_earlier_attempt_had_started():
