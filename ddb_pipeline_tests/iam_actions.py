@@ -41,6 +41,17 @@ GLUE_TABLE_OPERATIONS = {
 GLUE_CRAWLER_OPERATIONS = {"GetCrawler", "ListCrawls", "StartCrawler", "StopCrawler"}
 OF_WORKGROUP = {"GetQueryExecution", "GetQueryResults", "StartQueryExecution", "StopQueryExecution"}
 OF_TABLE = {"DeleteItem", "DescribeKinesisStreamingDestination", "DescribeTable", "PutItem", "UpdateItem"}
+OF_DESTINATION = {"DisableKinesisStreamingDestination", "EnableKinesisStreamingDestination"}
+# developerguide/kds_iam.html: what DynamoDB does in Kinesis for who describes and enables a destination
+OF_STREAM = ("kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:PutRecords")
+STREAMING_SERVICE = "kinesisreplication.dynamodb.amazonaws.com"
+STREAMING_ROLE = f"role/aws-service-role/{STREAMING_SERVICE}/AWSServiceRoleForDynamoDBKinesisDataStreamsReplication"
+OF_BUCKET = {
+    "GetBucketTagging": "s3:GetBucketTagging",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "ListObjectsV2": "s3:ListBucket",
+}
 OF_ITEMS = {"DeleteItem", "PutItem", "UpdateItem"}
 
 # ug/fine-grained-access-to-glue-resources.html: what Athena does in the catalog for a statement that begins so
@@ -167,16 +178,19 @@ def _glue(operation: str, parameters: dict[str, Any], place: Place) -> Iterator[
 
 def _s3(operation: str, parameters: dict[str, Any], place: Place) -> Iterator[Need]:
     bucket, key = parameters["Bucket"], parameters["Key"]
+    if operation in OF_BUCKET:
+        yield Need(OF_BUCKET[operation], f"arn:aws:s3:::{bucket}")
+        return
     match operation:
-        case "ListObjectsV2":
-            yield Need("s3:ListBucket", f"arn:aws:s3:::{bucket}")
         case "HeadObject":
             yield from place.objects(bucket, key, "s3:GetObject")
         case "GetObject" | "DeleteObject" | "PutObject" | "GetObjectTagging" | "PutObjectTagging":
             yield from place.objects(bucket, key, f"s3:{operation}")
         case "DeleteObjects":
+            # API_DeleteObjects.html
+            version = ("s3:DeleteObjectVersion",) if parameters["Versions"] else ()
             for one in parameters["Keys"]:
-                yield from place.objects(bucket, one, "s3:DeleteObject")
+                yield from place.objects(bucket, one, "s3:DeleteObject", *version)
         case "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload":
             # userguide/mpuAndPermissions.html: a part is put together from what was encrypted before
             yield from place.objects(bucket, key, "s3:PutObject")
@@ -193,6 +207,14 @@ def _dynamodb(operation: str, parameters: dict[str, Any], place: Place) -> Itera
         if operation in OF_ITEMS:
             for action in OF_TABLE_KEY:
                 yield place.key(action, "dynamodb")
+    elif operation in OF_DESTINATION:
+        yield Need(f"dynamodb:{operation}", place.arn("dynamodb", f"table/{parameters['TableName']}"))
+        if operation == "EnableKinesisStreamingDestination":
+            for action in OF_STREAM:
+                yield Need(action, parameters["StreamArn"])
+            yield Need("kinesis:ListStreams", "*")
+            role = f"arn:aws:iam::{place.names.account}:{STREAMING_ROLE}"
+            yield Need("iam:CreateServiceLinkedRole", role, (("iam:AWSServiceName", STREAMING_SERVICE),))
     elif operation == "ExportTableToPointInTime":
         yield Need(f"dynamodb:{operation}", parameters["TableArn"])
         # developerguide/S3DataExport_Requesting.html

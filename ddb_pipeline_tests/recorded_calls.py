@@ -23,10 +23,13 @@ _SIGNED = re.compile(r"Credential=([^/,\s]*)/\d+/[^/]*/([^/]+)/aws4_request")
 _OTHER_NAMES = {"monitoring": "cloudwatch"}
 """Where a request is signed for another name than boto3's."""
 
-_S3_MARKS = ("delete", "location", "tagging", "uploadId", "uploads")
+_S3_MARKS = ("delete", "location", "tagging", "uploadId", "uploads", "versions")
 _S3_OPERATIONS = {
     ("GET", False): "ListObjectsV2",
     ("GET", False, "location"): "GetBucketLocation",
+    ("GET", False, "tagging"): "GetBucketTagging",
+    ("GET", False, "uploads"): "ListMultipartUploads",
+    ("GET", False, "versions"): "ListObjectVersions",
     ("POST", False, "delete"): "DeleteObjects",
     ("GET", True): "GetObject",
     ("HEAD", True): "HeadObject",
@@ -50,7 +53,7 @@ class Call:
         caller: Access key that it was signed with.
         service: The service, by the name that boto3 has for it.
         operation: Name of the operation.
-        parameters: What it was called with; of S3: `Bucket`, `Key`, `Keys`.
+        parameters: What it was called with; of S3: `Bucket`, `Key`, `Keys`, and whether `Versions` are named.
     """
 
     caller: str
@@ -109,4 +112,6 @@ def _s3(method: str, path: str, query: dict[str, list[str]], body: bytes) -> tup
     marks = [mark for mark in _S3_MARKS if mark in query]
     found = _S3_OPERATIONS.get((method, bool(key), *marks))
     assert found is not None, f"a call of S3 that nobody can read: {method} {path} {sorted(query)}"
-    return found, {"Bucket": bucket, "Key": key, "Keys": re.findall("<Key>(.*?)</Key>", body.decode(errors="replace"))}
+    text = body.decode(errors="replace")
+    keys = re.findall("<Key>(.*?)</Key>", text)
+    return found, {"Bucket": bucket, "Key": key, "Keys": keys, "Versions": "<VersionId>" in text}

@@ -6,7 +6,6 @@ import dataclasses
 import gzip
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,10 @@ from ddb_pipeline.local_aws.deployment import DeploymentError, deploy
 from ddb_pipeline.names import ComputedNames
 from ddb_pipeline.resources.table_export import TableExport
 from ddb_pipeline_tests.deployed import Deployed, wait_until
+from ddb_pipeline_tests.iam_actions import Place, needs
+from ddb_pipeline_tests.integration.test_least_privilege import role_policy
+from ddb_pipeline_tests.policies import Grant, grants
+from ddb_pipeline_tests.recorded_calls import Call, recording
 
 pytestmark = pytest.mark.xdist_group("existing_tables")
 
@@ -46,6 +49,18 @@ keep_data = false
 confirm_data_loss = "local"
 """
 TABLE = "Invoices.v2"
+STREAMING, EMPTIER = (ComputedNames("invoices", "local").function(name) for name in ("streaming", "emptier"))
+FUNCTIONS = (STREAMING, EMPTIER)
+# Allowed, but not seen here, with the reason
+UNUSED = {
+    (STREAMING, "lambda:InvokeFunction"): "only what outlasts an invocation goes on in another",
+    (EMPTIER, "lambda:InvokeFunction"): "only what outlasts an invocation goes on in another",
+    (STREAMING, "dynamodb:UpdateKinesisStreamingDestination"): "only a destination of milliseconds is changed",
+    (STREAMING, "logs:CreateLogStream"): "Lambda logs with the role of the function",
+    (STREAMING, "logs:PutLogEvents"): "Lambda logs with the role of the function",
+    (EMPTIER, "logs:CreateLogStream"): "Lambda logs with the role of the function",
+    (EMPTIER, "logs:PutLogEvents"): "Lambda logs with the role of the function",
+}
 BEFORE = {"Customer.Id": {"B": b"\x00\x01"}, "number": {"N": "1"}, "total": {"N": "12.50"}}
 
 
@@ -79,11 +94,19 @@ class Existing:
     stage: Deployed
     before: dict[str, Any]
     failure: str
-    assembly: Path
+    policies: dict[str, list[Grant]]
+    calls: list[Call]
 
 
 @pytest.fixture(scope="module")
-def existing(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Existing]:
+def calls() -> Iterator[list[Call]]:
+    """What the functions behind the custom resources ask AWS for, from the first deployment to the last deletion."""
+    with pytest.MonkeyPatch.context() as patch, recording(FUNCTIONS, patch) as recorded:
+        yield recorded
+
+
+@pytest.fixture(scope="module")
+def existing(deployed: Deployed, calls: list[Call], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Existing]:
     dynamodb, kinesis = deployed.client("dynamodb"), deployed.client("kinesis")
     folder = tmp_path_factory.mktemp("existing_tables")
     key = deployed.client("kms").create_key()["KeyMetadata"]["Arn"]
@@ -108,7 +131,9 @@ def existing(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> It
         deploy(assembly, deployed.endpoint, local_stack.REGION)
     only = dataclasses.replace(declaration, pipelines={"invoices": declaration.pipelines["invoices"]})
     names = local_stack.published_names(only, deployed.endpoint)
-    yield Existing(Deployed(deployed.endpoint, only, names), before, str(failure.value), assembly)
+    stage = Deployed(deployed.endpoint, only, names)
+    policies = {name: list(grants(role_policy(stage, name))) for name in FUNCTIONS}
+    yield Existing(stage, before, str(failure.value), policies, calls)
 
     delete(deployed, ComputedNames("taken", "local").stack)
     dynamodb.disable_kinesis_streaming_destination(TableName="taken-by-others", StreamArn=others)
@@ -184,6 +209,8 @@ def test_an_export_says_how_its_owner_switches_recovery_on(existing: Existing) -
 def test_the_table_is_as_it_was_while_it_streams_and_after_the_stack_is_gone(existing: Existing) -> None:
     stage, names = existing.stage, existing.stage.names["invoices"]
     assert settings_of(stage, TABLE) == existing.before
+    for bucket in (names.raw_bucket, names.results_bucket):
+        stage.client("s3").create_multipart_upload(Bucket=bucket, Key="never-completed")
 
     assert delete(stage, ComputedNames("invoices", "local").stack) == "DELETE_COMPLETE"
 
@@ -193,3 +220,24 @@ def test_the_table_is_as_it_was_while_it_streams_and_after_the_stack_is_gone(exi
     assert sorted(int(item["number"]["N"]) for item in items) == [1, 2, 3, 4, 5]
     # a key that was given is nobody's to delete
     assert stage.client("kms").describe_key(KeyId=names.key_arn)["KeyMetadata"]["KeyState"] == "Enabled"
+
+
+def test_the_functions_may_do_what_they_did_and_nothing_else(existing: Existing) -> None:
+    """From the deployment to the deletion that the test before has made."""
+    place = Place(existing.stage.names["invoices"])
+    needed = {name: [need for call in existing.calls if call.caller == name for need in needs(call, place)]
+              for name in FUNCTIONS}  # fmt: skip
+    missing = {
+        (name, need.action, need.resource)
+        for name, policy in existing.policies.items()
+        for need in needed[name]
+        if not any(grant.covers(need) for grant in policy)
+    }
+    assert missing == set()
+    unused = {
+        (name, grant.action)
+        for name, policy in existing.policies.items()
+        for grant in policy
+        if not any(grant.covers(need) for need in needed[name])
+    }
+    assert unused == set(UNUSED)
