@@ -187,6 +187,18 @@ def test_a_deletion_that_fails_is_tried_again_with_the_stack(stacks: Stacks, tem
     assert template.asked() == [("Create", None), ("Delete", "one"), ("Delete", "one")]
 
 
+def test_a_resource_whose_function_somebody_deleted_cannot_be_deleted(stacks: Stacks, template: Template) -> None:
+    stack = stacks.create(template.of())
+    name = stack["StackName"]
+    stacks.client("lambda").delete_function(FunctionName=stacks.physical_id(name, "Function"))
+
+    assert stacks.delete(stack["StackId"])["StackStatus"] == "DELETE_FAILED"
+    assert "could not be invoked" in stacks.reasons(name)
+    # as CloudFormation has it: what cannot be deleted is left out of the next attempt
+    stacks.client("cloudformation").delete_stack(StackName=name, RetainResources=["Thing"])
+    assert stacks.settled(stack["StackId"])["StackStatus"] == "DELETE_COMPLETE"
+
+
 def test_a_function_that_never_answers_is_waited_for_as_long_as_the_template_says(
     stacks: Stacks, template: Template
 ) -> None:

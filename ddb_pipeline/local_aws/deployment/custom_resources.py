@@ -12,6 +12,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from ddb_pipeline.local_aws.deployment.intrinsic_functions import Made
 from ddb_pipeline.local_aws.deployment.place import HalfMadeError, Place, Properties, ResourceError, ResourceType
 
@@ -25,6 +27,10 @@ LONGEST_WAIT_SECONDS = 3600
 
 _HEAD = ("StackId", "RequestId", "LogicalResourceId")
 """What an answer repeats of its request."""
+
+
+class _NotAskedError(ResourceError):
+    """The function could not be invoked: nothing was done."""
 
 
 @dataclass
@@ -108,7 +114,7 @@ def _asked(place: Place, what: str, properties: Properties, physical_id: str | N
         answer = _answer(place, request, float(properties.get("ServiceTimeout", LONGEST_WAIT_SECONDS)))
         return made_by(answer, what)
     except ResourceError as error:
-        if what != "Create":
+        if what != "Create" or isinstance(error, _NotAskedError):
             raise
         # a resource that says no name gets one: it is deleted under that
         known_as = str(answer.get("PhysicalResourceId") or place.generated_name(128))
@@ -118,9 +124,7 @@ def _asked(place: Place, what: str, properties: Properties, physical_id: str | N
 def _answer(place: Place, request: Properties, seconds: float) -> Properties:
     waiting = _waiting[request["RequestId"]] = _Waiting(request)
     try:
-        place.client("lambda").invoke(
-            FunctionName=request["ServiceToken"], InvocationType="Event", Payload=json.dumps(request).encode()
-        )
+        _invoke(place, request)
         if not waiting.arrived.wait(seconds) or waiting.answer is None:
             raise ResourceError(
                 "CloudFormation did not receive a response from your Custom Resource. Please check your logs for "
@@ -129,6 +133,15 @@ def _answer(place: Place, request: Properties, seconds: float) -> Properties:
         return waiting.answer
     finally:
         del _waiting[request["RequestId"]]
+
+
+def _invoke(place: Place, request: Properties) -> None:
+    token = request["ServiceToken"]
+    try:
+        place.client("lambda").invoke(FunctionName=token, InvocationType="Event", Payload=json.dumps(request).encode())
+    except ClientError as error:
+        # not as it is: a function that is gone does not mean that the resource is
+        raise _NotAskedError(f"{token} could not be invoked: {error}") from error
 
 
 def made_by(answer: Properties, what: str) -> Made:
