@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
-DEPLOY_ADVICE = "run `ddb-pipeline local up` for stage local, deploy the stack (README) for a stage on AWS"
+DEPLOY_ADVICE = "run `ddb-pipeline local up` for stage local, `make deploy STAGE=...` for a stage on AWS"
 
 RESTORE_ADVICE = (
     "stage local: `ddb-pipeline local down`, then `up`, which starts empty; a stage on AWS: deploy with the CDK's "

@@ -18,7 +18,10 @@ ENVIRONMENT_FILE = ".env"
 DAGSTER_URL_VARIABLE = "DDB_PIPELINE_DAGSTER_URL"
 """Where people reach the Dagster UI, such as https://dagster.example.org: messages link to runs there."""
 
-NO_STAGE = f"no stage is configured: run `ddb-pipeline local up`, or set {STAGE_VARIABLE} in {ENVIRONMENT_FILE}"
+NO_STAGE = (
+    f"no stage is configured: run `ddb-pipeline local up`, or `ddb-pipeline env --stage NAME` for one on AWS, which "
+    f"sets {STAGE_VARIABLE} in {ENVIRONMENT_FILE}"
+)
 
 _CREDENTIALS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")

@@ -117,7 +117,7 @@ def test_a_stage_that_is_not_deployed_is_named_with_how_to_deploy_it(project: Pr
 
     assert code == 1
     assert "stage dev of pipeline persons is not deployed" in output
-    assert "deploy the stack (README)" in output
+    assert "`make deploy STAGE=...` for a stage on AWS" in output
 
 
 def test_what_is_no_change_record_is_kept_aside_and_the_changes_beside_it_arrive(project: Project):
