@@ -154,6 +154,7 @@ class PipelineStack(Stack):
                     delivery_stream=delivery_stream.ref,
                     converter=delivery.converter.function_name,
                     converter_log_group=delivery.converter_log_group,
+                    converts_format=pipeline.format == "parquet",
                 ),
             ).topic
             if stage.alarms

@@ -18,9 +18,9 @@ def stage(request):
     return declaration().stage(request.param)
 
 
-def alarms(stage_name):
+def alarms(stage_name, pipeline="persons"):
     """The alarms by what stands for them in the tree."""
-    found = resources(stage_name, "AWS::CloudWatch::Alarm")
+    found = resources(stage_name, "AWS::CloudWatch::Alarm", pipeline)
     return {name.removeprefix("Alarms")[:-8]: alarm["Properties"] for name, alarm in found.items()}
 
 
@@ -83,6 +83,14 @@ def test_metrics_of_change_capture_are_asked_for_whatever_their_delegated_operat
     )
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
     assert (query["Period"], alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (300, periods, "notBreaching")
+
+
+def test_where_firehose_makes_parquet_rows_that_do_not_fit_have_an_alarm(stage):
+    assert set(alarms(stage.name, "order_lines")) - set(alarms(stage.name)) == {"ConversionFailures"}
+    alarm = alarms(stage.name, "order_lines")["ConversionFailures"]
+    watched = (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"], alarm["Threshold"])
+    assert watched == ("AWS/Firehose", "FailedConversion.Records", "Sum", 1)
+    assert alarm["MetricName"] in FIREHOSE_METRICS
 
 
 def test_metrics_of_firehose_are_those_that_local_aws_publishes(stage):

@@ -73,7 +73,7 @@ class Parts:
     delivery_stream: str
     converter: str
     converter_log_group: logs.ILogGroup
-    converts_format: bool = False
+    converts_format: bool
 
 
 class Alarms(Construct):
