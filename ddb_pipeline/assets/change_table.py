@@ -130,10 +130,11 @@ def _contents(
             break
         reading = bucket.read_hour(hour, pages)
         pages -= reading.pages
-        if reading.rest is None:
-            contents |= {content.hour: content for content in reading.contents}
-            written = {prefix for content in reading.contents for prefix in content.first_written}
-            without[hour] = set(bucket.prefixes) - written
+        contents |= {content.hour: content for content in reading.contents}
+        met = [met for met in reading.met if met.hour == hour]
+        if met or reading.rest is None:
+            # names sort by time: what an hour has below a prefix shows among its first objects
+            without[hour] = set(bucket.prefixes).difference(*(met.first_written for met in met))
     return contents, without
 
 

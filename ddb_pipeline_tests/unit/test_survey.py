@@ -1,0 +1,116 @@
+"""Which hours a run compares with the catalog, and what it takes to do so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ddb_pipeline.arrivals import HOUR, WEEK, hour_of, hour_prefix
+from ddb_pipeline.assets.change_table import Survey, survey
+from ddb_pipeline.refreshes import EVERYTHING, Scope, recent
+from ddb_pipeline.resources.aws import Deployment
+from ddb_pipeline_tests.model_bucket import PREFIX, ModelBucket
+
+NOW = datetime.now(UTC)
+THIS_HOUR = hour_of(NOW)
+LONG_AGO = THIS_HOUR - WEEK * 5
+
+
+class Bucket(ModelBucket):
+    """With what a survey asks besides."""
+
+    prefixes = (PREFIX, "changes_parquet/")
+
+    def __init__(self, *hours: datetime, objects: int = 1) -> None:
+        super().__init__()
+        self.unreadable: list[str] = []
+        self.put_all([f"{hour_prefix(hour)}{number:06}" for hour in hours for number in range(objects)])
+
+    def hours_by_prefix(self, first: datetime | None = None) -> dict[str, list[datetime]]:
+        return {PREFIX: list(self.hours(first))}
+
+
+class Catalog:
+    """A catalog with some hours."""
+
+    def __init__(self, *hours: datetime) -> None:
+        self.hours = set(hours)
+
+    def lacking(self, hours: Mapping[str, Iterable[datetime]]) -> dict[str, tuple[datetime, ...]]:
+        found = {prefix: tuple(sorted(set(asked) - self.hours)) for prefix, asked in hours.items()}
+        return {prefix: lacking for prefix, lacking in found.items() if lacking}
+
+    all_lacking = lacking
+
+
+def surveyed(bucket: Bucket, catalog: Catalog, scope: Scope = EVERYTHING, **limits: Any) -> Survey:
+    return survey(cast("Deployment", SimpleNamespace(raw_bucket=bucket, catalog=catalog)), scope, **limits)
+
+
+def test_everything_is_compared_when_a_person_asks():
+    found = surveyed(Bucket(LONG_AGO, THIS_HOUR), Catalog(THIS_HOUR))
+
+    assert found.is_everything
+    assert found.hours == (LONG_AGO, THIS_HOUR)
+    assert found.lacking_below == {PREFIX: (LONG_AGO,)}
+    assert set(found.contents) == {LONG_AGO, THIS_HOUR}
+
+
+def test_a_run_of_the_sensor_looks_at_recent_hours_and_at_those_that_were_named():
+    other = LONG_AGO + HOUR
+    bucket, catalog = Bucket(LONG_AGO, other, THIS_HOUR - HOUR, THIS_HOUR), Catalog(THIS_HOUR - HOUR)
+
+    found = surveyed(bucket, catalog, Scope(recent(NOW).first, frozenset({LONG_AGO})))
+
+    assert not found.is_everything
+    assert found.lacking == (LONG_AGO, THIS_HOUR)
+    assert other not in found.hours
+
+
+@pytest.mark.parametrize("named", [LONG_AGO, THIS_HOUR - HOUR])
+def test_an_hour_that_was_named_and_is_gone_is_not_lacking(named: datetime):
+    found = surveyed(Bucket(THIS_HOUR), Catalog(THIS_HOUR), Scope(recent(NOW).first, frozenset({named})))
+
+    assert found.lacking == ()
+    assert found.hours == (THIS_HOUR,)
+
+
+def test_what_it_takes_does_not_grow_with_the_history():
+    costs = []
+    for days in (20, 200):
+        hours = [THIS_HOUR - HOUR * step for step in range(24 * days)]
+        bucket = Bucket(*hours)
+        surveyed(bucket, Catalog(*hours), recent(NOW))
+        costs.append(bucket.requests)
+
+    assert len(set(costs)) == 1
+    assert costs[0] <= 9 + 4
+
+
+def test_an_hour_with_many_objects_takes_a_bounded_number_of_pages_and_counts_as_lacking():
+    bucket = Bucket(THIS_HOUR, objects=12_000)
+
+    found = surveyed(bucket, Catalog(), recent(NOW), pages=3)
+
+    assert bucket.requests <= 3 + 1
+    assert found.lacking == (THIS_HOUR,)
+    assert found.contents == {}, "what was read in part is not reported"
+
+
+def test_a_folder_without_data_is_not_lacking():
+    bucket = Bucket(THIS_HOUR)
+    bucket.put(f"{hour_prefix(THIS_HOUR - timedelta(hours=1))}_temporary")
+
+    assert surveyed(bucket, Catalog(THIS_HOUR)).lacking == ()
+
+
+def test_a_folder_of_the_future_does_not_hide_what_is_recent():
+    future = datetime(2099, 1, 1, tzinfo=UTC)
+
+    found = surveyed(Bucket(THIS_HOUR, future), Catalog(future))
+
+    assert set(found.contents) == {THIS_HOUR}
