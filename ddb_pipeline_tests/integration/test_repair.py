@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from dagster import DagsterInstance, ExecuteInProcessResult
+from dagster import DagsterInstance, ExecuteInProcessResult, RepositoryDefinition
 
 from ddb_pipeline import change_row
 from ddb_pipeline.arrivals import hour_prefix, hour_values
@@ -18,6 +19,7 @@ from ddb_pipeline.cli import main
 from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline_tests.deployed import Deployed
+from ddb_pipeline_tests.jobs import with_the_state_alone
 
 PIPELINE = "orders"
 FIRST = datetime(2026, 2, 20, tzinfo=UTC)
@@ -28,15 +30,22 @@ CHANGES = change_tables("gzip")["json"]
 
 
 @pytest.fixture
-def whole(stage: Deployed) -> Deployed:
-    """A stage with three items of three hours, of which nothing is wrong."""
+def whole(stage: Deployed) -> Iterator[Deployed]:
+    """A stage with three items of three hours, of which nothing is wrong; other tests find none of them."""
     names, client = stage.names[PIPELINE], stage.client("s3")
-    for number, hour in enumerate(HOURS):
-        key = f"{names.changes_prefix}{hour_prefix(hour)}repair.json.gz"
+    keys = [f"{names.changes_prefix}{hour_prefix(hour)}repair.json.gz" for hour in HOURS]
+    for number, key in enumerate(keys):
         client.put_object(Bucket=names.raw_bucket, Key=key, Body=gzip.compress(row(names, number).encode()))
     repair()
     assert items(stage) == ["repair-0", "repair-1", "repair-2"]
-    return stage
+    yield stage
+    for key in keys:
+        client.delete_object(Bucket=names.raw_bucket, Key=key)
+    stage.client("glue").batch_delete_partition(
+        DatabaseName=names.database,
+        TableName=CHANGES.name,
+        PartitionsToDelete=[{"Values": list(hour_values(hour))} for hour in HOURS],
+    )
 
 
 def row(names: PublishedNames, number: int) -> str:
@@ -187,9 +196,8 @@ def test_raw_objects_that_are_gone_are_told_with_what_still_holds_them(whole: De
     assert partition(whole, HOURS[2])
 
 
-def run_job(stage: Deployed, name: str, instance: DagsterInstance, config: Any = None) -> ExecuteInProcessResult:
-    loaded = build_definitions(stage.declaration).get_repository_def()
-    return loaded.get_job(f"{PIPELINE}_{name}").execute_in_process(instance=instance, run_config=config)
+def loaded(stage: Deployed) -> RepositoryDefinition:
+    return build_definitions(stage.declaration).get_repository_def()
 
 
 def test_in_the_dagster_ui_a_job_does_the_same(whole: Deployed):
@@ -198,7 +206,8 @@ def test_in_the_dagster_ui_a_job_does_the_same(whole: Deployed):
     whole.client("s3").delete_object(Bucket=names.raw_bucket, Key="catalog/item_columns.json")
     with DagsterInstance.ephemeral() as instance:
         dry = {"ops": {"orders_find_and_mend": {"config": {"dry_run": True}}}}
-        looked, mended = (run_job(whole, "repair", instance, config) for config in (dry, None))
+        job = loaded(whole).get_job("orders_repair")
+        looked, mended = (job.execute_in_process(instance=instance, run_config=config) for config in (dry, None))
 
     def shown(result: ExecuteInProcessResult) -> dict[str, Any]:
         (event,) = [event for event in result.all_events if event.is_successful_output]
@@ -212,7 +221,8 @@ def test_in_the_dagster_ui_a_job_does_the_same(whole: Deployed):
 def test_an_instance_whose_history_is_lost_goes_on_without_a_crawl(whole: Deployed):
     """All that counts is in S3 and in the catalog: a new instance reports the hours again and makes the views."""
     with DagsterInstance.ephemeral() as new:
-        result = run_job(whole, "refresh", new)
+        job = with_the_state_alone(loaded(whole), "orders_refresh", whole.declaration.pipelines[PIPELINE])
+        result = job.execute_in_process(instance=new)
 
     def metadata(name: str) -> dict[str, Any]:
         events = [
