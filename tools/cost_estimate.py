@@ -53,6 +53,7 @@ PRICES = {
     "Lambda calls": Price(0.20, "million", PAGE),
     "S3 storage": Price(0.023, "GB and month", PAGE),
     "S3 writes": Price(0.005, "thousand", PAGE),
+    "S3 lists": Price(0.005, "thousand", PAGE),
     "S3 reads": Price(0.0004, "thousand", PAGE),
     "KMS key": Price(1.00, "month", PAGE),
     "KMS calls": Price(0.03, "ten thousand", PAGE),
@@ -97,6 +98,7 @@ class Settings:
         keep_data: Whether the table has point-in-time recovery.
         parquet: Whether Firehose converts rows to Parquet.
         crawler: Whether a crawler registers hours; False: partition projection.
+        sensors: Whether Dagster's sensors look into S3.
     """
 
     buffer_seconds: float = 300
@@ -106,6 +108,7 @@ class Settings:
     keep_data: bool = True
     parquet: bool = False
     crawler: bool = True
+    sensors: bool = True
 
 
 SMALL = Size("small", changes=100_000, items=20_000, busy_hours=220)
@@ -128,6 +131,8 @@ CRAWL_DPUS = 2
 CRAWL_HOURS = 10 / 60
 BASELINE_DAYS = 7
 """Between two baselines: a query of the state reads half of that in changes on average, and the baseline."""
+LISTS_A_MINUTE = 6
+"""The sensors of arrivals and of failed deliveries, every 30 seconds."""
 VIEWS = 6
 ALARMS = 8
 LOG_BYTES_A_CALL = 500
@@ -166,6 +171,7 @@ def estimate(size: Size, settings: Settings = Settings()) -> dict[str, float]:
         "Lambda": _cost("Lambda calls", calls / 1e6) + _cost("Lambda, arm64", seconds * CONVERTER_GIGABYTES),
         "S3": _cost("S3 storage", raw_gb * MONTHS_KEPT + size.items * row_bytes / 2 / GB)
         + _cost("S3 writes", objects / 1000)
+        + settings.sensors * _cost("S3 lists", HOURS * 60 * LISTS_A_MINUTE / 1000)
         + _cost("S3 reads", _queries(size) * (objects / DAYS * BASELINE_DAYS / 2) / 1000),
         "KMS": _cost("KMS key", 1) + _cost("KMS calls", KMS_CALLS_A_MONTH / 1e4),
         "Glue": settings.crawler * _cost("Glue crawler", size.busy_hours * CRAWL_DPUS * CRAWL_HOURS),
@@ -176,7 +182,7 @@ def estimate(size: Size, settings: Settings = Settings()) -> dict[str, float]:
 
 def idle_day(settings: Settings = Settings()) -> dict[str, float]:
     """Dollars a day by service, with a table that is empty and does not change."""
-    month = estimate(Size("idle", changes=0, items=0, busy_hours=0, queries_a_day=0), settings)
+    month = estimate(Size("idle", changes=0, items=0, busy_hours=0, queries_a_day=0), replace(settings, sensors=False))
     return {service: usd / DAYS for service, usd in month.items() if round(usd, 2)}
 
 
@@ -263,7 +269,7 @@ def choices_table(sizes: Iterable[Size] = (SMALL, MEDIUM, LARGE)) -> str:
     """What another setting adds or saves."""
     choices = {
         '`format = "parquet"`': Settings(parquet=True),
-        "partition projection instead of the crawler": Settings(crawler=False),
+        '`catalog = "projection"`': Settings(crawler=False),
         "`stream_retention_hours = 24`": Settings(retention_hours=24),
         '`stream_mode = "provisioned"`, 4 shards': Settings(shards=4),
         '`stream_mode = "provisioned"`, 1 shard': Settings(shards=1),
