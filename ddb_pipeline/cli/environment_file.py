@@ -21,6 +21,7 @@ _HEADER = "# Written by `ddb-pipeline local up`: the stage that Dagster and `ddb
 
 _HEADER_ON_AWS = "# The stage that Dagster and `ddb-pipeline query` use: `ddb-pipeline env` and `deploy` write it."
 
+_PLAIN = re.compile(r"[\w.:/@%+=,-]*")
 _OF_A_STAGE = re.compile(r"(DDB_PIPELINE_STAGE|AWS_\w+)")
 """Variables that belong to one stage: left behind by another, they would lead to the wrong account."""
 
@@ -69,14 +70,22 @@ def merged(text: str, settings: Mapping[str, str]) -> str:
         if found.key in settings:
             # once: of two lines of one name the last one holds
             if found.key in left:
-                lines.append(f"{found.key}={left.pop(found.key)}\n")
+                lines.append(_line(found.key, left.pop(found.key)))
         elif is_other and found.key is not None and _OF_A_STAGE.fullmatch(found.key):
             lines += [f"# of stage {before}: {line}\n" for line in original.splitlines()]
         else:
             lines.append(original if original.endswith("\n") else original + "\n")
     if not lines:
         lines.append(_HEADER_ON_AWS + "\n")
-    return "".join(lines) + "".join(f"{name}={value}\n" for name, value in left.items())
+    return "".join(lines) + "".join(_line(name, value) for name, value in left.items())
+
+
+def _line(name: str, value: str) -> str:
+    """A line that is read as this very value: a profile may have blanks in its name, or a mark of a comment."""
+    if _PLAIN.fullmatch(value):
+        return f"{name}={value}\n"
+    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{name}='{quoted}'\n"
 
 
 def write_stage(file: Path, settings: Mapping[str, str]) -> bool:
@@ -93,10 +102,11 @@ def write_stage(file: Path, settings: Mapping[str, str]) -> bool:
     wanted = merged(text, settings)
     if wanted == text:
         return False
-    # an interrupt must not leave half of somebody's file
-    beside = file.with_name(f"{file.name}.new")
+    # an interrupt must not leave half of somebody's file; a link to one stays a link
+    target = file.resolve()
+    beside = target.with_name(f"{target.name}.new")
     beside.write_text(wanted, encoding="utf-8")
-    if file.exists():
-        beside.chmod(file.stat().st_mode)
-    beside.replace(file)
+    if target.exists():
+        beside.chmod(target.stat().st_mode)
+    beside.replace(target)
     return True

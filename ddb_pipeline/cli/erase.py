@@ -153,6 +153,8 @@ def _erase(deployment: Deployment, objects: RawObjects, key: Comparable, found: 
     for _ in _each(lambda place: objects.replace(place, key), [place for place, _ in late.places], "Erasing", found):
         pass
     found.places += late.places
+    found.unsure += late.unsure
+    found.unreadable += late.unreadable
     _mend_manifests(deployment, objects)
     deleted = objects.empty(deployment.names.results_bucket)
     console.print(f"{deleted} query results deleted.")

@@ -34,6 +34,8 @@ def test_a_change_set_creates_a_stack_and_another_updates_it(stacks: Stacks) -> 
     changes = [change["ResourceChange"] for change in first["Changes"]]
     assert {(change["Action"], change["LogicalResourceId"]) for change in changes} == {("Add", "One"), ("Add", "Two")}
     assert stacks.settled(name)["StackStatus"] == "REVIEW_IN_PROGRESS"
+    assert cloudformation.get_template(StackName=name).get("TemplateBody") in {None, ""}
+    assert "Two" in str(cloudformation.get_template(StackName=name, ChangeSetName="first")["TemplateBody"])
     cloudformation.execute_change_set(StackName=name, ChangeSetName="first")
     cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
 

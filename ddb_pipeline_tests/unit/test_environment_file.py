@@ -98,6 +98,25 @@ def test_what_the_user_has_there_stays(before: str, after: str | None):
     }
 
 
+@pytest.mark.parametrize("profile", ["my profile #1", "it's", 'a"b', "back\\slash", "größe"])
+def test_a_profile_of_any_name_is_read_as_it_is(file: Path, profile: str):
+    write_stage(file, {**DEV, "AWS_PROFILE": profile})
+
+    assert dotenv_values(file, interpolate=False)["AWS_PROFILE"] == profile
+    assert not write_stage(file, {**DEV, "AWS_PROFILE": profile})
+
+
+def test_a_link_stays_a_link(file: Path):
+    elsewhere = file.with_name("elsewhere")
+    elsewhere.write_text("EDITOR=vi\n")
+    file.symlink_to(elsewhere)
+
+    write_stage(file, DEV)
+
+    assert file.is_symlink()
+    assert elsewhere.read_text() == "EDITOR=vi\n" + DEV_LINES
+
+
 def test_what_local_up_wrote_leads_nowhere_any_more(file: Path):
     write_environment(file, SETTINGS)
 

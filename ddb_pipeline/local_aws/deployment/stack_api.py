@@ -114,7 +114,9 @@ class StackResponse(ChangeSetOperations):
             _, change_set = self.backend.find_change_set(self.params["ChangeSetName"], self.params.get("StackName"))
             text = change_set.wanted.text
         else:
-            text = self.backend.find(self.params["StackName"]).now.text
+            stack = self.backend.find(self.params["StackName"])
+            # a stack that waits for its first change set has no template yet; the CDK's command line compares with it
+            text = "" if stack.status == "REVIEW_IN_PROGRESS" else stack.now.text
         return ActionResult({"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]})
 
     def list_exports(self) -> ActionResult:
