@@ -16,7 +16,7 @@ from ddb_pipeline.assets.common import MEASURE_TAG, asset_key
 from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
 from ddb_pipeline.assets.projected_hours import REFRESHED, unseen
 from ddb_pipeline.baseline_checks import baseline_check_keys
-from ddb_pipeline.checks import items_check_key
+from ddb_pipeline.checks import scanning_check_keys
 from ddb_pipeline.column_checks import fit_check_key
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
@@ -104,7 +104,7 @@ def _views_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
         return RunRequest(
             run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}",
             asset_selection=[asset_key(pipeline, name) for name in (ITEM_ATTRIBUTES, *names)],
-            asset_check_keys=[items_check_key(pipeline), fit_check_key(pipeline), *baseline_check_keys(pipeline)],
+            asset_check_keys=[*scanning_check_keys(pipeline), fit_check_key(pipeline), *baseline_check_keys(pipeline)],
             tags={MEASURE_TAG: "daily"},
         )
 

@@ -8,14 +8,31 @@ from dagster import AssetCheckKey, AssetChecksDefinition
 from ddb_pipeline.checks.change_table import contract_problems, hours_check, schema_check
 from ddb_pipeline.checks.deliveries import delivered_check_key, delivery_checks, failed_check_key
 from ddb_pipeline.checks.one_row import ITEM_VIEW, items_check, items_check_key
+from ddb_pipeline.checks.problems import problems_check, problems_check_key
+from ddb_pipeline.checks.repeats import repeats_check, repeats_check_key
+from ddb_pipeline.checks.state import state_check, state_check_key
 from ddb_pipeline.declaration import Pipeline
 
-__all__ = ["ITEM_VIEW", "contract_problems", "items_check_key", "pipeline_checks", "upstream_check_keys"]
+__all__ = ["ITEM_VIEW", "contract_problems", "pipeline_checks", "scanning_check_keys", "upstream_check_keys"]
 
 
 def pipeline_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
     """Return the checks of a pipeline."""
-    return [hours_check(pipeline), schema_check(pipeline), items_check(pipeline), *delivery_checks(pipeline)]
+    return [
+        hours_check(pipeline),
+        schema_check(pipeline),
+        repeats_check(pipeline),
+        items_check(pipeline),
+        state_check(pipeline),
+        problems_check(pipeline),
+        *delivery_checks(pipeline),
+    ]
+
+
+def scanning_check_keys(pipeline: Pipeline) -> list[AssetCheckKey]:
+    """Return the keys of the checks that scan data, so that a schedule can ask for them."""
+    keys = (repeats_check_key, items_check_key, state_check_key, problems_check_key)
+    return [key(pipeline) for key in keys]
 
 
 def upstream_check_keys(pipeline: Pipeline) -> list[AssetCheckKey]:

@@ -33,6 +33,7 @@ from ddb_pipeline.resources.settings import Connection, Settings, read_settings
 from ddb_pipeline.resources.statement_runs import StatementRuns
 from ddb_pipeline.resources.stream_metrics import StreamMetrics
 from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
+from ddb_pipeline.resources.table_items import TableItems
 from ddb_pipeline.resources.whole_answers import refuse_cut_answers
 
 MAKE_VIEWS_ADVICE = (
@@ -125,6 +126,11 @@ class Deployment:
         """Runs statements that outlive this process."""
         client = make_client("athena", self.settings.connection)
         return StatementRuns(client, self.names.workgroup, self.names.database, self._scan_cutoff_advice)
+
+    @property
+    def table_items(self) -> TableItems:
+        """Some items of the table."""
+        return TableItems(make_client("dynamodb", self.settings.connection), self.names.table)
 
     @property
     def table_export(self) -> TableExport:

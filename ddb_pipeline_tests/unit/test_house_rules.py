@@ -39,6 +39,7 @@ FLOORS = (
         "catalog_tables",
         "projection",
         "cron",
+        "dynamodb_json",
         "toml_table",
     },
     {"item_columns", "view_sql", "refreshes", "resources", "baseline_making", "failed_deliveries"},

@@ -1,0 +1,126 @@
+"""The check that no item's story has a problem that is not explained."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckKey,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    MetadataValue,
+    multi_asset_check,
+)
+
+from ddb_pipeline.arrivals import listed
+from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
+from ddb_pipeline.assets.views import check_may_scan, preview_records
+from ddb_pipeline.baselines.choice import newest
+from ddb_pipeline.baselines.records import moment_of
+from ddb_pipeline.checks.deliveries import FAILED_CHECK, under_way
+from ddb_pipeline.checks.verdict import Verdict
+from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.sql_text import quote_identifier, quote_literal
+
+PROBLEMS_CHECK = "no_unexplained_change_problems"
+PROBLEMS_VIEW = "change_problems"
+_SHOWN = 20
+# the history lacks a change, and the state is right if the item changed since
+_HISTORY_ONLY = {"broken_chain"}
+_COLUMNS = ("problem", "item_key", "table_name", "changes", "event_ids", "last_changed_at")
+
+
+def problems_check_key(pipeline: Pipeline) -> AssetCheckKey:
+    """Return the key of the check, so that a schedule can ask for it."""
+    return AssetCheckKey(asset_key(pipeline, PROBLEMS_VIEW), PROBLEMS_CHECK)
+
+
+def problems_check(pipeline: Pipeline) -> AssetChecksDefinition:
+    """Return the check that no item's story has a problem that is not explained."""
+    check_key = problems_check_key(pipeline)
+
+    # a multi-check may yield nothing: a check that did not look must not say that it passed
+    @multi_asset_check(
+        name=f"{pipeline.name}_{PROBLEMS_CHECK}",
+        specs=[
+            AssetCheckSpec(
+                PROBLEMS_CHECK,
+                asset=check_key.asset_key,
+                description="The story of every item adds up, save where changes may be under way, and before the "
+                "newest baseline of an export, which holds the state itself. Scans the data: follows `measure` of the "
+                "stage, except when it is asked for by itself.",
+            )
+        ],
+        can_subset=True,
+        retry_policy=RETRY_TRANSIENT,
+    )
+    def no_unexplained_problems(
+        context: AssetCheckExecutionContext, aws: PipelineAwsResource
+    ) -> Iterator[AssetCheckResult]:
+        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
+            if not check_may_scan(context, deployment.stage):
+                return
+            verdict = _judge(deployment, datetime.now(UTC))
+        yield verdict.result(check_key)
+
+    return no_unexplained_problems
+
+
+def problems_statement(view: str, *, under_way_since: datetime, healed_before: datetime | None) -> str:
+    """Return the query for problems, those without an explanation first, with how many there are of each.
+
+    Args:
+        view: The view, quoted.
+        under_way_since: Changes since then may not all have arrived.
+        healed_before: A baseline of an export was made of the table after all changes before this moment.
+    """
+    healed = f" WHEN last_changed_at < {_timestamp(healed_before)} THEN 1" if healed_before else ""
+    explained = f"CASE WHEN last_changed_at >= {_timestamp(under_way_since)} THEN 1{healed} ELSE 0 END"
+    columns = ", ".join(_COLUMNS)
+    # the name of the view is quoted
+    return (
+        f"SELECT {columns}, explained, count(*) OVER () AS problems, sum(explained) OVER () AS all_explained "  # noqa: S608
+        f"FROM (SELECT {columns}, {explained} AS explained FROM {view}) AS judged "
+        f"ORDER BY explained, last_changed_at DESC LIMIT {_SHOWN}"
+    )
+
+
+def _judge(deployment: Deployment, now: datetime) -> Verdict:
+    names = deployment.names
+    manifest = newest(deployment.baselines.manifests()) if deployment.pipeline.baseline == "export" else None
+    statement = problems_statement(
+        f"{quote_identifier(names.database)}.{quote_identifier(PROBLEMS_VIEW)}",
+        under_way_since=now - under_way(deployment.stage),
+        healed_before=moment_of(manifest.cut_us) if manifest and manifest.source == "export" else None,
+    )
+    result = deployment.athena.execute(statement)
+    problems, explained = (int(value) for value in result.rows[0][-2:]) if result.rows else (0, 0)
+    metadata: dict[str, Any] = {
+        "problems": problems,
+        "explained": explained,
+        "query": result.query_id,
+        "query_in_console": MetadataValue.url(result.console_url),
+        "bytes_scanned": result.data_scanned_in_bytes,
+    }
+    unexplained = [row[: len(_COLUMNS)] for row in result.rows if not row[len(_COLUMNS)]]
+    if not unexplained:
+        return Verdict(None, metadata)
+    metadata["unexplained"] = MetadataValue.table(preview_records(_COLUMNS, unexplained))
+    kinds = {str(row[0]) for row in unexplained}
+    # of a table that is not ours there is no item key to show
+    places = [f"{row[0]} {row[1] or f'of table {row[2]}'}" for row in unexplained]
+    return Verdict(
+        f"{problems - explained} problems: {listed(places, 5)}: records are missing, wrong or of another table: if "
+        f"{FAILED_CHECK} fails, too, replay what failed; docs/correctness.md says what each problem means for the "
+        "state; a baseline of an export explains what lies before it",
+        metadata,
+        severity=AssetCheckSeverity.WARN if kinds <= _HISTORY_ONLY else AssetCheckSeverity.ERROR,
+    )
+
+
+def _timestamp(moment: datetime) -> str:
+    return f"TIMESTAMP {quote_literal(moment.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f')[:-3])}"
