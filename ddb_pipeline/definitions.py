@@ -74,7 +74,7 @@ def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: S
             change_table_asset(pipeline, stage_name),
             item_attributes_asset(pipeline),
             *baseline,
-            *view_assets(pipeline, stage_name),
+            *view_assets(pipeline, stage_name, stage.automation if stage else "stopped"),
         ],
         asset_checks=[*pipeline_checks(pipeline), fit_check(pipeline), *baseline_checks(pipeline)],
         jobs=[

@@ -8,6 +8,7 @@ held afterwards, and a view is current as long as both still hold.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from dagster import (
@@ -16,6 +17,7 @@ from dagster import (
     AssetsDefinition,
     DagsterInstance,
     DagsterRun,
+    FreshnessPolicy,
     MaterializeResult,
     MetadataValue,
     TableRecord,
@@ -38,7 +40,8 @@ from ddb_pipeline.assets.common import (
 from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
 from ddb_pipeline.assets.item_attributes import views_with_columns
 from ddb_pipeline.assets.view_inputs import column_lineage, view_inputs
-from ddb_pipeline.declaration import Pipeline, Stage
+from ddb_pipeline.cron import longest_gap
+from ddb_pipeline.declaration import Automation, Pipeline, Stage
 from ddb_pipeline.resources.athena import QueryResult
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.sql_text import quote_identifier
@@ -48,6 +51,7 @@ STATEMENT_HASH = "statement_sha256"
 STORED_HASH = "stored_view_sha256"
 PREVIEW_ROWS = 10
 PREVIEW_ATTRIBUTES = 30
+_LATE_REFRESH = timedelta(hours=6)
 _CELL_CHARACTERS = 80
 _SQL_CHARACTERS = 30_000
 _COUNT_COLUMN = "rows_in_view"
@@ -61,17 +65,31 @@ class Recorded:
     stored: str
 
 
-def view_assets(pipeline: Pipeline, stage: str | None) -> list[AssetsDefinition]:
+def view_assets(pipeline: Pipeline, stage: str | None, automation: Automation = "stopped") -> list[AssetsDefinition]:
     """Return the assets of a pipeline's views.
 
     Args:
         pipeline: The pipeline.
         stage: Stage that is configured when Dagster loads, if any: names the views in the UI.
+        automation: Whether the schedule that refreshes the views is on: then they are to be fresh.
     """
-    return [_view_asset(pipeline, view, stage) for view in views(pipeline)]
+    freshness = view_freshness(pipeline) if automation == "running" else None
+    return [_view_asset(pipeline, view, stage, freshness) for view in views(pipeline)]
 
 
-def _view_asset(pipeline: Pipeline, view: View, stage: str | None) -> AssetsDefinition:
+def view_freshness(pipeline: Pipeline) -> FreshnessPolicy | None:
+    """Return how old a view's last refresh may be: the schedule's longest pause and six hours more.
+
+    The schedule refreshes the views whether or not the table was written, so an idle table raises no alarm. The change
+    table has no such policy, being crawled only when an hour is new: its checks judge it by what arrived.
+    """
+    gap = longest_gap(pipeline.views_schedule)
+    return FreshnessPolicy.time_window(fail_window=gap + _LATE_REFRESH) if gap else None
+
+
+def _view_asset(
+    pipeline: Pipeline, view: View, stage: str | None, freshness: FreshnessPolicy | None
+) -> AssetsDefinition:
     key = asset_key(pipeline, view.name)
     has_columns = view.name in views_with_columns(pipeline)
     upstream = [CHANGE_TABLE, *[BASELINE] * (pipeline.baseline != "none"), *[ITEM_ATTRIBUTES] * has_columns]
@@ -89,6 +107,7 @@ def _view_asset(pipeline: Pipeline, view: View, stage: str | None) -> AssetsDefi
         },
         retry_policy=RETRY_TRANSIENT,
         pool=QUERY_POOL,
+        freshness_policy=freshness,
     )
     def create_view(context: AssetExecutionContext, aws: PipelineAwsResource) -> MaterializeResult[None]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:

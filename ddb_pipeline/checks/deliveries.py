@@ -33,6 +33,8 @@ _DELAY = timedelta(minutes=5)
 """How long CloudWatch may take to show a value, and Firehose to convert and write, beside its buffering."""
 _CRAWL_PATIENCE = timedelta(hours=1)
 _DAY = timedelta(days=1)
+_PAGES = 20
+"""Requests that one look may spend on what hours hold; an hour of more objects than that is not told overdue."""
 
 
 def under_way(stage: Stage) -> timedelta:
@@ -126,7 +128,7 @@ def crawled_verdict(deployment: Deployment, now: datetime) -> Verdict:
     if deployment.catalog.is_projected:
         return Verdict(None, {"not_applicable": "partitions are projected: no hour waits for a crawl"})
     patience = (longest_gap(deployment.pipeline.crawl_schedule) or _DAY) + _CRAWL_PATIENCE
-    found = survey(deployment, Scope(hour_of(now) - patience - _DAY))
+    found = survey(deployment, Scope(hour_of(now) - patience - _DAY), pages=_PAGES)
     overdue = [
         partition_key(hour)
         for hour in found.lacking

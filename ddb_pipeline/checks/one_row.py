@@ -13,7 +13,7 @@ from dagster import (
     multi_asset_check,
 )
 
-from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
+from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan, preview_records
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.resources.aws import PipelineAwsResource
@@ -45,6 +45,7 @@ def items_check(pipeline: Pipeline) -> AssetChecksDefinition:
         ],
         can_subset=True,
         retry_policy=RETRY_TRANSIENT,
+        pool=QUERY_POOL,
     )
     def one_row_per_item(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:

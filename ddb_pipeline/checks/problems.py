@@ -16,7 +16,7 @@ from dagster import (
 )
 
 from ddb_pipeline.arrivals import listed
-from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
+from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan, preview_records
 from ddb_pipeline.baselines.choice import newest
 from ddb_pipeline.baselines.records import moment_of
@@ -57,6 +57,7 @@ def problems_check(pipeline: Pipeline) -> AssetChecksDefinition:
         ],
         can_subset=True,
         retry_policy=RETRY_TRANSIENT,
+        pool=QUERY_POOL,
     )
     def no_unexplained_problems(
         context: AssetCheckExecutionContext, aws: PipelineAwsResource

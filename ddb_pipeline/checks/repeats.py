@@ -17,7 +17,7 @@ from dagster import (
 
 from ddb_pipeline.arrivals import hour_of, listed, partition_key
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
-from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
+from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan
 from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.declaration import Pipeline
@@ -54,6 +54,7 @@ def repeats_check(pipeline: Pipeline) -> AssetChecksDefinition:
         ],
         can_subset=True,
         retry_policy=RETRY_TRANSIENT,
+        pool=QUERY_POOL,
     )
     def few_are_repeated(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:

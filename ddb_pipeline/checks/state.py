@@ -20,7 +20,7 @@ from dagster import (
 
 from ddb_pipeline.arrivals import LOOK_BACK, hour_of, listed
 from ddb_pipeline.assets.change_table import survey
-from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
+from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan
 from ddb_pipeline.baselines.records import microseconds, moment_of
 from ddb_pipeline.checks.agreement import Agreement, Shown, Suspect, compare
@@ -29,6 +29,7 @@ from ddb_pipeline.checks.one_row import ITEM_VIEW
 from ddb_pipeline.checks.verdict import Verdict, last_evaluation
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.dynamodb_json import canonical_item, canonical_key, client_key
+from ddb_pipeline.refreshes import Scope
 from ddb_pipeline.resources.athena import QueryResult
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.sql_text import quote_identifier, quote_literal
@@ -41,8 +42,8 @@ _MOST_SUSPECTS = 20
 # a statement has 262,144 bytes at most (athena/latest/ug/service-limits.html), and a key up to three KB
 _KEYS_BYTES = 150_000
 _TOLD = 10
-# a partition key; a sort key has 1024 bytes at most (developer guide, "Quotas")
-_LONGEST_KEY = 2048
+# partition key and sort key, in bytes (developer guide, "Quotas")
+_LONGEST_KEYS = (2048, 1024)
 _UNREADABLE = "cannot be read"
 
 
@@ -69,6 +70,7 @@ def state_check(pipeline: Pipeline) -> AssetChecksDefinition:
         ],
         can_subset=True,
         retry_policy=RETRY_TRANSIENT,
+        pool=QUERY_POOL,
     )
     def state_agrees(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
@@ -136,19 +138,18 @@ def table_key(item_key: str, pipeline: Pipeline) -> dict[str, Any] | None:
         item_key: Text of the column `item_key`: whatever stands in a raw object.
         pipeline: Names and types of the key attributes.
     """
+    attributes = pipeline.key_attributes
     try:
         key = client_key(item_key)
         canonical_item(key)
+        if {name: set(value) for name, value in key.items()} != {one.name: {one.type} for one in attributes}:
+            return None
+        contents = [key[one.name][one.type] for one in attributes]
+        # half a surrogate pair cannot be encoded
+        sizes = [len(content if isinstance(content, bytes) else content.encode()) for content in contents]
     except ValueError:
         return None
-    if {name: set(value) for name, value in key.items()} != {one.name: {one.type} for one in pipeline.key_attributes}:
-        return None
-    sizes = [
-        len(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
-        for value in key.values()
-        for content in value.values()
-    ]
-    return key if all(1 <= size <= _LONGEST_KEY for size in sizes) else None
+    return key if all(1 <= size <= most for size, most in zip(sizes, _LONGEST_KEYS, strict=False)) else None
 
 
 def _key_names(deployment: Deployment) -> list[str]:
@@ -179,7 +180,7 @@ def _canonical(image: str) -> str:
 
 def _all_is_crawled(deployment: Deployment, suspects: Mapping[str, Suspect]) -> bool:
     oldest = moment_of(min(suspect.since_us for suspect in suspects.values()))
-    return not survey(deployment, hour_of(oldest) - LOOK_BACK).lacking
+    return not survey(deployment, Scope(hour_of(oldest) - LOOK_BACK)).lacking
 
 
 def _verdict(deployment: Deployment, agreement: Agreement, result: QueryResult, counted: int, now: datetime) -> Verdict:

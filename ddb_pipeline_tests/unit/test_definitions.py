@@ -268,3 +268,15 @@ def test_loading_imports_no_client_library(directory: Path):
     )
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("stage", "is_promised"), [(None, False), ("local", True), ("dev", False)])
+def test_views_are_to_be_fresh_where_the_schedule_that_refreshes_them_is_on(
+    directory: Path, stage: str | None, is_promised: bool
+):
+    if stage:
+        (directory / ".env").write_text(f"DDB_PIPELINE_STAGE={stage}\n", encoding="utf-8")
+    graph = repository(directory).asset_graph
+
+    policies = {key.path[-1] for key in graph.get_all_asset_keys() if graph.get(key).freshness_policy is not None}
+    assert policies == (set(VIEWS) if is_promised else set()), "an idle table is crawled by nobody"

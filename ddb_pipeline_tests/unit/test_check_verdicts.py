@@ -1,0 +1,192 @@
+"""What checks say: with what is wrong, where, and what to do; and told by a sensor only when it is news."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from dagster import AssetCheckKey, AssetKey, DagsterInstance
+
+from ddb_pipeline.checks.problems import problems_statement
+from ddb_pipeline.checks.repeats import judge
+from ddb_pipeline.checks.state import sample_statement, table_key
+from ddb_pipeline.checks.verdict import Verdict, last_evaluation
+from ddb_pipeline.declaration import KeyAttribute, Pipeline
+from ddb_pipeline.delivery_sensor import last_look
+from ddb_pipeline.resources.stream_metrics import PERIOD, StreamMetrics
+from ddb_pipeline.resources.table_items import TableItems
+
+NOW = datetime(2026, 11, 27, 12, 34, 56, tzinfo=UTC)
+KEY = AssetCheckKey(AssetKey(["persons", "change_table"]), "check")
+PIPELINE = Pipeline(
+    name="orders",
+    partition_key=KeyAttribute("Customer.Id", "S"),
+    sort_key=KeyAttribute("item", "N"),
+    time_to_live_attribute=None,
+    start_date=date(2026, 1, 1),
+    crawl_schedule="5 * * * *",
+    views_schedule="30 6 * * *",
+)
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def test_a_verdict_is_news_once(instance: DagsterInstance):
+    for verdict in (Verdict(None), Verdict("wrong"), Verdict("wrong otherwise"), Verdict(None, note="to be seen")):
+        [event] = verdict.news(KEY, instance)
+        assert (event.passed, event.description) == (verdict.problem is None, verdict.description)
+        instance.report_runless_asset_event(event)
+        assert verdict.news(KEY, instance) == []
+        last = last_evaluation(instance, KEY)
+        assert last
+        assert last.description == verdict.description
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        ([], None),
+        ([("h1", 1000, 1000)], None),
+        ([("h1", 99, 0)], None),
+        ([("h1", 10_000, 9_600)], None),
+        (
+            [("h2", 1000, 500), ("h1", 1000, 1000)],
+            "500 of 2000 records of the last day are repeats (25.0%), most in h2",
+        ),
+    ],
+)
+def test_repeats_are_told_when_they_are_many(hours: list[tuple[str, int, int]], said: str | None):
+    verdict = judge(hours, {})
+
+    assert (verdict.problem is None) is (said is None)
+    assert said is None or str(verdict.problem).startswith(said)
+
+
+def test_a_problem_is_explained_by_what_is_under_way_and_by_a_baseline_of_an_export():
+    without = problems_statement('"db"."view"', under_way_since=NOW, healed_before=None)
+    healed = problems_statement('"db"."view"', under_way_since=NOW, healed_before=NOW - timedelta(days=1))
+
+    assert "last_changed_at >= TIMESTAMP '2026-11-27 12:34:56.000'" in without
+    assert "<" not in without
+    assert "last_changed_at < TIMESTAMP '2026-11-26 12:34:56.000'" in healed
+
+
+def test_keys_in_a_statement_are_literals_whatever_they_hold():
+    statement = sample_statement("v", ["it's", "'; DROP TABLE x --"], 7)
+
+    assert "IN ('it''s', '''; DROP TABLE x --')" in statement
+    assert statement.endswith("LIMIT 9")
+    assert "WHEN false" in sample_statement("v", [], 7)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no JSON",
+        "{}",
+        '{"Customer.Id":{"S":"a"}}',
+        '{"Customer.Id":{"S":"a"},"item":{"S":"1"}}',
+        '{"Customer.Id":{"S":""},"item":{"N":"1"}}',
+        '{"Customer.Id":{"S":"a"},"item":{"N":"one"}}',
+        '{"Customer.Id":{"S":"a"},"item":{"N":"1"},"more":{"S":"x"}}',
+        '{"Customer.Id":{"S":"' + 2049 * "x" + '"},"item":{"N":"1"}}',
+        '{"Customer.Id":{"S":"\\ud800"},"item":{"N":"1"}}',
+    ],
+)
+def test_what_the_table_cannot_hold_is_not_asked_for(text: str):
+    assert table_key(text, PIPELINE) is None
+
+
+def test_a_key_is_asked_for_as_the_view_has_it():
+    assert table_key('{"Customer.Id":{"S":"a"},"item":{"N":"1"}}', PIPELINE) == {
+        "Customer.Id": {"S": "a"},
+        "item": {"N": "1"},
+    }
+
+
+class DynamoDb:
+    """A table that gives two items a call, whatever it is asked."""
+
+    def __init__(self, *, is_exhausted: bool = False) -> None:
+        self.asked: list[int] = []
+        self.segments: list[Any] = []
+        self._is_exhausted = is_exhausted
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's
+        keys = RequestItems["t"]["Keys"]
+        self.asked.append(len(keys))
+        taken = 0 if self._is_exhausted else 2
+        left = {"t": {"Keys": keys[taken:]}} if keys[taken:] else {}
+        return {"Responses": {"t": keys[:taken]}, "UnprocessedKeys": left}
+
+    def scan(self, **arguments: Any) -> dict[str, Any]:
+        self.segments.append((arguments.get("Segment"), arguments.get("TotalSegments"), arguments["Limit"]))
+        return {"Items": [] if "Segment" in arguments else [{"pk": {"S": "a"}}]}
+
+
+def test_items_that_dynamodb_did_not_read_are_asked_for_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ddb_pipeline.resources.waiting.Waiting.pause", lambda _self: None)
+    client = DynamoDb()
+    keys = [{"pk": {"S": str(number)}} for number in range(103)]
+
+    assert TableItems(client, "t").get(keys) == keys
+    assert client.asked[0] == 100
+    assert client.asked[-2:] == [3, 1]
+
+
+def test_a_page_is_somewhere_in_the_table_and_one_more_where_that_place_is_empty():
+    client = DynamoDb()
+
+    assert TableItems(client, "t").page(100, 50_000) == [{"pk": {"S": "a"}}]
+    [(segment, segments, limit), whole] = client.segments
+    assert (segments, limit, whole) == (500, 100, (None, None, 100))
+    assert 0 <= segment < 500
+    TableItems(client, "t").page(100, 150)
+    assert client.segments[2:] == [(None, None, 100)]
+
+
+class CloudWatch:
+    """Values by minutes before NOW."""
+
+    def __init__(self, values: dict[int, float]) -> None:
+        self._values = values
+
+    def get_metric_statistics(self, **arguments: Any) -> dict[str, Any]:
+        start, end, period = arguments["StartTime"], arguments["EndTime"], arguments["Period"]
+        assert (end - start).total_seconds() / period <= 1440
+        assert start.timestamp() % period == 0
+        points = [(NOW - timedelta(minutes=ago), value) for ago, value in self._values.items()]
+        return {"Datapoints": [{"Timestamp": at, "Sum": value} for at, value in points if start <= at < end]}
+
+
+def test_the_last_arrivals_are_those_of_a_period_that_is_over():
+    def last(values: dict[int, float]) -> datetime | None:
+        return StreamMetrics(CloudWatch(values), "s").last_arrivals(NOW)
+
+    assert last({}) is None
+    assert last({60: 0.0}) is None
+    assert last({2: 5.0}) is None, "that period is not over"
+    assert last({60: 1.0, 30: 2.0, 20: 0.0}) == NOW - timedelta(minutes=30)
+    assert last({60 * 24 * 6: 1.0}) is None
+    assert timedelta(minutes=5) == PERIOD
+
+
+def cursor_of(version: int, looked_at: str) -> str:
+    return f'{{"version": {version}, "looked_at": "{looked_at}"}}'
+
+
+@pytest.mark.parametrize("cursor", [None, "", "5", "[]", "{}", cursor_of(2, "2026-01-01T00:00:00+00:00")])
+def test_a_cursor_that_says_nothing_is_now(cursor: str | None):
+    assert last_look(cursor, NOW) == NOW
+
+
+def test_a_cursor_says_when_the_last_look_was_and_never_a_time_to_come():
+    assert last_look(cursor_of(1, "2026-01-01T00:00:00+00:00"), NOW) == datetime(2026, 1, 1, tzinfo=UTC)
+    assert last_look(cursor_of(1, "2036-01-01T00:00:00+00:00"), NOW) == NOW
+    assert last_look(cursor_of(1, "2026-01-01T00:00:00"), NOW) == NOW
