@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from dagster import (
     AssetKey,
     DagsterInstance,
@@ -21,6 +22,7 @@ from dagster import (
 )
 
 from ddb_pipeline.arrivals import partition_key
+from ddb_pipeline.cli import main
 from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.local_aws import delivery
 from ddb_pipeline.resources.aws import PipelineAwsResource
@@ -199,3 +201,24 @@ def test_what_no_converter_can_read_stays_with_its_reason(
 
     stage.client("s3").delete_object(Bucket=stage.names[PIPELINE].raw_bucket, Key=objects[-1].key)
     assert told(tick(loaded, instance))["no_failed_deliveries"].passed
+
+
+def test_the_command_replays_without_dagster_and_says_what_stays(stage: Deployed):
+    stream = stage.names[PIPELINE].change_stream
+    stage.client("kinesis").put_record(StreamName=stream, Data=b"no change record", PartitionKey="k")
+    assert delivery.wait_until_delivered(30)
+
+    def run(*options: str) -> Result:
+        result = CliRunner().invoke(main, ["replay", "--pipeline", PIPELINE, *options])
+        assert delivery.wait_until_delivered(30)
+        return result
+
+    first, second, third = run("--most-replays", "1"), run("--most-replays", "1"), run("--most-replays", "2")
+    assert (first.exit_code, second.exit_code, third.exit_code) == (0, 1, 0)
+    assert "1 records of 1 objects are on the stream again" in first.output
+    assert "stays: 1 x failed after 1 replays (Lambda.FunctionError" in second.output
+    [oldest, *_rest] = failed_objects(stage)
+    assert tags(stage, oldest.key)["replay-run"].startswith("ddb-pipeline replay by ")
+
+    take_away(stage)
+    assert "Nothing below s3://" in run().output

@@ -15,6 +15,7 @@ from ddb_pipeline.cli.commands.erase import erase
 from ddb_pipeline.cli.commands.local import local
 from ddb_pipeline.cli.commands.query import query
 from ddb_pipeline.cli.commands.repair import repair
+from ddb_pipeline.cli.commands.replay import replay
 from ddb_pipeline.cli.commands.stage import bootstrap, deploy, destroy, diff, env, verify
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -30,5 +31,6 @@ COMMANDS: tuple[click.Command, ...] = (
     local,
     query,
     repair,
+    replay,
     verify,
 )

@@ -1,0 +1,73 @@
+"""`ddb-pipeline replay`: puts records that could not be delivered on the stream again, without Dagster."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import sys
+from datetime import UTC, datetime
+
+from rich.markup import escape
+
+from ddb_pipeline.cli.console import UserError, console
+from ddb_pipeline.declaration import load_declaration
+from ddb_pipeline.failed_deliveries.looking import look
+from ddb_pipeline.failed_deliveries.replay import Replay
+from ddb_pipeline.resources.aws import PipelineAwsResource
+
+
+def run_replay(*, pipeline_name: str | None, most_replays: int, most_objects: int) -> None:
+    """Replay on the configured stage, and say what came of it.
+
+    Exits 1 when records stay.
+
+    Args:
+        pipeline_name: Name of the pipeline; None: the only one.
+        most_replays: Records that were put on the stream as often as this already stay.
+        most_objects: Objects that are replayed at most.
+
+    Raises:
+        UserError: There are several pipelines and none was named.
+        PipelineError: No stage, no way to AWS, or a stream that takes no more.
+    """
+    declaration = load_declaration()
+    names = sorted(declaration.pipelines)
+    if pipeline_name is None and len(names) > 1:
+        raise UserError(f"say which pipeline: --pipeline {' or '.join(names)}")
+    name = pipeline_name or names[0]
+    aws = PipelineAwsResource(declaration_file=str(declaration.path))
+    with aws.deployment(name) as deployment:
+        failed = deployment.failed_deliveries
+        # what Dagster remembers is not at hand: all is listed, and every receipt is looked at
+        found = look(failed, {}, datetime.now(UTC), most_receipts=sys.maxsize)
+        replaying = Replay(
+            failed,
+            deployment.change_stream,
+            run_id=_who(),
+            most_replays=most_replays,
+            most_objects=most_objects,
+            note=lambda line: console.print(f"  [dim]{escape(line)}[/]"),
+        )
+        done = replaying.run(one.found for one in found.open)
+    if not found.open:
+        console.print(f"[green]✓[/] Nothing below {escape(failed.uri(failed.prefix))} waits for a replay.")
+        return
+    seconds = 2 * deployment.stage.buffer_seconds + 60
+    console.print(f"[green]✓[/] {done.records} records of {len(done.objects)} objects are on the stream again.")
+    if done.records:
+        console.print(f"They are in the views after {seconds} s, and a crawl if their hour is new.")
+    if done.waiting:
+        console.print(f"{done.waiting} objects wait: run it again.")
+    for key, reason in done.stayed.items():
+        console.print(f"[yellow]✗[/] {escape(key)} stays: {escape(reason)}", soft_wrap=True)
+    if done.stayed:
+        sys.exit(1)
+
+
+def _who() -> str:
+    """Who does it, in letters that a tag may have."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"ddb-pipeline replay by {re.sub(r'[^A-Za-z0-9._-]', '-', user)[:64]}"
