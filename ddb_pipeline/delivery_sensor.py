@@ -73,10 +73,12 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
     found = look(deployment.failed_deliveries, known_hours(instance, pipeline), last_look(context.cursor, now))
     events = failure_events(instance, pipeline, deployment.failed_deliveries, found.hours)
     verdicts = {
-        failed_check_key(pipeline): failed_verdict(deployment, found),
         delivered_check_key(pipeline): delivered_verdict(deployment, now),
         crawled_check_key(pipeline): crawled_verdict(deployment, now),
     }
+    if found.open or not found.left:
+        # with a lost history it takes some ticks to see that all of a long past is settled
+        verdicts[failed_check_key(pipeline)] = failed_verdict(deployment, found)
     evaluations = [one for key, verdict in verdicts.items() for one in verdict.news(key, instance)]
     problems = [verdict.problem for verdict in verdicts.values() if verdict.problem]
     message = "; ".join(problems) or "nothing failed, deliveries and crawls keep up"

@@ -32,6 +32,8 @@ _CLOCKS = timedelta(seconds=60)
 _DELAY = timedelta(minutes=5)
 """How long CloudWatch may take to show a value, and Firehose to convert and write, beside its buffering."""
 _CRAWL_PATIENCE = timedelta(hours=1)
+_MOST_RECEIPTS = 10_000
+"""Receipts that a check reads, which has more time than a tick of the sensor."""
 _DAY = timedelta(days=1)
 _PAGES = 20
 """Requests that one look may spend on what hours hold; an hour of more objects than that is not told overdue."""
@@ -70,12 +72,13 @@ def failed_verdict(deployment: Deployment, found: Look) -> Verdict:
         found: What a look found.
     """
     still_open = found.open
-    count = len(still_open) + found.left
-    metadata = {"open_objects": count, "not_looked_into": found.left}
-    if not count and found.is_whole:
+    metadata = {"open_objects": len(still_open), "not_looked_into": found.left}
+    if not still_open and not found.left and found.is_whole:
         return Verdict(None, metadata)
     again = [one for one in still_open if one.receipt]
-    sentences = [f"{count} objects below errors/ hold records that are in no view"]
+    sentences = [f"{len(still_open)} objects below errors/ hold records that are in no view"]
+    if found.left:
+        sentences.append(f"{found.left} more were not looked into")
     if not found.is_whole:
         sentences.append(f"there are more than {MOST_LISTED}, the newest were not looked at")
     sentences.append(listed([one.found.key for one in still_open]) or "see the partitions of the asset")
@@ -166,7 +169,7 @@ def _failed_check(pipeline: Pipeline) -> AssetChecksDefinition:
     def no_failed_deliveries(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             known = known_hours(context.instance, pipeline)
-            found = look(deployment.failed_deliveries, known, datetime.now(UTC))
+            found = look(deployment.failed_deliveries, known, datetime.now(UTC), most_receipts=_MOST_RECEIPTS)
             return failed_verdict(deployment, found).result(failed_check_key(pipeline))
 
     return no_failed_deliveries

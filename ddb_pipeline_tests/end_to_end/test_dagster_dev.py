@@ -20,6 +20,7 @@ ASSETS = [
         "change_table",
         "deleted_items",
         "delivery_stream",
+        "failed_deliveries",
         "item_attributes",
         "item_history",
         "latest_item_state",
