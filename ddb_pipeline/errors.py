@@ -157,7 +157,7 @@ def of_client_error(error: ClientError, where: str) -> PipelineError:
         )
     if code in _DENIED:
         return AwsError(
-            f"AWS denies {call} ({where}): {reason}: give the user or role the stack's managed policy, "
+            f"AWS denies {call} ({where}): {reason}: give the user or role the stack's managed policies, "
             "or use credentials that have it"
         )
     if code in _MISSING:

@@ -183,6 +183,7 @@ class PipelineStack(Stack):
             "Names",
             names=names,
             policy_arn=access.policy.managed_policy_arn,
+            upkeep_policy_arn=access.upkeep_policy.managed_policy_arn,
             published=PublishedNames(
                 pipeline=pipeline.name,
                 stage=stage.name,

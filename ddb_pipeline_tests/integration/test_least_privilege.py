@@ -122,7 +122,7 @@ def run(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Run:
         with recording({CALLER, *functions}, patch) as calls:
             everything(stage, file)
         calls = list(calls)
-    policies = {CALLER: list(grants(managed_policy(stage)))}
+    policies = {CALLER: list(grants(managed_policies(stage)))}
     policies |= {name: list(grants(role_policy(stage, name))) for name in functions}
     log_groups = {name: configuration(stage, name)["LoggingConfig"]["LogGroup"] for name in functions}
     return Run(calls, names, policies, log_groups)
@@ -201,15 +201,14 @@ def late(deployment: Deployment) -> None:
 # --- policies, as they were deployed
 
 
-def managed_policy(stage: Deployed) -> dict[str, Any]:
-    iam = stage.client("iam")
-    (arn,) = [
-        found["Arn"]
-        for found in iam.list_policies(Scope="Local")["Policies"]
-        if found["PolicyName"].startswith(f"ddb-change-analytics-local-{PIPELINE}-")
-    ]
-    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-    return document(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
+def managed_policies(stage: Deployed) -> dict[str, Any]:
+    """Both policies for Dagster as one."""
+    iam, statements = stage.client("iam"), []
+    for found in iam.list_policies(Scope="Local")["Policies"]:
+        if found["PolicyName"].startswith(f"ddb-change-analytics-local-{PIPELINE}-"):
+            version = iam.get_policy_version(PolicyArn=found["Arn"], VersionId=found["DefaultVersionId"])
+            statements += document(version["PolicyVersion"]["Document"])["Statement"]
+    return {"Statement": statements}
 
 
 def role_policy(stage: Deployed, function: str) -> dict[str, Any]:

@@ -59,9 +59,10 @@ def test_both_converters_are_one_package():
 
 
 def statements(kind, prefix):
-    (resource,) = [found for name, found in resources("dev", kind, EXPORTING).items() if name.startswith(prefix)]
     return {
         statement["Sid"]: statement
+        for name, resource in resources("dev", kind, EXPORTING).items()
+        if name.startswith(prefix)
         for document in policy_documents(resource)
         for statement in resolved(document["Statement"], {})
         if "Sid" in statement

@@ -1,5 +1,7 @@
 """Who may do what: every policy of every template, read statement by statement."""
 
+import json
+
 import pytest
 
 from ddb_pipeline_tests.unit.infra_templates import all_templates, resolved, resources, template
@@ -50,14 +52,15 @@ def statements():
 
 
 def statements_of(logical_id_prefix, stage="dev", pipeline="persons"):
-    """The statements of one role or policy by their ids, as CloudFormation makes them."""
-    (resource,) = [
+    """The statements of a role, or of all policies that begin so, by their ids, as CloudFormation makes them."""
+    found = [
         resource
         for name, resource in template(stage, pipeline)["Resources"].items()
         if name.startswith(logical_id_prefix) and resource["Type"] in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
     ]
     return {
         statement["Sid"]: resolved(statement, NAMES)
+        for resource in found
         for document in policy_documents(resource)
         for statement in document["Statement"]
         if "Sid" in statement
@@ -239,5 +242,36 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
     assert found["ReadRawObjects"]["Action"] == "s3:GetObject"
     assert found["RememberColumns"]["Action"] == ["s3:GetObject", "s3:PutObject"]
     assert {"athena:StartQueryExecution", "athena:StopQueryExecution"} <= set(found["RunQueries"]["Action"])
-    (policy,) = resources("dev", "AWS::IAM::ManagedPolicy").values()
-    assert not {"Roles", "Users", "Groups"} & set(policy["Properties"])
+    for policy in resources("dev", "AWS::IAM::ManagedPolicy").values():
+        assert not {"Roles", "Users", "Groups"} & set(policy["Properties"])
+
+
+# ARNs at their longest, as CloudFormation and AWS make them; names of generated resources have the stack's name
+LONGEST_ARNS = {
+    "AWS::S3::Bucket": "arn:aws:s3:::" + 63 * "x",
+    "AWS::KMS::Key": "arn:aws:kms:ap-southeast-1:123456789012:key/" + 36 * "x",
+    "AWS::DynamoDB::Table": "arn:aws:dynamodb:ap-southeast-1:123456789012:table/{stack}-{name}-" + 13 * "x",
+    "AWS::Kinesis::Stream": "arn:aws:kinesis:ap-southeast-1:123456789012:stream/{stack}-{name}-" + 13 * "x",
+    "AWS::Lambda::Function": "arn:aws:lambda:ap-southeast-1:123456789012:function:" + 64 * "x",
+    "AWS::SNS::Topic": "arn:aws:sns:ap-southeast-1:123456789012:{stack}-{name}-" + 13 * "x",
+}
+LONGEST_NAMES = 49
+"""Stage and pipeline, with the dash between: 16 + 1 + 32 characters (`declaration`)."""
+
+
+def test_a_managed_policy_fits_whatever_the_names_are():
+    """IAM takes 6,144 characters, white space not counted (user guide, "IAM and AWS STS quotas")."""
+    region = {**NAMES, "AWS::Region": "ap-southeast-1", "AWS::AccountId": "123456789012"}
+    for file, content in all_templates().items():
+        stack = file.partition(".")[0]
+        own = stack.removeprefix("ddb-change-analytics-")
+        for name, resource in content["Resources"].items():
+            if resource["Type"] != "AWS::IAM::ManagedPolicy":
+                continue
+            text = json.dumps(resolved(resource["Properties"]["PolicyDocument"], region), separators=(",", ":"))
+            for made, other in content["Resources"].items():
+                if longest := LONGEST_ARNS.get(other["Type"]):
+                    arn = longest.format(stack=stack, name=made)
+                    text = text.replace(f"{made}.Arn", arn).replace(f'"{made}"', f'"{arn}"')
+            names = text.count(own) + text.count(own.replace("-", "_", 1)) + text.count(own.replace("-", "/", 1))
+            assert len(text) + names * (LONGEST_NAMES - len(own)) <= 6144, (file, name)

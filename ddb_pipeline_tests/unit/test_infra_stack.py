@@ -109,7 +109,8 @@ def test_outputs_are_the_published_names_and_the_policy(stage):
     published = json.loads(resolved(parameter, {}))
     shown = {name: resolved(output["Value"], {}) for name, output in outputs.items()}
     assert shown.pop("Parameter") == f"/ddb-change-analytics/{stage.name}/persons"
-    assert shown.pop("PipelinePolicyArn") in resources(stage.name, "AWS::IAM::ManagedPolicy")
+    policies = {shown.pop("PipelinePolicyArn"), shown.pop("PipelineUpkeepPolicyArn")}
+    assert policies == set(resources(stage.name, "AWS::IAM::ManagedPolicy"))
     assert shown == {name.title().replace("_", ""): value for name, value in published.items()}
 
 

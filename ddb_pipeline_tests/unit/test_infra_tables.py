@@ -153,9 +153,9 @@ def test_its_function_may_switch_the_destination_and_do_nothing_else_to_the_tabl
 
 def test_the_pipeline_reads_the_existing_table_with_the_key_that_it_has_or_none(documents):
     def resources_by_id(stage):
-        (policy,) = found(documents[stage], "AWS::IAM::ManagedPolicy").values()
         return {
             one["Sid"]: as_list(resolved(one, NAMES)["Resource"])
+            for policy in found(documents[stage], "AWS::IAM::ManagedPolicy").values()
             for document in policy_documents(policy)
             for one in document["Statement"]
         }

@@ -1,4 +1,4 @@
-"""What Dagster may do: one managed policy, so that a role, a user or CI can carry it."""
+"""What Dagster may do: two managed policies, so that a role, a user or CI can carry them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WRITE_WITH_ATHENA = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", 
 
 
 class PipelineAccess(Construct):
-    """The managed policy with exactly what the pipeline does on AWS. It is attached to nobody.
+    """The managed policies with exactly what the pipeline does on AWS. They are attached to nobody.
 
     Args:
         scope: The stack.
@@ -68,7 +68,8 @@ class PipelineAccess(Construct):
         alarm_topic: Where failures of the pipeline are told, as those of AWS are; None: nowhere.
 
     Attributes:
-        policy: The policy.
+        policy: Crawls, queries, and what they read and write.
+        upkeep_policy: Checks against the table, replays, exports, and telling of failures.
     """
 
     def __init__(
@@ -153,9 +154,6 @@ class PipelineAccess(Construct):
                 },
             ),
         ]
-        statements += check_statements(
-            self, key=key, table=table, table_key=table_key, stream=stream, raw_bucket=raw_bucket
-        )
         if crawlers:
             statements.insert(
                 1,
@@ -165,8 +163,9 @@ class PipelineAccess(Construct):
                     [arn("glue", f"crawler/{name}") for name in crawlers],
                 ),
             )
+        upkeep = check_statements(self, key=key, table=table, table_key=table_key, stream=stream, raw_bucket=raw_bucket)
         if baseline_converter is not None:
-            statements += [
+            upkeep += [
                 allow("ExportTable", EXPORT_TABLE, [table.table_arn]),
                 # DynamoDB writes the export with the rights of its caller
                 allow("OwnExport", ["s3:PutObjectAcl"], [raw_bucket.arn_for_objects(f"{EXPORTS_PREFIX}*")]),
@@ -174,7 +173,7 @@ class PipelineAccess(Construct):
                 allow("ConvertExport", ["lambda:InvokeFunction"], [baseline_converter.function_arn]),
             ]
         if alarm_topic is not None:
-            statements += [
+            upkeep += [
                 allow("TellOfFailures", ["sns:Publish"], [alarm_topic.topic_arn]),
                 use_key_through(
                     self,
@@ -184,17 +183,28 @@ class PipelineAccess(Construct):
                     {"aws:sns:topicArn": alarm_topic.topic_arn},
                 ),
             ]
+        what = f"for the pipeline {names.pipeline}, stage {names.stage}"
         self.policy = iam.ManagedPolicy(
             self,
             "Policy",
-            description=f"What Dagster may do for the pipeline {names.pipeline}, stage {names.stage}",
+            description=f"What Dagster may do {what}",
             document=iam.PolicyDocument(statements=statements),
+        )
+        # a managed policy has 6,144 characters at most (IAM user guide, "IAM and AWS STS quotas")
+        self.upkeep_policy = iam.ManagedPolicy(
+            self,
+            "PolicyOfUpkeep",
+            description=f"What Dagster may do beside that, to check, replay and export {what}",
+            document=iam.PolicyDocument(statements=upkeep),
         )
         wildcards = {
             "UseCatalog": "the views are made here, and their names are no concern of the stack's",
             "ReadRawObjects": "Firehose names the objects",
             "UseBaselines": "a baseline's files are named when it is made",
             "UseResults": "Athena names the results",
+        }
+        acknowledge_wildcards(self.policy, statements, wildcards)
+        wildcards = {
             "SeeArrivals": "CloudWatch has no ARN for a metric",
             "KeepReceipts": "Firehose names the objects",
         }
@@ -203,4 +213,4 @@ class PipelineAccess(Construct):
                 "OwnExport": "DynamoDB names the files of an export",
                 "FollowExport": "an export has its id from DynamoDB",
             }
-        acknowledge_wildcards(self.policy, statements, wildcards)
+        acknowledge_wildcards(self.upkeep_policy, upkeep, wildcards)

@@ -20,6 +20,7 @@ class Publication(Construct):
         names: Name of the parameter.
         published: The names; values that CloudFormation decides are tokens.
         policy_arn: ARN of the policy for Dagster, an output only.
+        upkeep_policy_arn: ARN of the policy for what Dagster does beside, an output only.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Publication(Construct):
         names: ComputedNames,
         published: PublishedNames,
         policy_arn: str,
+        upkeep_policy_arn: str,
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
@@ -42,7 +44,12 @@ class Publication(Construct):
             # keeps the JSON valid when CloudFormation puts the values in
             value=stack.to_json_string(asdict(published)),
         )
-        outputs = {**asdict(published), "parameter": names.parameter, "pipeline_policy_arn": policy_arn}
+        outputs = {
+            **asdict(published),
+            "parameter": names.parameter,
+            "pipeline_policy_arn": policy_arn,
+            "pipeline_upkeep_policy_arn": upkeep_policy_arn,
+        }
         for name, value in outputs.items():
             title = name.title().replace("_", "")
             # without the construct's path in front: people read these
