@@ -53,6 +53,7 @@ OF_BUCKET = {
     "ListObjectsV2": "s3:ListBucket",
 }
 OF_ITEMS = {"DeleteItem", "PutItem", "UpdateItem"}
+OF_READING = {"BatchGetItem", "Scan"}
 
 # ug/fine-grained-access-to-glue-resources.html: what Athena does in the catalog for a statement that begins so
 STATEMENTS: dict[str, tuple[str, ...]] = {
@@ -65,7 +66,7 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
 # ug/querying.html, permissions for the output location; multipart uploads: ug/s3-permissions.html
 OF_RESULTS_BUCKET = ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads")
 OF_RESULTS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject")
-# developerguide/encryption.usagenotes.html
+# developerguide/encryption.usagenotes.html; the first two are those of who reads
 OF_TABLE_KEY = (
     "kms:Decrypt",
     "kms:DescribeKey",
@@ -215,6 +216,11 @@ def _dynamodb(operation: str, parameters: dict[str, Any], place: Place) -> Itera
             yield Need("kinesis:ListStreams", "*")
             role = f"arn:aws:iam::{place.names.account}:{STREAMING_ROLE}"
             yield Need("iam:CreateServiceLinkedRole", role, (("iam:AWSServiceName", STREAMING_SERVICE),))
+    elif operation in OF_READING:
+        for table in parameters.get("RequestItems") or [parameters["TableName"]]:
+            yield Need(f"dynamodb:{operation}", place.arn("dynamodb", f"table/{table}"))
+        for action in OF_TABLE_KEY[:2]:
+            yield place.key(action, "dynamodb")
     elif operation == "ExportTableToPointInTime":
         yield Need(f"dynamodb:{operation}", parameters["TableArn"])
         # developerguide/S3DataExport_Requesting.html

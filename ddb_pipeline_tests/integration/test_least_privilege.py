@@ -60,16 +60,9 @@ SLOW = (
     "CROSS JOIN UNNEST(sequence(1, 99)) AS third(z) WHERE x * y * z % 7 = 3"
 )
 
-SAMPLE = "for the check that compares items with the view"
 # Allowed, but not seen in the run, with the reason
 UNUSED = {
     ("Crawl", "arn:aws:glue:{region}:{account}:crawler/{other_crawler}"): "of the other format, for who changes it",
-    ("CompareItems", "arn:aws:dynamodb:{region}:{account}:table/{table}"): SAMPLE,
-    ("CompareItems", "dynamodb:BatchGetItem"): SAMPLE,
-    ("CompareItems", "dynamodb:Scan"): SAMPLE,
-    ("UseKeyThroughDynamodb", "kms:Decrypt"): SAMPLE,
-    ("UseKeyThroughDynamodb", "kms:DescribeKey"): SAMPLE,
-    ("UseKeyThroughDynamodb", "{key_arn}"): SAMPLE,
     ("WriteRows", "s3:AbortMultipartUpload"): "only what fails in the middle of a large file is broken off",
 }
 
