@@ -202,6 +202,22 @@ def _s3(operation: str, parameters: dict[str, Any], place: Place) -> Iterator[Ne
             raise _unknown("s3", operation)
 
 
+def _destination(operation: str, parameters: dict[str, Any], place: Place) -> Iterator[Need]:
+    if operation == "EnableKinesisStreamingDestination":
+        for action in OF_STREAM:
+            yield Need(action, parameters["StreamArn"])
+        yield Need("kinesis:ListStreams", "*")
+        role = f"arn:aws:iam::{place.names.account}:{STREAMING_ROLE}"
+        yield Need("iam:CreateServiceLinkedRole", role, (("iam:AWSServiceName", STREAMING_SERVICE),))
+
+
+def _items_read(operation: str, parameters: dict[str, Any], place: Place) -> Iterator[Need]:
+    for table in parameters.get("RequestItems") or [parameters["TableName"]]:
+        yield Need(f"dynamodb:{operation}", place.arn("dynamodb", f"table/{table}"))
+    for action in OF_TABLE_KEY[:2]:
+        yield place.key(action, "dynamodb")
+
+
 def _dynamodb(operation: str, parameters: dict[str, Any], place: Place) -> Iterator[Need]:
     if operation in OF_TABLE:
         yield Need(f"dynamodb:{operation}", place.arn("dynamodb", f"table/{parameters['TableName']}"))
@@ -210,17 +226,9 @@ def _dynamodb(operation: str, parameters: dict[str, Any], place: Place) -> Itera
                 yield place.key(action, "dynamodb")
     elif operation in OF_DESTINATION:
         yield Need(f"dynamodb:{operation}", place.arn("dynamodb", f"table/{parameters['TableName']}"))
-        if operation == "EnableKinesisStreamingDestination":
-            for action in OF_STREAM:
-                yield Need(action, parameters["StreamArn"])
-            yield Need("kinesis:ListStreams", "*")
-            role = f"arn:aws:iam::{place.names.account}:{STREAMING_ROLE}"
-            yield Need("iam:CreateServiceLinkedRole", role, (("iam:AWSServiceName", STREAMING_SERVICE),))
+        yield from _destination(operation, parameters, place)
     elif operation in OF_READING:
-        for table in parameters.get("RequestItems") or [parameters["TableName"]]:
-            yield Need(f"dynamodb:{operation}", place.arn("dynamodb", f"table/{table}"))
-        for action in OF_TABLE_KEY[:2]:
-            yield place.key(action, "dynamodb")
+        yield from _items_read(operation, parameters, place)
     elif operation == "ExportTableToPointInTime":
         yield Need(f"dynamodb:{operation}", parameters["TableArn"])
         # developerguide/S3DataExport_Requesting.html
