@@ -24,6 +24,7 @@ from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.local_aws import delivery
 from ddb_pipeline.local_aws.deployment import deploy
+from ddb_pipeline.repair.repairing import repair
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.remembered import Remembered
 from ddb_pipeline_tests.deployed import Deployed
@@ -252,6 +253,9 @@ def test_without_a_crawler_athena_finds_the_hours_by_itself(formats: Formats):
     assert formats.refreshed("baseline")["baseline"]["dagster/row_count"] == len(formats.table())
     formats.refreshed()
     assert formats.state() == formats.table()
+    aws = PipelineAwsResource(declaration_file=str(formats.file))
+    found = repair(aws, PIPELINE, dry_run=True, note=lambda _outcome: None, progress=lambda _line: None)
+    assert found == [], "a repair registers no projected hour"
 
 
 def test_a_crawler_brings_in_what_came_while_there_was_none(formats: Formats):

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from ddb_pipeline import projection
 from ddb_pipeline.arrivals import hour_values
-from ddb_pipeline.catalog_tables import CHANGE_TABLES, TABLES
+from ddb_pipeline.catalog_tables import all_tables, change_tables
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.names import ChangeTable
 from ddb_pipeline.repair.catalog import CatalogRepair, table_changes
@@ -18,7 +19,8 @@ from ddb_pipeline.repair.findings import Finding, go_through
 from ddb_pipeline.resources.change_catalog import ChangeCatalog
 from ddb_pipeline_tests.declared import NAMES, pipeline
 
-CHANGES = CHANGE_TABLES["json"]
+TABLES = all_tables("gzip")
+CHANGES = change_tables("gzip")["json"]
 WANTED = CHANGES.table_input("bucket")
 FIRST = datetime(2026, 3, 5, tzinfo=UTC)
 
@@ -74,30 +76,33 @@ class Glue:
 class Place:
     """A pipeline on a stage, as far as the repair of its catalog asks."""
 
-    def __init__(self, hours: list[datetime]) -> None:
+    def __init__(self, hours: list[datetime], crawler: str = "crawler") -> None:
         self.glue, self.hours, self.lines = Glue(), hours, list[str]()
-        change_tables = tuple(
-            ChangeTable(table.name, table.prefix, table.format, "crawler") for table in CHANGE_TABLES.values()
+        of_changes = tuple(
+            ChangeTable(table.name, table.prefix, table.format, crawler) for table in change_tables("gzip").values()
         )
         names = replace(
             NAMES,
             raw_bucket="bucket",
             database="database",
-            change_table=change_tables[0].name,
-            changes_prefix=change_tables[0].prefix,
+            change_table=of_changes[0].name,
+            changes_prefix=of_changes[0].prefix,
             format="json",
             other_format="parquet",
-            other_change_table=change_tables[1].name,
-            other_changes_prefix=change_tables[1].prefix,
+            crawler=crawler,
+            other_crawler=crawler,
+            other_change_table=of_changes[1].name,
+            other_changes_prefix=of_changes[1].prefix,
         )
         bucket = SimpleNamespace(
             hours_by_prefix=lambda: {CHANGES.prefix: self.hours}, all_hours=lambda: list(self.hours)
         )
         self.deployment: Any = SimpleNamespace(
-            catalog=ChangeCatalog(self.glue, "database", change_tables),
+            catalog=ChangeCatalog(self.glue, "database", of_changes),
             names=names,
             raw_bucket=bucket,
             pipeline=pipeline(),
+            stage=SimpleNamespace(compression="gzip"),
         )
         self.repair = CatalogRepair(self.deployment, self.lines.append)
 
@@ -142,6 +147,31 @@ def test_a_dry_run_says_what_a_repair_would_do_and_what_only_a_person_can():
         "b is lost: ask somebody",
     ]
     assert not any(outcome.is_mended for outcome in outcomes)
+
+
+def test_where_athena_computes_the_hours_none_is_registered():
+    place = Place(hours(3), crawler="")
+    parameters = projection.parameters(pipeline().start_date)
+
+    # the stack made the tables with a crawler before: a repair brings them to what is published now
+    assert [sentence.partition(" was changed")[0] for sentence in place.look()] == [
+        "table database.changes",
+        "table database.changes_parquet",
+    ]
+    assert place.glue.tables["changes"]["Parameters"].items() >= parameters.items()
+    assert place.look() == []
+    assert place.glue.batches == []
+
+
+def test_projection_that_somebody_switched_on_hides_every_hour_and_is_taken_back():
+    place = Place(hours(1))
+    place.look()
+    place.glue.tables["changes"]["Parameters"] |= projection.parameters(pipeline().start_date)
+
+    (sentence,) = place.look()
+
+    assert sentence.startswith("table database.changes was changed: parameters")
+    assert not projection.is_enabled(place.glue.tables["changes"]["Parameters"])
 
 
 def test_a_pipeline_in_order_has_no_findings_and_nothing_is_written():
