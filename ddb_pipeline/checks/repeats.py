@@ -22,7 +22,8 @@ from ddb_pipeline.assets.views import check_may_scan
 from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
-from ddb_pipeline.sql_text import quote_identifier, quote_literal
+from ddb_pipeline.sql_text import quote_literal
+from ddb_pipeline.view_sql import change_rows
 
 REPEATS_CHECK = "few_records_are_repeated"
 LOOKED_BACK = timedelta(hours=24)
@@ -106,9 +107,8 @@ def judge(hours: list[tuple[str, int, int]], metadata: dict[str, Any]) -> Verdic
 
 
 def _judge(deployment: Deployment, now: datetime) -> Verdict:
-    names = deployment.names
     first = hour_of(now - LOOKED_BACK)
-    table = f"{quote_identifier(names.database)}.{quote_identifier(names.change_table)}"
+    table = change_rows(["event_id"], deployment.names, deployment.other_change_table)
     result = deployment.athena.execute(repeats_statement(table, first))
     hours = [(str(hour), int(records), int(changes)) for hour, records, changes in result.rows]
     return judge(

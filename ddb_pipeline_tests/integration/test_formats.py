@@ -267,5 +267,5 @@ def test_a_crawler_brings_in_what_came_while_there_was_none(formats: Formats):
         assert asked_for(formats, instance).run_requests
         result = formats.refreshed(instance=instance)
 
-    assert result["change_table"]["hours_added_list"] == partition_key(missed)
+    assert partition_key(missed) in result["change_table"]["hours_added_list"]
     assert formats.state() == formats.table()
