@@ -10,6 +10,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ddb_pipeline_tests import read_back_watching
+
 Clients = Callable[[str], Any]
 
 WRITE_ONLY: dict[str, frozenset[str]] = {
@@ -324,4 +326,5 @@ READERS: dict[str, Callable[[Clients, str, Mapping[str, Any]], dict[str, Any]]] 
     "AWS::S3::Bucket": bucket,
     "AWS::S3::BucketPolicy": bucket_policy,
     "AWS::SSM::Parameter": parameter,
+    **read_back_watching.READERS,
 }

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from ddb_pipeline.local_aws.deployment.updates import UNCHANGEABLE
+from ddb_pipeline_tests import wide_watching
 
 _SERVICE = {
     "Version": "2012-10-17",
@@ -426,6 +427,7 @@ BEFORE: dict[str, dict[str, Any]] = {
         },
     },
     "Metadata": {"Type": "AWS::CDK::Metadata", "Properties": {"Analytics": "v2:deflate64:first"}},
+    **wide_watching.BEFORE,
 }
 
 
@@ -531,7 +533,12 @@ def _after() -> dict[str, dict[str, Any]]:
         Description="second", Tags={"two": "2", "three": "3"}, Type="StringList", Value="second,2"
     )
     properties("Metadata")["Analytics"] = "v2:deflate64:second"
-    # what local AWS refuses to change stays as it was
+    wide_watching.change(properties)
+    return after
+
+
+def _as_far_as_it_changes(after: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What local AWS refuses to change stays as it was."""
     for name, resource in after.items():
         for path in UNCHANGEABLE.get(resource["Type"], ()):
             before = BEFORE[name].get("Properties", {})
@@ -540,4 +547,4 @@ def _after() -> dict[str, dict[str, Any]]:
     return after
 
 
-AFTER = _after()
+AFTER = _as_far_as_it_changes(_after())

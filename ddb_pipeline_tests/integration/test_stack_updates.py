@@ -356,4 +356,6 @@ def test_the_wide_templates_differ_in_every_property_that_can_change() -> None:
         "Delivery",
         "LogStream",
         "SecurityConfiguration",
+        # each property of it takes another one
+        "Subscription",
     }

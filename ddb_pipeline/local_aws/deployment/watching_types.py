@@ -47,8 +47,18 @@ def _put_alarm(place: Place, name: str, properties: Properties) -> None:
     cloudwatch.set_alarm_state(AlarmName=name, StateValue="INSUFFICIENT_DATA", StateReason=NOT_EVALUATED)
 
 
-def _update_alarm(place: Place, made: Made, old: Properties, new: Properties) -> None:  # noqa: ARG001
+def _update_alarm(place: Place, made: Made, old: Properties, new: Properties) -> None:
+    cloudwatch, arn = place.client("cloudwatch"), made.attributes["Arn"]
     _put_alarm(place, made.physical_id, new)
+    # an alarm that is there keeps its tags (API PutMetricAlarm)
+    retag(
+        old,
+        new,
+        lambda tags: cloudwatch.tag_resource(
+            ResourceARN=arn, Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
+        ),
+        lambda keys: cloudwatch.untag_resource(ResourceARN=arn, TagKeys=keys),
+    )
 
 
 def _delete_alarm(place: Place, made: Made, properties: Properties) -> None:  # noqa: ARG001
@@ -143,7 +153,9 @@ def _put_metric_filter(place: Place, name: str, properties: Properties) -> None:
     )
 
 
-def _update_metric_filter(place: Place, made: Made, old: Properties, new: Properties) -> None:  # noqa: ARG001
+def _update_metric_filter(place: Place, made: Made, old: Properties, new: Properties) -> None:
+    # moto would keep the old one beside the new one, and have both taken away with one name
+    _delete_metric_filter(place, made, old)
     _put_metric_filter(place, made.physical_id, new)
 
 
