@@ -77,6 +77,19 @@ def canary_in(clients: Clients, names: PublishedNames, pipeline: Pipeline, token
         canary.delete()
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """That a change reached S3.
+
+    Attributes:
+        key: Key of the raw object.
+        writes: How often the canary was written until then.
+    """
+
+    key: str
+    writes: int
+
+
 @dataclass
 class Canary:
     """The item.
@@ -118,7 +131,7 @@ class Canary:
         self.client.delete_item(TableName=self.table, Key=_for_boto3(self.key))
 
 
-def wait_for_canary(clients: Clients, names: PublishedNames, pipeline: Pipeline, stage: Stage) -> str:
+def wait_for_canary(clients: Clients, names: PublishedNames, pipeline: Pipeline, stage: Stage) -> Arrival:
     """Write the canary, wait until a raw object holds it, and delete it.
 
     Args:
@@ -128,7 +141,7 @@ def wait_for_canary(clients: Clients, names: PublishedNames, pipeline: Pipeline,
         stage: How long Firehose may collect.
 
     Returns:
-        Key of the raw object.
+        Where it was found.
 
     Raises:
         UserError: It arrived where records go that could not be converted, or did not arrive in time.
@@ -147,7 +160,7 @@ def wait_for_canary(clients: Clients, names: PublishedNames, pipeline: Pipeline,
                         f"the canary could not be converted: s3://{names.raw_bucket}/{key} holds it and says why: the "
                         "log group of the function change_converter tells more"
                     )
-                return key
+                return Arrival(key, canary.written)
             if time.monotonic() > again:
                 canary.write()
                 again = time.monotonic() + stage.buffer_seconds + _AGAIN_SECONDS

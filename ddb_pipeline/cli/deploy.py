@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from ddb_pipeline.cli import local_stack
-from ddb_pipeline.cli.canary import Clients, wait_for_canary
+from ddb_pipeline.cli.canary import Arrival, Clients, wait_for_canary
 from ddb_pipeline.cli.cdk import fetch_cdk, require_infra, run_cdk
 from ddb_pipeline.cli.console import Steps, UserError, console
 from ddb_pipeline.cli.environment_file import write_stage
@@ -108,8 +108,11 @@ def deploy(ready: Ready, options: Sequence[str], log: Path | None = None) -> Non
         )
 
 
-def watch_arrival(ready: Ready, steps: Steps) -> None:
+def watch_arrival(ready: Ready, steps: Steps) -> dict[str, Arrival]:
     """See a change of each pipeline's table arrive in S3.
+
+    Returns:
+        Where the canaries were found, by pipeline; a pipeline with a table of the user's own has none.
 
     Raises:
         UserError: It did not arrive.
@@ -117,6 +120,7 @@ def watch_arrival(ready: Ready, steps: Steps) -> None:
     """
     place, stage = ready.place, ready.declaration.stage(ready.place.stage)
     clients = Clients(place.client("dynamodb"), place.client("s3"))
+    arrivals = {}
     for pipeline in ready.declaration.pipelines.values():
         names = published_names(pipeline.name, place.settings)
         if pipeline.existing_table.of(stage.name) is not None:
@@ -129,9 +133,10 @@ def watch_arrival(ready: Ready, steps: Steps) -> None:
         with steps.step(f"canary {pipeline.name}", text):
             try:
                 with place.explained():
-                    wait_for_canary(clients, names, pipeline, stage)
+                    arrivals[pipeline.name] = wait_for_canary(clients, names, pipeline, stage)
             except AwsError as error:
                 raise UserError(f"{error}; the stage is deployed: --no-canary leaves the canary out") from error
+    return arrivals
 
 
 def _say_of_existing(place: Place, pipeline: Pipeline, table: str, buffer_seconds: int) -> None:

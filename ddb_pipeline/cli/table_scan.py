@@ -39,12 +39,19 @@ def key_text(key: dict[str, Any]) -> str:
 def differing_keys(table: Mapping[str, Any], rows: Sequence[Sequence[Any]]) -> list[str]:
     """Return the keys of items that are not as the table has them.
 
+    Of several rows of an item the last one counts: that there are several, `distinct_keys` shows.
+
     Args:
         table: What `scan_items` returned.
         rows: item_key and image of each row of latest_item_state.
     """
     state = {key_text(json.loads(key)): json.loads(image) for key, image, *_ in rows}
     return sorted(key for key in table.keys() | state.keys() if table.get(key) != state.get(key))
+
+
+def distinct_keys(rows: Sequence[Sequence[Any]]) -> set[str]:
+    """Return the keys that rows have, the first column of each being item_key: fewer than rows where one is doubled."""
+    return {key_text(json.loads(key)) for key, *_ in rows}
 
 
 def _json_value(value: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,9 @@ def test_a_stage_is_verified_reported_and_destroyed(tmp_path):
     assert report in output
     assert report.startswith("# Verification of stage dev, pipeline persons: right\n")
     assert "0 differ | right" in report
-    assert "| hours in the catalog | 2 | right |" in report
+    assert "| hours that Athena reads | 2 | right |" in report
+    assert re.search(r"\| one row an item in latest_item_state \| (\d+) rows of \1 keys \| right \|", report)
+    assert "| every view answers | 6 of 6 | right |" in report
     # the change above 1 MiB is lost, as documented, and is the only thing that change_problems tells of
     assert re.search(r"\| change_problems \| [1-9]\d*, of which 0 not of the change above 1 MiB \| right \|", report)
     assert "the one above 1 MiB 0 times" in report

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ddb_pipeline.cli.table_scan import differing_keys, distinct_keys, key_text
 from ddb_pipeline.cli.verification import observations
+from ddb_pipeline.cli.verification.comparison import Agreement, Bounds, compare
+from ddb_pipeline.cli.verification.evidence import Evidence
 from ddb_pipeline.cli.verification.observations import StreamRecord
 from ddb_pipeline.cli.verification.report import Report, redacted
 from ddb_pipeline.cli.verification.writing import LARGE_BYTES, Writer, canonical
@@ -109,6 +115,97 @@ def test_keys_of_any_type_are_as_the_column_has_them(types):
     assert " " not in text
     assert writer.key_text("same") != text
     assert canonical({"b": {"B": b"\x00"}, "a": {"S": "é"}}) == '{"a":{"S":"é"},"b":{"B":"AA=="}}'
+
+
+class SilentDynamoDb:
+    """A client that takes any write."""
+
+    def put_item(self, **request: Any) -> None:
+        pass
+
+    def delete_item(self, **request: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("expires", "sure", "unsure"), [(None, 8, 2), ("expires_at", 9, 3)])
+def test_what_must_arrive_is_all_but_what_aws_decides_on(expires, sure, unsure):
+    writer = Writer(SilentDynamoDb(), None, declared.NAMES, declared.pipeline(time_to_live_attribute=expires))
+    writer.first_part(0)
+    writer.second_part(0)
+    writer.counts.update(inserted=100, updated=30, deleted=10)
+
+    # of a canary that was written once: this, and its delete
+    once, thrice = writer.bounds(canary_writes=1), writer.bounds(canary_writes=3)
+
+    assert (once.least, once.most) == (140 + sure + 2, 140 + sure + 2 + unsure)
+    assert (thrice.least, thrice.most) == (once.least, once.most + 2)
+
+
+GOOD = {
+    "agreement": Agreement(items=5, differing=0, rows=5, keys=5, counted=12),
+    "bounds": Bounds(10, 12, "…"),
+    "hours": 2,
+    "after_crawl": {"a": "", "b": ""},
+    "at_end": {"a": "", "b": ""},
+}
+
+
+def wrong_in(**found: Any) -> list[str]:
+    report = Report("stage dev", {})
+    compare(report, **{**GOOD, **found})
+    return [what for what, _, right in report.results if not right]
+
+
+def test_a_verification_that_saw_what_it_should_is_right():
+    assert wrong_in() == []
+    assert wrong_in(agreement=Agreement(5, 0, 5, 5, 10)) == []
+    # where Athena projects hours nothing is crawled
+    assert wrong_in(after_crawl={}) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "what"),
+    [
+        ({"agreement": Agreement(5, 1, 5, 5, 11)}, "latest_item_state and a scan of the table"),
+        ({"agreement": Agreement(5, 0, 6, 5, 11)}, "one row an item in latest_item_state"),
+        ({"agreement": Agreement(5, 0, 5, 5, 9)}, "change_counts and what was written"),
+        ({"agreement": Agreement(5, 0, 5, 5, 13)}, "change_counts and what was written"),
+        ({"hours": 1}, "hours that Athena reads"),
+        ({"at_end": {"a": "", "b": "VIEW_IS_STALE"}}, "every view answers"),
+        ({"after_crawl": {"a": "VIEW_IS_STALE", "b": ""}}, "every view answers"),
+        ({"after_crawl": {}, "at_end": {}}, "every view answers"),
+    ],
+)
+def test_what_is_wrong_is_told(found, what):
+    assert wrong_in(**found) == [what]
+
+
+def test_it_waits_for_rows_that_are_doubled_and_changes_that_are_under_way():
+    assert Agreement(5, 0, 5, 5, 10).is_reached(least=10)
+    assert not Agreement(5, 0, 5, 5, 9).is_reached(least=10)
+    assert not Agreement(5, 0, 6, 5, 10).is_reached(least=10)
+    assert not Agreement(5, 1, 5, 5, 10).is_reached(least=10)
+
+
+def test_a_doubled_row_shows_though_its_item_is_as_the_table_has_it():
+    item = {"pk": {"S": "1"}}
+    row = (json.dumps(item), json.dumps(item))
+    assert differing_keys({key_text(item): item}, [row, row]) == []
+    assert distinct_keys([row, row]) == {key_text(item)}
+
+
+@pytest.mark.parametrize(("crawler", "looked"), [("the_crawler", True), ("", False)])
+def test_crawls_are_looked_at_where_there_are_any(crawler, looked, monkeypatch):
+    names = dataclasses.replace(declared.NAMES, crawler=crawler)
+    monkeypatch.setattr(Evidence, "_client", lambda _self, _service: None)
+    monkeypatch.setattr(Evidence, "_records_or_reason", lambda _self: ([], ""))
+    monkeypatch.setattr(Evidence, "_looked", staticmethod(lambda title, _look: title))
+
+    titles = Evidence(SimpleNamespace(names=names), datetime.now(UTC)).all(None, {}, ("0", "0"))
+
+    assert ("crawls" in titles) is looked
+    assert ("views after a crawl" in titles) is looked
+    assert "repeats" in titles
 
 
 def test_a_report_holds_nothing_that_must_not_be_shown():

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ddb_pipeline.cli.console import UserError
+from ddb_pipeline.cli.verification.comparison import Bounds
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.names import PublishedNames
 
@@ -42,15 +43,16 @@ class Writer:
         self._names = names
         self._pipeline = pipeline
         self.counts = {"inserted": 0, "updated": 0, "deleted": 0}
-        self.asked = 0
+        self._sure = 0
+        self._unsure = 0
 
     def first_part(self, persons: int) -> None:
         """What is written in the first hour."""
         self._load(persons, seed=1)
         self._put("same", {"said": {"S": "once"}})
-        self._put("same", {"said": {"S": "once"}})
+        self._put("same", {"said": {"S": "once"}}, sure=False)
         self._put("large", {"filling": {"B": b"a" * LARGE_BYTES}})
-        self._put("large", {"filling": {"B": b"b" * LARGE_BYTES}})
+        self._put("large", {"filling": {"B": b"b" * LARGE_BYTES}}, sure=False)
         self._put("odd", odd_values(1))
         self._put("returns", {"life": {"N": "1"}})
         self._delete("returns")
@@ -58,6 +60,8 @@ class Writer:
         if expires is not None:
             past = datetime.now(UTC) - _EXPIRED_BEFORE
             self._put("expired", {expires: {"N": str(int(past.timestamp()))}})
+            # its delete by time to live
+            self._unsure += 1
 
     def second_part(self, persons: int) -> None:
         """What is written in the next hour."""
@@ -66,6 +70,23 @@ class Writer:
         self._put("returns", {"life": {"N": "2"}})
         # the table and the views can agree again, whether or not its large change was streamed
         self._delete("large")
+
+    def bounds(self, canary_writes: int) -> Bounds:
+        """Return how many changes the table has had.
+
+        Args:
+            canary_writes: How often the canary of the deployment was written. One of these arrived, and its delete
+                must; those before it may have been written before Firehose began to read.
+        """
+        loaded = sum(self.counts.values())
+        least = loaded + self._sure + 2
+        unsure = self._unsure + canary_writes - 1
+        return Bounds(
+            least,
+            least + unsure,
+            f"{loaded} by the item loader, {self._sure} beside it, 2 of the canary; AWS decides on {unsure} more (a "
+            "put that changes nothing, a record above 1 MiB, an expiry, the canary again)",
+        )
 
     def key(self, name: str) -> Item:
         """Return the key of a named item, as boto3 takes it."""
@@ -82,13 +103,15 @@ class Writer:
         """Return the key of a named item as column `item_key` has it."""
         return canonical(self.key(name))
 
-    def _put(self, name: str, attributes: Item) -> None:
+    def _put(self, name: str, attributes: Item, *, sure: bool = True) -> None:
+        """Write an item; `sure` says whether a change must come of it."""
         self._dynamodb.put_item(TableName=self._names.table, Item={**attributes, **self.key(name)})
-        self.asked += 1
+        self._sure += sure
+        self._unsure += not sure
 
     def _delete(self, name: str) -> None:
         self._dynamodb.delete_item(TableName=self._names.table, Key=self.key(name))
-        self.asked += 1
+        self._sure += 1
 
     def _load(self, persons: int, *, seed: int) -> None:
         """Let the item loader insert persons, change some and delete a few.

@@ -1,0 +1,96 @@
+"""What a verification compares, and when that is right. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ddb_pipeline.cli.verification.report import Report
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How many changes were made: not one number, as AWS does not say what becomes of some writes.
+
+    Attributes:
+        least: Changes that were made whatever AWS does.
+        most: These, and all that may have been made.
+        told: What they are made of, in words.
+    """
+
+    least: int
+    most: int
+    told: str
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the views agreed with the table when the verification stopped waiting for it.
+
+    Attributes:
+        items: Items in the table.
+        differing: Items that are not in latest_item_state as in the table.
+        rows: Rows of latest_item_state.
+        keys: Different keys in them.
+        counted: Changes in change_counts.
+    """
+
+    items: int
+    differing: int
+    rows: int
+    keys: int
+    counted: int
+
+    def is_reached(self, least: int) -> bool:
+        """Whether there is nothing to wait for.
+
+        Args:
+            least: How many changes must have arrived: an item that came and went in one batch shows in no state.
+        """
+        return self.differing == 0 and self.rows == self.keys and self.counted >= least
+
+
+def compare(
+    report: Report,
+    agreement: Agreement,
+    bounds: Bounds,
+    *,
+    hours: int,
+    after_crawl: Mapping[str, str],
+    at_end: Mapping[str, str],
+) -> None:
+    """Note how views, table and what was written compare.
+
+    Args:
+        report: Takes it.
+        agreement: Of the last refresh.
+        bounds: How many changes were made.
+        hours: Hours that the change table has rows of.
+        after_crawl: What each view said before it could be made anew, as `Evidence.view_answers` has it; empty where
+            nothing was crawled.
+        at_end: Likewise, after the last refresh.
+    """
+    report.add(
+        "latest_item_state and a scan of the table",
+        f"{agreement.items} items, {agreement.differing} differ",
+        right=not agreement.differing,
+    )
+    report.add(
+        "one row an item in latest_item_state",
+        f"{agreement.rows} rows of {agreement.keys} keys",
+        right=agreement.rows == agreement.keys,
+    )
+    report.add(
+        "change_counts and what was written",
+        f"{agreement.counted} changes; {bounds.least} to {bounds.most} were made: {bounds.told}",
+        right=bounds.least <= agreement.counted <= bounds.most,
+    )
+    report.add("hours that Athena reads", str(hours), right=hours > 1)
+    # a view that failed after the crawl has failed, whatever it says after it was made anew
+    said = {name: after_crawl.get(name) or text for name, text in at_end.items()}
+    failed = {name: text for name, text in said.items() if text}
+    report.add(
+        "every view answers",
+        f"{len(said) - len(failed)} of {len(said)}" + "".join(f"; {name}: {text}" for name, text in failed.items()),
+        right=bool(said) and not failed,
+    )
