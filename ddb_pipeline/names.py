@@ -124,6 +124,16 @@ class PublishedNames:
         other = ChangeTable(self.other_change_table, self.other_changes_prefix, self.other_format, self.other_crawler)
         return (now, other)
 
+    @property
+    def streaming_command(self) -> str:
+        """The command that lets the table stream to the change stream again, with microseconds."""
+        partition = self.key_arn.split(":")[1]
+        return (
+            f"aws dynamodb enable-kinesis-streaming-destination --table-name {self.table} "
+            f"--stream-arn arn:{partition}:kinesis:{self.region}:{self.account}:stream/{self.change_stream} "
+            "--enable-kinesis-streaming-configuration ApproximateCreationDateTimePrecision=MICROSECOND"
+        )
+
     def to_json(self) -> str:
         """The parameter's value: one JSON object."""
         return json.dumps(asdict(self), sort_keys=True)

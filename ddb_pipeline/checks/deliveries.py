@@ -103,9 +103,12 @@ def delivered_verdict(deployment: Deployment, now: datetime) -> Verdict:
     """
     names = deployment.names
     if not deployment.table_export.look(now).active:
+        is_ours = deployment.pipeline.existing_table.of(deployment.stage.name) is None
+        # of a table that exists the stack has a custom resource, which no deployment looks into
+        advice = RESTORE_ADVICE if is_ours else names.streaming_command
         return Verdict(
             f"table {names.table} does not stream its changes to {names.change_stream}: nothing that is written now "
-            f"will be in any view: switch its Kinesis streaming destination on ({RESTORE_ADVICE}); what was written "
+            f"will be in any view: switch its Kinesis streaming destination on ({advice}); what was written "
             "meanwhile only a baseline of an export brings in"
         )
     arrived = deployment.stream_metrics.last_arrivals(now - under_way(deployment.stage))

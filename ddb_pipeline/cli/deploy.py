@@ -17,10 +17,13 @@ from ddb_pipeline.cli.console import Steps, UserError, console
 from ddb_pipeline.cli.environment_file import write_stage
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.cli.place import DeployedStack, Place, deployed_stacks, find_place, require_bootstrap
+from ddb_pipeline.cli.safeguards import require_as_declared, require_detached, require_same_key
 from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
 from ddb_pipeline.errors import AwsError, NotDeployedError
+from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.resources.aws import published_names
 from ddb_pipeline.resources.settings import ENVIRONMENT_FILE, STAGE_VARIABLE
+from ddb_pipeline.resources.table_export import STREAMING
 
 DIRECTORY = "cdk.out"
 """Beside `pipeline.toml`: the assembly that is deployed."""
@@ -86,6 +89,7 @@ def run_deploy(stage: str, options: Sequence[str], *, canary: bool) -> None:
     with terminated_as_interrupt():
         ready = prepare(stage, steps)
         require_bootstrap(ready.place)
+        require_same_key(ready.declaration, ready.place, deployed_stacks(ready.declaration, ready.place))
         deploy(ready, options)
         if canary:
             watch_arrival(ready, steps)
@@ -124,7 +128,7 @@ def watch_arrival(ready: Ready, steps: Steps) -> dict[str, Arrival]:
     for pipeline in ready.declaration.pipelines.values():
         names = published_names(pipeline.name, place.settings)
         if pipeline.existing_table.of(stage.name) is not None:
-            _say_of_existing(place, pipeline, names.table, stage.buffer_seconds)
+            _say_of_existing(place, pipeline, names, stage.buffer_seconds)
             continue
         longest = timedelta(seconds=stage.buffer_seconds + 120)
         text = (
@@ -139,19 +143,23 @@ def watch_arrival(ready: Ready, steps: Steps) -> dict[str, Arrival]:
     return arrivals
 
 
-def _say_of_existing(place: Place, pipeline: Pipeline, table: str, buffer_seconds: int) -> None:
+def _say_of_existing(place: Place, pipeline: Pipeline, names: PublishedNames, buffer_seconds: int) -> None:
     """A user's own table is not written to: say whether it streams, and when its next change will show."""
     with place.explained():
-        answer = place.client("dynamodb").describe_kinesis_streaming_destination(TableName=table)
-    states = sorted({found["DestinationStatus"] for found in answer["KinesisDataStreamDestinations"]})
-    if "ACTIVE" not in states:
+        answer = place.client("dynamodb").describe_kinesis_streaming_destination(TableName=names.table)
+    states = {
+        str(found["StreamArn"]).rpartition("/")[2]: str(found["DestinationStatus"])
+        for found in answer["KinesisDataStreamDestinations"]
+    }
+    if states.get(names.change_stream) not in STREAMING:
+        found = ", ".join(f"{stream}: {state}" for stream, state in sorted(states.items())) or "it has no destination"
         raise UserError(
-            f"pipeline {pipeline.name}: table {table} streams to no Kinesis stream ({', '.join(states) or 'none'}): "
-            "deploy again, and see docs/troubleshooting.md if that does not help"
+            f"pipeline {pipeline.name}: table {names.table} does not stream to {names.change_stream} ({found}), and "
+            f"another deployment would pass over that: {names.streaming_command}"
         )
     console.print(
-        f"  pipeline {pipeline.name}: no canary in {table}, which is a table of yours. It streams; its next change "
-        f"should be in S3 about {buffer_seconds + 60} seconds later"
+        f"  pipeline {pipeline.name}: no canary in {names.table}, which is a table of yours. It streams; its next "
+        f"change should be in S3 about {buffer_seconds + 60} seconds later"
     )
 
 
@@ -186,11 +194,13 @@ def run_destroy(stage: str, options: Sequence[str], *, yes: bool) -> None:
                 f'false and confirm_data_loss = "{stage}" for it in {ready.declaration.path.name}, deploy, and destroy '
                 "then; nothing was destroyed"
             )
+        require_as_declared(ready.declaration, stage, stacks)
         if not stacks:
             raise UserError(
                 f"no stack of stage {stage} is in account {ready.place.account}, region {ready.place.region}: set "
                 "AWS_PROFILE or AWS_REGION if it is elsewhere"
             )
+        require_detached(ready.place, stacks)
         _say_what_goes(ready, stacks)
         _ask(f"Destroy stage {stage}?", yes=yes)
         destroy(ready, options)
@@ -225,13 +235,10 @@ def _say_what_goes(ready: Ready, stacks: dict[str, DeployedStack]) -> None:
     ]
     if existing:
         console.print(f"  Your tables stay as they are, and stream no more: {', '.join(existing)}")
-    if stage.keep_data:
-        console.print("  keep_data = true: tables, buckets, keys and log groups stay. The rest goes.")
-    else:
-        console.print(
-            "  keep_data = false: [bold]what the stacks made goes with what is in it[/]: tables, raw objects, "
-            "baselines, query results. Nothing brings it back."
-        )
+    console.print(
+        "  keep_data = false: [bold]what the stacks made goes with what is in it[/]: tables, raw objects, "
+        "baselines, query results. Nothing brings it back."
+    )
 
 
 def _ask(question: str, *, yes: bool) -> None:

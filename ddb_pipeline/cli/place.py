@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ddb_pipeline.cli import local_stack
@@ -74,10 +74,12 @@ class DeployedStack:
     Attributes:
         state: What CloudFormation says of it, such as CREATE_COMPLETE.
         protected: Whether its termination protection is on.
+        outputs: What it publishes, by the names of the outputs.
     """
 
     state: str
     protected: bool
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_place(declaration: Declaration, stage: str) -> Place:
@@ -161,7 +163,9 @@ def deployed_stacks(declaration: Declaration, place: Place) -> dict[str, Deploye
                     continue
                 raise
         found[pipeline] = DeployedStack(
-            str(described["StackStatus"]), protected=bool(described.get("EnableTerminationProtection"))
+            str(described["StackStatus"]),
+            protected=bool(described.get("EnableTerminationProtection")),
+            outputs={str(one["OutputKey"]): str(one["OutputValue"]) for one in described.get("Outputs", [])},
         )
     return found
 

@@ -21,7 +21,7 @@ from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.resources.waiting import Waiting
 
 # UPDATING: its precision is being changed, and it streams on (API UpdateKinesisStreamingDestination)
-_ACTIVE = {"ACTIVE", "UPDATING"}
+STREAMING = {"ACTIVE", "UPDATING"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class TableExport:
             str(destination["StreamArn"]).rpartition("/")[2]: str(destination["DestinationStatus"])
             for destination in found["KinesisDataStreamDestinations"]
         }
-        active = statuses.get(self.names.change_stream) in _ACTIVE
+        active = statuses.get(self.names.change_stream) in STREAMING
         return Sight(table_id, self.names.change_stream, active, microseconds(now))
 
     def start(self, token: str) -> Export:

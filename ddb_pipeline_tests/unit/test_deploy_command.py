@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from ddb_pipeline.checks.deliveries import delivered_verdict
 from ddb_pipeline.cli import deploy, verify
 from ddb_pipeline.cli.console import Steps, UserError
 from ddb_pipeline.cli.deploy import Ready, run_destroy, watch_arrival
 from ddb_pipeline.cli.place import DeployedStack, Place
 from ddb_pipeline.cli.verify import run_verify
 from ddb_pipeline.declaration import Declaration, load_declaration
+from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.resources.settings import Connection, Settings
 from ddb_pipeline.toml_table import ByStage
 from ddb_pipeline_tests import declared
 from ddb_pipeline_tests.conftest import REPOSITORY
 
+NAMES = dataclasses.replace(declared.NAMES, key_arn="arn:aws:kms:eu-west-1:1:key/k", region="eu-west-1", account="1")
+
 
 class ReadOnlyDynamoDb:
     """A client that can only be asked whether a table streams: any other call fails the test."""
 
-    def __init__(self, status: str) -> None:
-        self._status = status
+    def __init__(self, status: str, stream: str = NAMES.change_stream) -> None:
+        self._status, self._arn = status, f"arn:aws:kinesis:eu-west-1:1:stream/{stream}"
 
     def describe_kinesis_streaming_destination(self, TableName: str) -> dict[str, Any]:  # noqa: N803
-        return {"KinesisDataStreamDestinations": [{"DestinationStatus": self._status, "TableName": TableName}]}
+        found = {"DestinationStatus": self._status, "StreamArn": self._arn}
+        return {"TableName": TableName, "KinesisDataStreamDestinations": [found]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +70,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch, found: Ready, stacks: dict[str, De
 
 
 def test_a_table_of_the_users_own_is_not_written_to(existing, monkeypatch, capsys):
-    monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: declared.NAMES)
+    monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: NAMES)
 
     watch_arrival(ready(existing, dynamodb=ReadOnlyDynamoDb("ACTIVE")), Steps())
 
@@ -72,17 +79,50 @@ def test_a_table_of_the_users_own_is_not_written_to(existing, monkeypatch, capsy
     assert "should be in S3 about 120 seconds later" in said
 
 
-def test_a_table_of_the_users_own_that_does_not_stream_is_a_failure(existing, monkeypatch):
-    monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: declared.NAMES)
+@pytest.mark.parametrize(
+    ("destination", "found"),
+    [
+        (ReadOnlyDynamoDb("DISABLED"), r"the_change_stream: DISABLED"),
+        (ReadOnlyDynamoDb("ACTIVE", "somebody_elses"), r"somebody_elses: ACTIVE"),
+    ],
+)
+def test_a_table_of_the_users_own_that_does_not_stream_here_is_a_failure_with_the_command_that_helps(
+    existing, monkeypatch, destination, found
+):
+    monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: NAMES)
 
-    with pytest.raises(UserError, match=r"streams to no Kinesis stream \(DISABLED\)"):
-        watch_arrival(ready(existing, dynamodb=ReadOnlyDynamoDb("DISABLED")), Steps())
+    with pytest.raises(UserError, match=rf"does not stream to the_change_stream \({found}\)") as raised:
+        watch_arrival(ready(existing, dynamodb=destination), Steps())
+    assert str(raised.value).endswith(
+        "aws dynamodb enable-kinesis-streaming-destination --table-name the_table "
+        "--stream-arn arn:aws:kinesis:eu-west-1:1:stream/the_change_stream "
+        "--enable-kinesis-streaming-configuration ApproximateCreationDateTimePrecision=MICROSECOND"
+    )
+
+
+@pytest.mark.parametrize(("table", "advice"), [(None, "--revert-drift"), ("the_table", NAMES.streaming_command)])
+def test_the_check_says_what_switches_the_streaming_on_again(table, advice):
+    deployment = SimpleNamespace(
+        names=NAMES,
+        stage=SimpleNamespace(name="dev"),
+        pipeline=SimpleNamespace(existing_table=ByStage(everywhere=table)),
+        table_export=SimpleNamespace(look=lambda _now: SimpleNamespace(active=False)),
+    )
+
+    assert advice in str(delivered_verdict(cast("Deployment", deployment), datetime.now(UTC)).problem)
 
 
 def test_a_protected_stage_is_not_destroyed_even_with_yes(own, monkeypatch):
     prepared(monkeypatch, ready(own, "prod"), {"persons": DeployedStack("UPDATE_COMPLETE", protected=True)})
 
     with pytest.raises(UserError, match=r"protected from deletion.*keep_data = false and confirm_data_loss = \"prod\""):
+        run_destroy("prod", (), yes=True)
+
+
+def test_what_was_deployed_without_keep_data_is_not_destroyed_as_if_it_stayed(own, monkeypatch):
+    prepared(monkeypatch, ready(own, "prod"), {"persons": DeployedStack("UPDATE_COMPLETE", protected=False)})
+
+    with pytest.raises(UserError, match=r"persons was deployed without keep_data: deploy first; nothing was destroyed"):
         run_destroy("prod", (), yes=True)
 
 

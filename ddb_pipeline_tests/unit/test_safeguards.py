@@ -1,0 +1,109 @@
+"""What is deployed decides what may be deployed over it, and whether it can be destroyed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ddb_pipeline.cli.console import UserError
+from ddb_pipeline.cli.place import DeployedStack, Place
+from ddb_pipeline.cli.safeguards import require_detached, require_same_key
+from ddb_pipeline.declaration import Declaration, load_declaration
+from ddb_pipeline.resources.settings import Connection, Settings
+from ddb_pipeline_tests.conftest import REPOSITORY
+
+MADE, GIVEN, OTHER = (f"arn:aws:kms:eu-central-1:111122223333:key/{name}" for name in ("made", "given", "other"))
+
+
+class Pages:
+    """A client whose lists have the pages that they are told."""
+
+    def __init__(self, *pages: dict[str, Any], error: Exception | None = None) -> None:
+        self._pages, self._error = pages, error
+
+    def get_paginator(self, _operation: str) -> Pages:
+        return self
+
+    def paginate(self, **_request: str) -> Iterator[dict[str, Any]]:
+        if self._error:
+            raise self._error
+        yield from self._pages
+
+
+@dataclasses.dataclass(frozen=True)
+class FakePlace(Place):
+    pages: Any = None
+
+    def client(self, service: str) -> Any:
+        return {"cloudformation": self.pages, "iam": self.pages}[service]
+
+
+def place(*pages: dict[str, Any], error: Exception | None = None) -> Place:
+    return FakePlace(Settings("dev", Connection()), "111122223333", "eu-central-1", Pages(*pages, error=error))
+
+
+def with_key(arn: str | None) -> Declaration:
+    own = load_declaration(REPOSITORY / "pipeline.toml")
+    return dataclasses.replace(own, stages={"dev": dataclasses.replace(own.stages["dev"], encryption_key=arn)})
+
+
+def resources(*types: str) -> dict[str, Any]:
+    return {"StackResourceSummaries": [{"ResourceType": one, "PhysicalResourceId": "made"} for one in types]}
+
+
+@pytest.mark.parametrize(
+    ("deployed", "declared", "said"),
+    [
+        (MADE, None, None),
+        (GIVEN, GIVEN, None),
+        (MADE, GIVEN, "declare the stage without encryption_key again"),
+        (GIVEN, None, f'declare the stage with encryption_key = "{GIVEN}" again'),
+        (GIVEN, OTHER, f'declare the stage with encryption_key = "{GIVEN}" again'),
+    ],
+)
+def test_the_key_of_a_deployed_stage_is_not_exchanged(deployed, declared, said):
+    pages = [resources("AWS::S3::Bucket"), resources(*(["AWS::KMS::Key"] if deployed == MADE else []))]
+    stacks = {"persons": DeployedStack("CREATE_COMPLETE", protected=False, outputs={"KeyArn": deployed})}
+
+    if said is None:
+        require_same_key(with_key(declared), place(*pages), stacks)
+    else:
+        with pytest.raises(UserError, match=said) as raised:
+            require_same_key(with_key(declared), place(*pages), stacks)
+        assert "nothing was deployed" in str(raised.value)
+
+
+def test_a_stage_that_was_never_deployed_whole_may_have_any_key():
+    require_same_key(with_key(GIVEN), place(), {})
+    require_same_key(with_key(GIVEN), place(), {"persons": DeployedStack("ROLLBACK_COMPLETE", protected=False)})
+
+
+def test_a_policy_that_somebody_has_is_said_before_anything_goes_with_who_and_how_it_is_taken_away():
+    outputs = {"PipelinePolicyArn": "arn:one", "RawBucket": "b", "PipelineUpkeepPolicyArn": "arn:two"}
+    stacks = {"persons": DeployedStack("CREATE_COMPLETE", protected=False, outputs=outputs)}
+    nobody: dict[str, Any] = {"PolicyRoles": [], "PolicyUsers": [], "PolicyGroups": []}
+
+    require_detached(place(nobody), stacks)
+    held = place(nobody | {"PolicyRoles": [{"RoleName": "dagster"}]}, nobody | {"PolicyUsers": [{"UserName": "ci"}]})
+    with pytest.raises(UserError, match="are attached, and IAM deletes none that is; nothing was destroyed") as raised:
+        require_detached(held, stacks)
+
+    assert str(raised.value).splitlines()[1:] == [
+        f"  aws iam detach-{words} --policy-arn {arn}"
+        for arn in ("arn:one", "arn:two")
+        for words in ("role-policy --role-name dagster", "user-policy --user-name ci")
+    ]
+
+
+@pytest.mark.parametrize(("code", "said"), [("NoSuchEntity", ""), ("AccessDenied", "could not be seen")])
+def test_a_policy_that_is_gone_or_cannot_be_looked_at_is_no_obstacle(code, said, capsys):
+    stacks = {"persons": DeployedStack("DELETE_FAILED", protected=False, outputs={"PipelinePolicyArn": "arn:one"})}
+    error = ClientError({"Error": {"Code": code, "Message": "no"}}, "ListEntitiesForPolicy")
+
+    require_detached(place(error=error), stacks)
+
+    assert said in capsys.readouterr().out.replace("\n", " ")
