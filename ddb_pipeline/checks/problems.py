@@ -72,7 +72,9 @@ def problems_check(pipeline: Pipeline) -> AssetChecksDefinition:
 
 
 def problems_statement(view: str, *, under_way_since: datetime, healed_before: datetime | None) -> str:
-    """Return the query for problems, those without an explanation first, with how many there are of each.
+    """Return the query for problems, with how many there are of each.
+
+    Those without an explanation come first, and among them those that make the check fail: what is shown decides.
 
     Args:
         view: The view, quoted.
@@ -82,11 +84,12 @@ def problems_statement(view: str, *, under_way_since: datetime, healed_before: d
     healed = f" WHEN last_changed_at < {_timestamp(healed_before)} THEN 1" if healed_before else ""
     explained = f"CASE WHEN last_changed_at >= {_timestamp(under_way_since)} THEN 1{healed} ELSE 0 END"
     columns = ", ".join(_COLUMNS)
+    lesser = ", ".join(quote_literal(problem) for problem in sorted(_HISTORY_ONLY))
     # the name of the view is quoted
     return (
         f"SELECT {columns}, explained, count(*) OVER () AS problems, sum(explained) OVER () AS all_explained "  # noqa: S608
         f"FROM (SELECT {columns}, {explained} AS explained FROM {view}) AS judged "
-        f"ORDER BY explained, last_changed_at DESC LIMIT {_SHOWN}"
+        f"ORDER BY explained, CASE WHEN problem IN ({lesser}) THEN 1 ELSE 0 END, last_changed_at DESC LIMIT {_SHOWN}"
     )
 
 

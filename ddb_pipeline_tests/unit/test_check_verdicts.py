@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import duckdb
 import pytest
 from dagster import AssetCheckKey, AssetKey, DagsterInstance
 
@@ -75,6 +76,22 @@ def test_a_problem_is_explained_by_what_is_under_way_and_by_a_baseline_of_an_exp
     assert "last_changed_at >= TIMESTAMP '2026-11-27 12:34:56.000'" in without
     assert "<" not in without
     assert "last_changed_at < TIMESTAMP '2026-11-26 12:34:56.000'" in healed
+
+
+def test_a_problem_that_fails_the_check_is_shown_before_any_number_of_lesser_ones():
+    statement = problems_statement("problems", under_way_since=NOW, healed_before=None)
+    with duckdb.connect() as connection:
+        connection.execute(
+            "CREATE TABLE problems AS SELECT 'broken_chain' AS problem, 'k' AS item_key, 't' AS table_name, "
+            "1 AS changes, 'e' AS event_ids, TIMESTAMP '2026-11-26 00:00:00' AS last_changed_at FROM range(30)"
+        )
+        connection.execute(
+            "INSERT INTO problems VALUES ('undecided', 'k', 't', 1, 'e', TIMESTAMP '2026-01-01 00:00:00')"
+        )
+        shown = connection.execute(statement).fetchall()
+
+    assert [row[0] for row in shown[:2]] == ["undecided", "broken_chain"]
+    assert shown[0][-2:] == (31, 0)
 
 
 def test_keys_in_a_statement_are_literals_whatever_they_hold():
