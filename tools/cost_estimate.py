@@ -131,6 +131,9 @@ CRAWL_DPUS = 2
 CRAWL_HOURS = 10 / 60
 BASELINE_DAYS = 7
 """Between two baselines: a query of the state reads half of that in changes on average, and the baseline."""
+PROJECTED_FOLDERS = 12 * 31 * 24 / 2
+"""That a query of the state lists with projection: a year has 8,928, empty or not. From the baseline on it lists those
+to the year's end, which are half of them on average over a year."""
 LISTS_A_MINUTE = 6
 """The sensors of arrivals and of failed deliveries, every 30 seconds."""
 VIEWS = 6
@@ -171,7 +174,7 @@ def estimate(size: Size, settings: Settings = Settings()) -> dict[str, float]:
         "Lambda": _cost("Lambda calls", calls / 1e6) + _cost("Lambda, arm64", seconds * CONVERTER_GIGABYTES),
         "S3": _cost("S3 storage", raw_gb * MONTHS_KEPT + size.items * row_bytes / 2 / GB)
         + _cost("S3 writes", objects / 1000)
-        + settings.sensors * _cost("S3 lists", HOURS * 60 * LISTS_A_MINUTE / 1000)
+        + _cost("S3 lists", (settings.sensors * HOURS * 60 * LISTS_A_MINUTE + _listed_folders(size, settings)) / 1000)
         + _cost("S3 reads", _queries(size) * (objects / DAYS * BASELINE_DAYS / 2) / 1000),
         "KMS": _cost("KMS key", 1) + _cost("KMS calls", KMS_CALLS_A_MONTH / 1e4),
         "Glue": settings.crawler * _cost("Glue crawler", size.busy_hours * CRAWL_DPUS * CRAWL_HOURS),
@@ -213,6 +216,12 @@ def _rounded(size: float, step: float) -> float:
 def _queries(size: Size) -> float:
     """Queries a month over the state: those of people, and one a view and day to measure it."""
     return (size.queries_a_day + VIEWS * (size.busy_hours > 0)) * DAYS
+
+
+def _listed_folders(size: Size, settings: Settings) -> float:
+    """Folders that queries over the state list in a month, each with one request."""
+    registered = size.busy_hours / DAYS * BASELINE_DAYS / 2
+    return _queries(size) * (registered if settings.crawler else PROJECTED_FOLDERS)
 
 
 def _scanned_terabytes(size: Size, raw_gb: float, row_bytes: float) -> float:

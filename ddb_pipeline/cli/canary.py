@@ -84,10 +84,13 @@ class Arrival:
     Attributes:
         key: Key of the raw object.
         writes: How often the canary was written until then.
+        is_proved: Whether the canary was found in the object. False: the object is of Parquet, which nothing here can
+            open, and was written after the canary.
     """
 
     key: str
     writes: int
+    is_proved: bool
 
 
 @dataclass
@@ -153,14 +156,15 @@ def wait_for_canary(clients: Clients, names: PublishedNames, pipeline: Pipeline,
         again = time.monotonic() + stage.buffer_seconds + _AGAIN_SECONDS
         while time.monotonic() < deadline:
             for key, body in _new_objects(clients.s3, names, begun, seen):
-                if not _tells_of(body, canary.key):
+                is_closed = body.startswith(_PARQUET) and not _can_open_parquet()
+                if not is_closed and not _tells_of(body, canary.key):
                     continue
                 if key.startswith(names.errors_prefix):
                     raise UserError(
                         f"the canary could not be converted: s3://{names.raw_bucket}/{key} holds it and says why: the "
                         "log group of the function change_converter tells more"
                     )
-                return Arrival(key, canary.written)
+                return Arrival(key, canary.written, is_proved=not is_closed)
             if time.monotonic() > again:
                 canary.write()
                 again = time.monotonic() + stage.buffer_seconds + _AGAIN_SECONDS
@@ -190,20 +194,19 @@ def _new_objects(s3: Any, names: PublishedNames, since: datetime, seen: set[str]
 
 
 def _tells_of(body: bytes, key: Key) -> bool:
-    """Whether an object holds a row of the item, or a record of it that could not be converted.
-
-    Parquet is opened only where pyarrow is installed, which nothing else here needs; else any object of Parquet that
-    was written after the canary counts as its own.
-    """
+    """Whether an object holds a row of the item, or a record of it that could not be converted."""
     if body.startswith(_PARQUET):
-        if importlib.util.find_spec("pyarrow") is None:
-            return True
         return any(
             _key_of_line(json.dumps({"item_key": text}).encode()) == _comparable(key) for text in _parquet_keys(body)
         )
     with suppress(gzip.BadGzipFile):  # not every stage compresses
         body = gzip.decompress(body)
     return any(_key_of_line(line) == _comparable(key) for line in body.splitlines())
+
+
+def _can_open_parquet() -> bool:
+    """Whether pyarrow is installed, which is large, and which a deployment needs for nothing else."""
+    return importlib.util.find_spec("pyarrow") is not None
 
 
 def _parquet_keys(body: bytes) -> list[str | None]:

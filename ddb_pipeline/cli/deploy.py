@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -92,7 +92,7 @@ def run_deploy(stage: str, options: Sequence[str], *, canary: bool) -> None:
         require_same_key(ready.declaration, ready.place, deployed_stacks(ready.declaration, ready.place))
         deploy(ready, options)
         if canary:
-            watch_arrival(ready, steps)
+            _say_what_is_not_proved(watch_arrival(ready, steps))
         _write_environment(ready.declaration, ready.place)
     console.print(f"\nStage {stage} is deployed. Next, in the activated environment: `dagster dev`")
 
@@ -141,6 +141,16 @@ def watch_arrival(ready: Ready, steps: Steps) -> dict[str, Arrival]:
             except AwsError as error:
                 raise UserError(f"{error}; the stage is deployed: --no-canary leaves the canary out") from error
     return arrivals
+
+
+def _say_what_is_not_proved(arrivals: Mapping[str, Arrival]) -> None:
+    for pipeline, arrival in arrivals.items():
+        if not arrival.is_proved:
+            console.print(
+                f"  [yellow]pipeline {pipeline}: it is not proved that the canary itself arrived[/]: an object of "
+                "Parquet came after it, and the package pyarrow, which opens it, is not installed: "
+                "pip install -c constraints.txt -e '.\\[erase]', and deploy again"
+            )
 
 
 def _say_of_existing(place: Place, pipeline: Pipeline, names: PublishedNames, buffer_seconds: int) -> None:

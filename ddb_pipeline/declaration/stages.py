@@ -128,6 +128,7 @@ def read_stage(name: str, table: Table) -> Stage:
             f"twice buffer_seconds at least, here {2 * stage.buffer_seconds}: a change is under way for that long",
         )
     _check_mail(stage, table)
+    _check_principals(stage, table)
     return stage
 
 
@@ -164,6 +165,13 @@ def _check_mail(stage: Stage, table: Table) -> None:
         table.fail("budget_usd", stage.budget_usd, "none without alarm_mail, which says who is warned")
     if mail is not None and not stage.alarms and stage.budget_usd is None:
         table.fail("alarm_mail", mail, "none with alarms = false and no budget_usd: nothing would be sent")
+
+
+def _check_principals(stage: Stage, table: Table) -> None:
+    """Refuse two grants for one principal: that one of them goes would take from the other what both allow."""
+    both = sorted({*stage.lake_formation_operators} & {*stage.lake_formation_readers})
+    if both:
+        table.fail("lake_formation_readers", both, "nobody who is in lake_formation_operators: operators read, too")
 
 
 def check_buffers(stage: Stage, table: Table, pipelines: Mapping[str, Pipeline]) -> None:

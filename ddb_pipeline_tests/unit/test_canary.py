@@ -12,9 +12,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from ddb_pipeline.cli.canary import MARK, Canary, _tells_of, canary_key
-from ddb_pipeline.declaration import KeyAttribute
+from ddb_pipeline.cli import canary
+from ddb_pipeline.cli.canary import MARK, Arrival, Canary, Clients, _tells_of, canary_key, wait_for_canary
+from ddb_pipeline.declaration import KeyAttribute, load_declaration
 from ddb_pipeline_tests import declared
+from ddb_pipeline_tests.conftest import REPOSITORY
 
 TOKEN = "0123456789abcdef" * 2
 
@@ -44,10 +46,10 @@ def test_a_key_of_any_type_is_unique_and_says_what_it_can():
 def test_it_never_writes_over_an_item_that_is_none(name):
     pipeline = declared.pipeline(KeyAttribute(name, "S"), time_to_live_attribute="expires_at")
     client = FakeDynamoDb()
-    canary = Canary(client, "table", pipeline, canary_key(pipeline.key_attributes, TOKEN))
+    written = Canary(client, "table", pipeline, canary_key(pipeline.key_attributes, TOKEN))
 
-    canary.write()
-    canary.delete()
+    written.write()
+    written.delete()
 
     (_, put), (_, delete) = client.calls
     assert put["ConditionExpression"] == "attribute_not_exists(#key) OR attribute_exists(#mark)"
@@ -73,16 +75,33 @@ def test_it_is_found_among_rows_and_among_failed_records(pack):
     assert not _tells_of(pack("\n".join(wrong).encode()), key)
 
 
-def test_it_is_found_in_parquet(monkeypatch):
+def parquet_of(*keys: str | None) -> bytes:
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.table({"item_key": pa.array(keys, pa.string()), "row_version": [1] * len(keys)}), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def test_it_is_found_in_parquet():
     key = canary_key((KeyAttribute("id", "S"),), TOKEN)
-
-    def parquet_of(*keys: str | None) -> bytes:
-        sink = pa.BufferOutputStream()
-        parquet.write_table(pa.table({"item_key": pa.array(keys, pa.string()), "row_version": [1] * len(keys)}), sink)
-        return sink.getvalue().to_pybytes()
-
     assert _tells_of(parquet_of(None, json.dumps(key)), key)
     assert not _tells_of(parquet_of('{"id":{"S":"other"}}', None), key)
 
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    assert _tells_of(parquet_of(None), key)
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_what_cannot_be_opened_is_an_arrival_that_is_not_proved(is_installed, monkeypatch):
+    client = FakeDynamoDb()
+
+    def new_objects(*_arguments: Any) -> list[tuple[str, bytes]]:
+        (_, put), *_ = client.calls
+        own = parquet_of(json.dumps({"pk": put["Item"]["pk"]}))
+        return [("other", parquet_of('{"pk":{"S":"other"}}')), ("own", own)]
+
+    monkeypatch.setattr(canary, "_new_objects", new_objects)
+    monkeypatch.setattr(canary, "_can_open_parquet", lambda: is_installed)
+    stage = load_declaration(REPOSITORY / "pipeline.toml").stages["dev"]
+
+    arrival = wait_for_canary(Clients(client, None), declared.NAMES, declared.pipeline(), stage)
+
+    assert arrival == (
+        Arrival("own", writes=1, is_proved=True) if is_installed else Arrival("other", writes=1, is_proved=False)
+    )

@@ -51,6 +51,17 @@ def test_firehose_bills_5_kb_at_least_and_glue_10_minutes(estimates):
     assert estimates.estimate(estimates.MEDIUM)["Glue"] == pytest.approx(730 * 2 / 6 * 0.44)
 
 
+def test_projection_saves_crawls_and_lists_empty_folders(estimates):
+    with_crawler = estimates.estimate(estimates.MEDIUM)
+    projected = estimates.estimate(estimates.MEDIUM, estimates.Settings(crawler=False))
+    # half a year's folders instead of half a week's; 20 queries of people and 6 to measure a day
+    lists = 26 * 730 / 24 * (4464 - 84)
+    assert projected["S3"] - with_crawler["S3"] == pytest.approx(lists * 0.005 / 1000)
+    assert projected["Glue"] == 0
+    others = with_crawler.keys() - {"S3", "Glue"}
+    assert {name: projected[name] for name in others} == {name: with_crawler[name] for name in others}
+
+
 def test_every_price_is_used_and_has_a_source(estimates):
     text = SCRIPT.read_text(encoding="utf-8")
     for name, price in estimates.PRICES.items():

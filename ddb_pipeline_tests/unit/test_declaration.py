@@ -141,6 +141,15 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
                 'the ARN of a role or user, such as "arn:aws:iam::111122223333:role/dagster"'
             ),
         ),
+        (
+            RIGHT
+            + 'lake_formation_operators = ["arn:aws:iam::111122223333:role/a"]\n'
+            + 'lake_formation_readers = ["arn:aws:iam::111122223333:role/b", "arn:aws:iam::111122223333:role/a"]',
+            (
+                "stages.local.lake_formation_readers: found ['arn:aws:iam::111122223333:role/a']; allowed is nobody "
+                "who is in lake_formation_operators: operators read, too"
+            ),
+        ),
         (RIGHT + 'alarm_mail = "team"', 'stages.local.alarm_mail: found "team"; allowed is a mail address'),
         (
             RIGHT + "budget_usd = 50",

@@ -12,8 +12,9 @@ import pytest
 
 from ddb_pipeline.checks.deliveries import delivered_verdict
 from ddb_pipeline.cli import deploy, verify
+from ddb_pipeline.cli.canary import Arrival
 from ddb_pipeline.cli.console import Steps, UserError
-from ddb_pipeline.cli.deploy import Ready, run_destroy, watch_arrival
+from ddb_pipeline.cli.deploy import Ready, run_deploy, run_destroy, watch_arrival
 from ddb_pipeline.cli.place import DeployedStack, Place
 from ddb_pipeline.cli.verify import run_verify
 from ddb_pipeline.declaration import Declaration, load_declaration
@@ -77,6 +78,21 @@ def test_a_table_of_the_users_own_is_not_written_to(existing, monkeypatch, capsy
     said = capsys.readouterr().out
     assert "no canary in the_table, which is a table of yours" in said
     assert "should be in S3 about 120 seconds later" in said
+
+
+@pytest.mark.parametrize("is_proved", [True, False])
+def test_an_arrival_that_is_not_proved_is_said_to_be(is_proved, own, monkeypatch, capsys):
+    prepared(monkeypatch, ready(own), {})
+    for nothing in ("require_bootstrap", "require_same_key", "deploy", "_write_environment"):
+        monkeypatch.setattr(deploy, nothing, lambda *_arguments: None)
+    monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: NAMES)
+    monkeypatch.setattr(deploy, "wait_for_canary", lambda *_arguments: Arrival("key", 1, is_proved=is_proved))
+
+    run_deploy("dev", (), canary=True)
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("it is not proved that the canary itself arrived" in said) is not is_proved
+    assert ("pip install -c constraints.txt -e '.[erase]'" in said) is not is_proved
 
 
 @pytest.mark.parametrize(

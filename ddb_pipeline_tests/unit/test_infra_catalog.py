@@ -19,6 +19,7 @@ from ddb_pipeline_tests.unit.infra_templates import (
     resources,
     template,
 )
+from infra_cdk.components.lake_formation import grants_of
 
 STAGES = ["local", "dev", "prod"]
 
@@ -196,6 +197,19 @@ def test_saved_queries_read_the_views_and_say_what_they_answer(stage):
 
 
 # --- Lake Formation
+
+
+def test_a_grant_keeps_its_id_whoever_comes_goes_or_changes_place():
+    def ids(operators, readers):
+        made = grants_of(operators=operators, readers=readers, crawler_role="crawler", delivery_role="delivery")
+        return {id_: principal for id_, (principal, _) in made.items()}
+
+    first, second, third = (f"arn:aws:iam::111122223333:role/{name}" for name in "abc")
+    before = ids([first, second], [third])
+
+    assert ids([second, first], [third]) == before
+    assert ids([second], [third]).items() < before.items()
+    assert len(before) == 5
 
 
 def grants():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -90,6 +91,11 @@ def grants_of(
     return {
         **({"Crawler": (crawler_role, CRAWLER)} if crawler_role else {}),
         "Delivery": (delivery_role, DELIVERY),
-        **{f"Operator{number}": (arn, OPERATOR) for number, arn in enumerate(operators)},
-        **{f"Reader{number}": (arn, READER) for number, arn in enumerate(readers)},
+        **{f"Operator{_digest(arn)}": (arn, OPERATOR) for arn in operators},
+        **{f"Reader{_digest(arn)}": (arn, READER) for arn in readers},
     }
+
+
+def _digest(arn: str) -> str:
+    """What ids are made of: by its place in a list, a grant would become somebody else's when one before it goes."""
+    return hashlib.sha256(arn.encode()).hexdigest()[:16]
