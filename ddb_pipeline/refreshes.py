@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ _UNFINISHED = [status for status in DagsterRunStatus if status not in _FINISHED]
 _RUNS_LOOKED_AT = 60
 """How many of the latest runs are looked at for failures in a row; runs under way are found however old they are."""
 _HOURS_NAMED = 20
+_MORE = " more"
 _KEY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})-([0-9]{2}):00")
 _LOST_AFTER = timedelta(hours=1)
 """A run that has been under way for so long is taken for one whose process died. Dagster's default launcher never
@@ -47,6 +49,7 @@ class Attempt:
         begun_at: When it began; of a run that has not begun, when it was created.
         crawls: Whether the crawl is among what it does.
         asked_for: Hours that it was to bring into the catalog, as far as they were named.
+        and_more: Whether there were more than its tag names: then it was asked for every hour that had begun.
     """
 
     run_id: str
@@ -55,6 +58,11 @@ class Attempt:
     begun_at: datetime
     crawls: bool = True
     asked_for: frozenset[datetime] = frozenset()
+    and_more: bool = False
+
+    def was_asked_for(self, hour: datetime) -> bool:
+        """Whether it was to bring in an hour."""
+        return hour in self.asked_for or (self.and_more and hour <= self.begun_at)
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ def scope_of_run(tags: Mapping[str, str], now: datetime) -> Scope:
         now: The time.
     """
     text = tags.get(LACKING_TAG)
-    if text is None or " more" in text:
+    if text is None or _MORE in text:
         return EVERYTHING
     return Scope(recent(now).first, _hours_named(text))
 
@@ -148,7 +156,10 @@ def decide(
     *,
     wanted: str = "in the catalog",
 ) -> Decision:
-    """Decide whether hours that the catalog lacks are worth a run now.
+    """Decide whether hours that the catalog lacks are worth a run now, or a run that failed after its crawl is.
+
+    Each hour waits for itself: one that no crawl brings in does not delay the others. A run that failed after its
+    crawl leaves nothing lacking, and perhaps no views: its hours are asked for again.
 
     The run key names the hours and the run before. So a repeated tick requests nothing twice, while a failed run is
     followed by another: Dagster drops a request whose key some run has had, failed ones included.
@@ -160,7 +171,8 @@ def decide(
         loaded_at: When the code location was loaded: a run that began earlier is lost.
         wanted: What an hour is when it wants nothing more, in words.
     """
-    if not lacking:
+    unfinished = () if lacking else _failed_after_its_crawl(latest)
+    if not lacking and not unfinished:
         return Decision(None, f"every hour is {wanted}")
     for attempt in latest:
         if attempt.status == DagsterRunStatus.QUEUED:
@@ -173,49 +185,74 @@ def decide(
                 f"refresh {attempt.run_id[:8]} is running since {since:%H:%M:%S} UTC (if its process has died: "
                 f"terminate it in the UI, or wait until {until:%H:%M:%S})",
             )
-    failed = _failed_in_a_row(set(lacking), latest)
-    if failed:
-        next_at = (failed[0].ended_at or failed[0].begun_at) + retry_delay(len(failed))
-        if now < next_at:
-            return Decision(
-                None,
-                f"the last {len(failed)} refreshes failed or did not bring in what they were asked for (the latest is "
-                f"{failed[0].run_id[:8]}), the next may start at {next_at:%Y-%m-%d %H:%M:%S} UTC: launch the job in "
-                "the UI to try at once",
-            )
+    rows = {hour: _failed_in_a_row(hour, latest) for hour in lacking} or dict.fromkeys(unfinished, _failed(latest))
+    first = min(rows.values(), key=_due)
+    if now < _due(first):
+        return Decision(
+            None,
+            f"the last {len(first)} refreshes failed or did not bring in what they were asked for (the latest is "
+            f"{first[0].run_id[:8]}), the next may start at {_due(first):%Y-%m-%d %H:%M:%S} UTC: launch the job in "
+            "the UI to try at once",
+        )
+    # an hour that has waited for half its time comes along: in an outage each hour would have runs of its own
+    keys = [partition_key(hour) for hour, row in rows.items() if now >= _due(row, 0.5)]
     before = latest[0].run_id if latest else "none"
-    keys = [partition_key(hour) for hour in lacking]
     return Decision(
         f"{keys[0]}..{keys[-1]} ({len(keys)}) after {before}",
-        f"hours not {wanted}: {len(keys)}",
+        f"hours not {wanted}: {len(keys)}" if lacking else f"every hour is {wanted}, but the last refresh failed",
         {LACKING_TAG: listed(keys, _HOURS_NAMED)},
     )
 
 
-def _failed_in_a_row(lacking: set[datetime], latest: Sequence[Attempt]) -> list[Attempt]:
-    """Attempts to crawl since the last that helped, newest first.
+def _due(failed: Sequence[Attempt], share: float = 1) -> datetime:
+    """When the next attempt after some may start, or when so much of the wait until then is over."""
+    if not failed:
+        return datetime.min.replace(tzinfo=UTC)
+    return (failed[0].ended_at or failed[0].begun_at) + retry_delay(len(failed)) * share
 
-    One that succeeded while an hour that it was to bring in is still lacking did not help: asked for again at once, it
-    would be paid for again and again.
+
+def _failed_in_a_row(hour: datetime, latest: Sequence[Attempt]) -> list[Attempt]:
+    """Attempts to crawl that did not bring in an hour that is lacking, newest first.
+
+    One that was asked for the hour did not help, however it ended: asked for again at once, it would be paid for again
+    and again. One that was asked for other hours says nothing about this one. One that was asked for none failed for
+    all, unless a crawl has succeeded since.
     """
-    failed = []
-    for attempt in latest:
-        if attempt.crawls:
-            if attempt.status == DagsterRunStatus.SUCCESS and not attempt.asked_for & lacking:
+    failed, works = [], False
+    for attempt in (attempt for attempt in latest if attempt.crawls):
+        if attempt.was_asked_for(hour):
+            failed.append(attempt)
+        elif attempt.status == DagsterRunStatus.SUCCESS:
+            if not attempt.asked_for:
                 break
+            works = True
+        elif not attempt.asked_for and not works:
             failed.append(attempt)
     return failed
 
 
+def _failed_after_its_crawl(latest: Sequence[Attempt]) -> tuple[datetime, ...]:
+    """Hours that the latest run was asked for, oldest first, if neither it nor a run since has succeeded."""
+    asked = (attempt.asked_for for attempt in _failed(latest) if attempt.crawls and attempt.asked_for)
+    return tuple(sorted(next(asked, ())))
+
+
+def _failed(latest: Sequence[Attempt]) -> list[Attempt]:
+    """Runs since the last that succeeded, newest first."""
+    return list(itertools.takewhile(lambda attempt: attempt.status != DagsterRunStatus.SUCCESS, latest))
+
+
 def _attempt(record: RunRecord, table: AssetKey) -> Attempt:
     run = record.dagster_run
+    asked = run.tags.get(LACKING_TAG, "")
     return Attempt(
         run.run_id,
         run.status,
         datetime.fromtimestamp(record.end_time, UTC) if record.end_time else None,
         datetime.fromtimestamp(record.start_time, UTC) if record.start_time else record.create_timestamp,
         _crawls(run, table),
-        _hours_named(run.tags.get(LACKING_TAG, "")),
+        _hours_named(asked),
+        _MORE in asked,
     )
 
 

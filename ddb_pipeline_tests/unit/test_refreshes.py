@@ -15,6 +15,7 @@ from ddb_pipeline.refreshes import Attempt, Decision
 
 NOW = datetime(2026, 3, 5, 12, 30, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=30)
+HOUR = timedelta(hours=1)
 LACKING = [datetime(2026, 3, 5, 11, tzinfo=UTC), datetime(2026, 3, 5, 12, tzinfo=UTC)]
 
 
@@ -131,6 +132,80 @@ def test_a_success_that_did_not_bring_in_what_it_was_asked_for_did_not_help():
     assert decide(LACKING, thrice, NOW + timedelta(minutes=2)).run_key is not None
     others = [replace(one, asked_for=frozenset({LACKING[0] - timedelta(days=1)})) for one in thrice]
     assert decide(LACKING, others, NOW).run_key is not None
+
+
+STUCK = datetime(2026, 2, 20, 3, tzinfo=UTC)
+"""An hour that no crawl brings in."""
+
+
+def asked(status: DagsterRunStatus, minutes_ago: float, *hours: datetime, run_id: str = "r") -> Attempt:
+    return replace(attempt(status, minutes_ago, run_id), asked_for=frozenset(hours))
+
+
+def named(decision: Decision) -> frozenset[datetime]:
+    return refreshes.scope_of_run(decision.tags, NOW).named
+
+
+def test_an_hour_that_no_crawl_brings_in_does_not_delay_a_new_one():
+    failed = [asked(DagsterRunStatus.FAILURE, 10 + 60 * number, STUCK) for number in range(35)]
+
+    decision = decide([STUCK, *LACKING], failed, NOW)
+
+    assert named(decision) == frozenset(LACKING)
+    assert decide([STUCK], failed, NOW).run_key is None
+
+
+def test_a_success_for_other_hours_does_not_end_the_wait_of_an_hour_that_no_crawl_brings_in():
+    """A week later a run looks no more at the hour unless it is named, and succeeds: each success would begin anew."""
+    others = [asked(DagsterRunStatus.SUCCESS, 5 + 60 * number, LACKING[0]) for number in range(10)]
+    stuck = [asked(DagsterRunStatus.FAILURE, 10 + 60 * number, STUCK) for number in range(10)]
+    latest = [one for pair in zip(others, stuck, strict=True) for one in pair]
+
+    assert decide([STUCK], latest, NOW).run_key is None
+    assert named(decide([STUCK], latest, NOW + timedelta(minutes=51))) == {STUCK}
+
+
+def test_failures_of_runs_by_hand_are_over_when_a_crawl_has_succeeded():
+    by_hand = [attempt(DagsterRunStatus.FAILURE, 10)] * 9
+
+    assert decide(LACKING, by_hand, NOW).run_key is None
+    assert decide(LACKING, [asked(DagsterRunStatus.SUCCESS, 5, STUCK), *by_hand], NOW).run_key is not None
+
+
+def test_hours_that_fail_together_with_new_ones_are_asked_for_together():
+    """In an outage each hour would have runs of its own otherwise."""
+    failed = [asked(DagsterRunStatus.FAILURE, 40 + 60 * number, STUCK) for number in range(9)]
+
+    assert named(decide([STUCK, *LACKING], failed, NOW)) == {STUCK, *LACKING}
+
+
+def test_a_run_asked_for_more_hours_than_its_tag_names_was_asked_for_all_that_had_begun():
+    many = replace(asked(DagsterRunStatus.FAILURE, 0.5, STUCK), and_more=True)
+    unnamed, begun_since = STUCK + timedelta(hours=40), NOW + timedelta(minutes=30)
+
+    assert decide([unnamed], [many], NOW).run_key is None
+    assert decide([begun_since], [many], NOW).run_key is not None
+
+
+def test_a_run_that_failed_after_its_crawl_is_asked_for_again_ever_more_rarely():
+    """Its hours are in the catalog; its views may not be there."""
+    once = [asked(DagsterRunStatus.FAILURE, 2, *LACKING), attempt(DagsterRunStatus.SUCCESS, 60)]
+    often = [asked(DagsterRunStatus.FAILURE, 30 + 60 * number, STUCK + HOUR * number) for number in range(9)]
+
+    assert named(decide([], once, NOW)) == frozenset(LACKING)
+    assert "every hour is in the catalog, but the last refresh failed" in decide([], once, NOW).reason
+    assert decide([], often, NOW).run_key is None
+    assert "the last 9 refreshes failed" in decide([], often, NOW).reason
+    assert named(decide([], often, NOW + timedelta(minutes=31))) == {STUCK}
+
+
+def test_a_run_that_failed_after_its_crawl_is_made_good_by_any_success_since():
+    failed = asked(DagsterRunStatus.FAILURE, 90, *LACKING)
+    views = replace(attempt(DagsterRunStatus.SUCCESS, 10), crawls=False)
+
+    for since in (attempt(DagsterRunStatus.SUCCESS, 10), asked(DagsterRunStatus.SUCCESS, 10, STUCK), views):
+        assert decide([], [since, failed], NOW).run_key is None
+    assert decide([], [attempt(DagsterRunStatus.FAILURE, 90)], NOW).run_key is None, "nobody asked for its hours"
 
 
 def test_a_run_of_views_alone_is_no_attempt_to_crawl():
