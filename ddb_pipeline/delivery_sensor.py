@@ -71,7 +71,7 @@ def deliveries_sensor(pipeline: Pipeline, arrivals_seconds: int, automation: Aut
 def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorResult:
     pipeline, instance, now = deployment.pipeline, context.instance, datetime.now(UTC)
     found = look(deployment.failed_deliveries, known_hours(instance, pipeline), last_look(context.cursor, now))
-    events = failure_events(instance, pipeline, deployment.failed_deliveries, found.hours)
+    events = failure_events(instance, pipeline, deployment.failed_deliveries, found)
     verdicts = {
         delivered_check_key(pipeline): delivered_verdict(deployment, now),
         crawled_check_key(pipeline): crawled_verdict(deployment, now),

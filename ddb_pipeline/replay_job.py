@@ -43,7 +43,9 @@ def replay_job(pipeline: Pipeline) -> JobDefinition:
     def put_records_again(context: OpExecutionContext, config: ReplayConfig, aws: PipelineAwsResource) -> None:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             failed, known = deployment.failed_deliveries, known_hours(context.instance, pipeline)
-            found = look(failed, known, datetime.now(UTC), most_receipts=config.most_objects)
+            # the sensor may have been off for long: what it never saw is newer than a week before what it saw last
+            since = max(known, default=datetime.now(UTC))
+            found = look(failed, known, since, most_receipts=config.most_objects)
             replay = Replay(
                 failed,
                 deployment.change_stream,
@@ -53,8 +55,8 @@ def replay_job(pipeline: Pipeline) -> JobDefinition:
                 note=context.log.info,
             )
             done = replay.run(one.found for one in found.open)
-            after = look(failed, known, datetime.now(UTC), most_receipts=config.most_objects)
-            for event in failure_events(context.instance, pipeline, failed, after.hours):
+            after = look(failed, known, since, most_receipts=config.most_objects)
+            for event in failure_events(context.instance, pipeline, failed, after):
                 context.log_event(event)
             for evaluation in failed_verdict(deployment, after).news(failed_check_key(pipeline), context.instance):
                 context.instance.report_runless_asset_event(evaluation)

@@ -19,7 +19,7 @@ from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, asset_key
 from ddb_pipeline.assets.raw_changes import DATA_VERSION_TAG, hours_of
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.failed_deliveries.documents import UnreadableDocumentError, read_document
-from ddb_pipeline.failed_deliveries.looking import FailedHour, Known, OpenObject
+from ddb_pipeline.failed_deliveries.looking import FailedHour, Known, Look, OpenObject
 from ddb_pipeline.resources.failed_deliveries import FailedDeliveries
 
 NAME = "failed_deliveries"
@@ -63,17 +63,20 @@ def known_hours(instance: DagsterInstance, pipeline: Pipeline) -> dict[datetime,
 
 
 def failure_events(
-    instance: DagsterInstance, pipeline: Pipeline, failed: FailedDeliveries, hours: Iterable[FailedHour]
+    instance: DagsterInstance, pipeline: Pipeline, failed: FailedDeliveries, look: Look
 ) -> list[AssetMaterialization]:
-    """Return the materializations that tell Dagster what it does not know of these hours."""
+    """Return the materializations that tell Dagster what it does not know of what a look found."""
     known = known_hours(instance, pipeline)
-    news = [found for found in hours if known.get(found.hour) != found.known]
-    partitions = classify([found.hour for found in news], pipeline.start_date, datetime.now(UTC)).hours
-    return [_event(pipeline, failed, found) for found in news if found.hour in partitions]
+    hours = [*look.unread, *look.hours]
+    partitions = set(classify([found.hour for found in hours], pipeline.start_date, datetime.now(UTC)).hours)
+    # where the next look begins comes first: whoever is stopped in between passes over nothing
+    unread = [found for found in look.unread if found.hour in partitions][:1]
+    told = unread + [found for found in look.hours if found.hour in partitions]
+    return [_event(pipeline, failed, found) for found in told if known.get(found.hour) != found.known]
 
 
 def _event(pipeline: Pipeline, failed: FailedDeliveries, found: FailedHour) -> AssetMaterialization:
-    still_open = len(found.open)
+    still_open = found.known.open_objects
     metadata: dict[str, Any] = {
         "objects": len(found.objects),
         "open_objects": still_open,
@@ -86,6 +89,8 @@ def _event(pipeline: Pipeline, failed: FailedDeliveries, found: FailedHour) -> A
             [TableRecord({"reason": reason, "records": count}) for reason, count in reasons.most_common(10)]
         )
     said = f"{still_open} open: run {replay_job_name(pipeline)}" if still_open else "replayed, or taken away"
+    if not found.is_read:
+        said = "not looked into yet: the sensor and the replay go on from here"
     return AssetMaterialization(
         asset_key(pipeline, NAME),
         partition=partition_key(found.hour),

@@ -172,7 +172,8 @@ def _failed_check(pipeline: Pipeline) -> AssetChecksDefinition:
     def no_failed_deliveries(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             known = known_hours(context.instance, pipeline)
-            found = look(deployment.failed_deliveries, known, datetime.now(UTC), most_receipts=_MOST_RECEIPTS)
+            since = max(known, default=datetime.now(UTC))
+            found = look(deployment.failed_deliveries, known, since, most_receipts=_MOST_RECEIPTS)
             return failed_verdict(deployment, found).result(failed_check_key(pipeline))
 
     return no_failed_deliveries

@@ -6,6 +6,7 @@ well, so one LIST a type tells those of a week (1000 keys a request; `StartAfter
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,7 +52,7 @@ class FailedDeliveries:
     prefix: str
 
     def objects(self, first: datetime | None = None) -> Iterator[ErrorObject]:
-        """List objects as they are asked for: type by type, and in each the oldest hour first.
+        """List objects as they are asked for, the oldest hour first.
 
         Args:
             first: First hour wanted; all by default.
@@ -62,13 +63,7 @@ class FailedDeliveries:
             for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix, Delimiter="/")
             for found in page.get("CommonPrefixes", [])
         ]
-        for folder in types:
-            arguments = {"Bucket": self.bucket, "Prefix": folder}
-            if first:
-                arguments["StartAfter"] = folder + hour_prefix(first)
-            for page in pages.paginate(**arguments):
-                for found in page.get("Contents", []):
-                    yield self._object(folder, found)
+        yield from heapq.merge(*(self._objects(folder, first) for folder in types), key=lambda one: one.hour)
 
     def uri(self, key: str) -> str:
         """Return the address of an object."""
@@ -96,6 +91,14 @@ class FailedDeliveries:
         except ClientError as error:
             if not _is_gone(error):
                 raise
+
+    def _objects(self, folder: str, first: datetime | None) -> Iterator[ErrorObject]:
+        arguments = {"Bucket": self.bucket, "Prefix": folder}
+        if first:
+            arguments["StartAfter"] = folder + hour_prefix(first)
+        for page in self.client.get_paginator("list_objects_v2").paginate(**arguments):
+            for found in page.get("Contents", []):
+                yield self._object(folder, found)
 
     def _tags(self, key: str) -> dict[str, str]:
         from botocore.exceptions import ClientError

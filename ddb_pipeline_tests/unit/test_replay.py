@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from dagster import DagsterInstance
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddb_pipeline.assets.failed_deliveries import failure_events, known_hours
+from ddb_pipeline.declaration import KeyAttribute, Pipeline
 from ddb_pipeline.errors import AwsError
+from ddb_pipeline.failed_deliveries import looking
 from ddb_pipeline.failed_deliveries.documents import REPLAY_MARK
 from ddb_pipeline.failed_deliveries.looking import FailedHour, Known, Look, look
 from ddb_pipeline.failed_deliveries.receipts import Receipt
@@ -58,7 +62,11 @@ class Errors:
 
     def objects(self, first: datetime | None = None) -> Iterator[ErrorObject]:
         self.firsts.append(first)
-        yield from (one for one in list(self.contents) if first is None or one.hour >= first)
+        ordered = sorted(self.contents, key=lambda one: one.hour)
+        yield from (one for one in ordered if first is None or one.hour >= first)
+
+    def uri(self, key: str) -> str:
+        return f"s3://bucket/{key}"
 
     def body(self, key: str) -> bytes | None:
         return next((body for one, body in self.contents.items() if one.key == key), None)
@@ -284,3 +292,74 @@ def test_a_look_reads_a_bounded_number_of_receipts_the_new_hours_first_and_the_n
         assert found.left + len(known) + len(found.hours) >= 10
         known |= remembered(found.hours)
         assert len(known) == 10 - left
+
+
+# What a look did not come to is met by the next one, however old it is
+
+OLD = 24 * 1000
+PIPELINE = Pipeline(
+    name="orders",
+    partition_key=KeyAttribute("pk", "S"),
+    sort_key=None,
+    time_to_live_attribute=None,
+    start_date=date(2020, 1, 1),
+    crawl_schedule="5 * * * *",
+    views_schedule="30 6 * * *",
+)
+
+
+def tick(errors: Errors, instance: DagsterInstance, **more: int) -> Look:
+    """Look, and tell Dagster."""
+    found = seen(errors, known_hours(instance, PIPELINE), **more)
+    for event in failure_events(instance, PIPELINE, cast("FailedDeliveries", errors), found):
+        instance.report_runless_asset_event(event)
+    return found
+
+
+def settled(errors: Errors, hours_ago: int) -> None:
+    errors.receipts[errors.add(document(b"x"), hours_ago=hours_ago)] = Receipt("", "", 1, 0, 3)
+
+
+def test_an_old_open_object_behind_many_that_are_settled_is_found_when_the_history_was_lost():
+    errors = Errors()
+    for later in range(8):
+        settled(errors, OLD - later)
+    lost = errors.add(document(b"lost"), hours_ago=OLD - 8)
+
+    with DagsterInstance.ephemeral() as instance:
+        looks = [tick(errors, instance, most_receipts=3) for _ in range(4)]
+        after = tick(errors, instance, most_receipts=3)
+
+    assert [found.left for found in looks] == [6, 3, 0, 0]
+    assert [[one.found.key for one in found.open] for found in looks] == [[], [], [lost], [lost]]
+    assert [one.found.key for one in after.open] == [lost], "it is open until somebody replays it"
+
+
+def test_what_a_cut_listing_did_not_reach_is_listed_by_the_next_looks(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(looking, "MOST_LISTED", 3)
+    errors = Errors()
+    for later in range(8):
+        settled(errors, OLD - later // 2)
+    lost = errors.add(document(b"lost"), hours_ago=OLD - 8)
+
+    with DagsterInstance.ephemeral() as instance:
+        looks = [tick(errors, instance) for _ in range(6)]
+
+    assert [found.is_whole for found in looks] == [False, False, False, True, True, True]
+    assert [one.found.key for one in looks[-1].open] == [lost]
+
+
+def test_an_open_hour_behind_the_end_of_a_cut_listing_is_not_taken_for_gone(monkeypatch: pytest.MonkeyPatch):
+    errors = Errors()
+    lost = errors.add(document(b"lost"), hours_ago=OLD - 8)
+    with DagsterInstance.ephemeral() as instance:
+        tick(errors, instance)
+        for later in range(4):
+            settled(errors, OLD - later)
+        errors.add(document(b"too old"), hours_ago=OLD)
+        monkeypatch.setattr(looking, "MOST_LISTED", 3)
+        known = known_hours(instance, PIPELINE) | {NOW.replace(minute=0) - OLD * HOUR: Known("1-1-1", 1)}
+        found = seen(errors, known)
+
+    assert not found.is_whole
+    assert all(one.objects for one in found.hours), f"{lost} is there still"
