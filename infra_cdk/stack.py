@@ -135,12 +135,6 @@ class PipelineStack(Stack):
             results_bucket=storage.results,
             table_name=table.table_name,
         ).workgroup
-        if not stage.keep_data:
-            emptier = BucketEmptier(
-                self, "BucketEmptier", names=names, key=key, buckets={"Raw": storage.raw, "Results": storage.results}
-            )
-            for writer in (delivery_stream, workgroup):
-                writer.node.add_dependency(emptier)
         topic = (
             Alarms(
                 self,
@@ -176,6 +170,12 @@ class PipelineStack(Stack):
             baseline_converter=converter,
             alarm_topic=topic,
         )
+        if not stage.keep_data:
+            emptier = BucketEmptier(
+                self, "BucketEmptier", names=names, key=key, buckets={"Raw": storage.raw, "Results": storage.results}
+            )
+            for writer in (delivery_stream, workgroup, access, *([converter] if converter else [])):
+                writer.node.add_dependency(emptier)
         now = STORAGES[pipeline.format]
         (other,) = (storage for storage in STORAGES.values() if storage is not now)
         Publication(

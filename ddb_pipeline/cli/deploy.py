@@ -16,7 +16,15 @@ from ddb_pipeline.cli.cdk import fetch_cdk, require_infra, run_cdk
 from ddb_pipeline.cli.console import Steps, UserError, console
 from ddb_pipeline.cli.environment_file import write_stage
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
-from ddb_pipeline.cli.place import DeployedStack, Place, deployed_stacks, find_place, require_bootstrap
+from ddb_pipeline.cli.place import (
+    DeployedStack,
+    Place,
+    buckets_to_empty,
+    deployed_stacks,
+    find_place,
+    require_bootstrap,
+    undeclared_stacks,
+)
 from ddb_pipeline.cli.safeguards import require_as_declared, require_detached, require_same_key
 from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
 from ddb_pipeline.errors import AwsError, NotDeployedError
@@ -205,16 +213,35 @@ def run_destroy(stage: str, options: Sequence[str], *, yes: bool) -> None:
                 "then; nothing was destroyed"
             )
         require_as_declared(ready.declaration, stage, stacks)
+        left = _said_of_undeclared(ready, undeclared_stacks(ready.declaration, ready.place))
         if not stacks:
             raise UserError(
                 f"no stack of stage {stage} is in account {ready.place.account}, region {ready.place.region}: set "
-                "AWS_PROFILE or AWS_REGION if it is elsewhere"
+                f"AWS_PROFILE or AWS_REGION if it is elsewhere{'; ' if left else ''}{left}"
             )
         require_detached(ready.place, stacks)
         _say_what_goes(ready, stacks)
+        if left:
+            console.print(f"  [yellow]{left}[/]")
         _ask(f"Destroy stage {stage}?", yes=yes)
         destroy(ready, options)
-    console.print(f'\nStage {stage} is gone. README, "Take it away again", lists what AWS keeps for a while.')
+    console.print(
+        f"\n[yellow]What {ready.declaration.path.name} declares of stage {stage} is gone; {left}[/]"
+        if left
+        else f"\nStage {stage} is gone."
+    )
+    console.print('README, "Take it away again", lists what AWS keeps for a while.')
+
+
+def _said_of_undeclared(ready: Ready, stacks: Sequence[str]) -> str:
+    """What to do about stacks of the stage whose pipelines are not in the file; empty if there are none."""
+    if not stacks:
+        return ""
+    commands = ", ".join(f"`aws cloudformation delete-stack --stack-name {stack}`" for stack in stacks)
+    return (
+        f"stacks of pipelines that {ready.declaration.path.name} does not declare are still there, and cost: "
+        f"{', '.join(stacks)}: declare them again and destroy, or give them up with {commands}"
+    )
 
 
 def destroy(ready: Ready, options: Sequence[str] = (), log: Path | None = None) -> None:
@@ -229,9 +256,15 @@ def destroy(ready: Ready, options: Sequence[str] = (), log: Path | None = None) 
         return
     where = "above" if log is None else f"in {os.path.relpath(log)}"
     states = ", ".join(f"{pipeline} ({stack.state})" for pipeline, stack in left.items()) or "none"
+    # CloudFormation deletes what empties them once only, and something has written to them since
+    advice = "".join(
+        f"; nothing empties bucket {bucket} any more: stop what writes to it, and run "
+        f"`aws s3 rm --recursive s3://{bucket}` before"
+        for bucket in buckets_to_empty(ready.place, left)
+    )
     raise UserError(
         f"stage {ready.place.stage} could not be destroyed whole (exit code {code}; still there: {states}): what the "
-        f"CDK says {where} is the reason; the same command goes on from here"
+        f"CDK says {where} is the reason; the same command goes on from here{advice}"
     )
 
 

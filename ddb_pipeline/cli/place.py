@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.declaration import Declaration
 from ddb_pipeline.errors import explained
-from ddb_pipeline.names import ComputedNames
+from ddb_pipeline.names import PROJECT, ComputedNames
 from ddb_pipeline.resources.aws import make_client
 from ddb_pipeline.resources.settings import STAGE_VARIABLE, Settings, read_settings
 
@@ -167,6 +167,51 @@ def deployed_stacks(declaration: Declaration, place: Place) -> dict[str, Deploye
             protected=bool(described.get("EnableTerminationProtection")),
             outputs={str(one["OutputKey"]): str(one["OutputValue"]) for one in described.get("Outputs", [])},
         )
+    return found
+
+
+def undeclared_stacks(declaration: Declaration, place: Place) -> list[str]:
+    """Return the names of the stage's stacks that are there and whose pipelines `pipeline.toml` does not declare.
+
+    Raises:
+        PipelineError: CloudFormation cannot be asked.
+    """
+    declared = set(stack_names(declaration, place.stage).values())
+    ours = {("project", PROJECT), ("stage", place.stage)}
+    with place.explained():
+        return sorted(
+            str(stack["StackName"])
+            for page in place.client("cloudformation").get_paginator("describe_stacks").paginate()
+            for stack in page["Stacks"]
+            if ours <= {(tag["Key"], tag["Value"]) for tag in stack.get("Tags", [])}
+            and stack["StackName"] not in declared
+        )
+
+
+def buckets_to_empty(place: Place, pipelines: Iterable[str]) -> list[str]:
+    """Return the buckets that could not be deleted, and that nothing of their stack empties any more.
+
+    Args:
+        place: Where the stage is.
+        pipelines: Names of pipelines whose stacks are there.
+
+    Raises:
+        PipelineError: CloudFormation cannot be asked.
+    """
+    found = []
+    for pipeline in pipelines:
+        stack = ComputedNames(pipeline, place.stage).stack
+        with place.explained():
+            pages = place.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+            resources = [one for page in pages for one in page["StackResourceSummaries"]]
+        there = {one["ResourceType"] for one in resources if one["ResourceStatus"] != "DELETE_COMPLETE"}
+        if "Custom::EmptiedBucket" in there:
+            continue
+        found += [
+            str(one["PhysicalResourceId"])
+            for one in resources
+            if one["ResourceType"] == "AWS::S3::Bucket" and one["ResourceStatus"] == "DELETE_FAILED"
+        ]
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from ddb_pipeline.checks.deliveries import delivered_verdict
 from ddb_pipeline.cli import deploy, verify
 from ddb_pipeline.cli.canary import Arrival
 from ddb_pipeline.cli.console import Steps, UserError
-from ddb_pipeline.cli.deploy import Ready, run_deploy, run_destroy, watch_arrival
+from ddb_pipeline.cli.deploy import Ready, destroy, run_deploy, run_destroy, watch_arrival
 from ddb_pipeline.cli.place import DeployedStack, Place
 from ddb_pipeline.cli.verify import run_verify
 from ddb_pipeline.declaration import Declaration, load_declaration
@@ -62,11 +63,14 @@ def existing(own: Declaration) -> Declaration:
     return dataclasses.replace(own, pipelines={"persons": persons})
 
 
-def prepared(monkeypatch: pytest.MonkeyPatch, found: Ready, stacks: dict[str, DeployedStack]) -> None:
+def prepared(
+    monkeypatch: pytest.MonkeyPatch, found: Ready, stacks: dict[str, DeployedStack], undeclared: Sequence[str] = ()
+) -> None:
     """Let the commands find this, and no AWS."""
     for module in (deploy, verify):
         monkeypatch.setattr(module, "prepare", lambda _stage, _steps: found)
         monkeypatch.setattr(module, "deployed_stacks", lambda _declaration, _place: stacks)
+        monkeypatch.setattr(module, "undeclared_stacks", lambda _declaration, _place: undeclared, raising=False)
         monkeypatch.setattr(module, "destroy", lambda *_arguments, **_more: pytest.fail("something was destroyed"))
 
 
@@ -140,6 +144,36 @@ def test_what_was_deployed_without_keep_data_is_not_destroyed_as_if_it_stayed(ow
 
     with pytest.raises(UserError, match=r"persons was deployed without keep_data: deploy first; nothing was destroyed"):
         run_destroy("prod", (), yes=True)
+
+
+def test_stacks_that_are_no_longer_declared_are_named_and_not_said_to_be_gone(own, monkeypatch, capsys):
+    stacks = {"persons": DeployedStack("CREATE_COMPLETE", protected=False)}
+    prepared(monkeypatch, ready(own), stacks, ["ddb-change-analytics-dev-orders"])
+    monkeypatch.setattr(deploy, "destroy", lambda *_arguments: None)
+
+    run_destroy("dev", (), yes=True)
+
+    before, after = " ".join(capsys.readouterr().out.split()).split("What pipeline.toml declares of stage dev is gone")
+    for said in (before, after):
+        assert "are still there, and cost: ddb-change-analytics-dev-orders: declare them again and destroy" in said
+        assert "`aws cloudformation delete-stack --stack-name ddb-change-analytics-dev-orders`" in said
+
+
+def test_where_only_undeclared_stacks_are_left_the_refusal_names_them(own, monkeypatch):
+    prepared(monkeypatch, ready(own), {}, ["ddb-change-analytics-dev-orders"])
+
+    with pytest.raises(UserError, match=r"no stack of stage dev is in.*are still there.*dev-orders"):
+        run_destroy("dev", (), yes=True)
+
+
+def test_a_bucket_that_nothing_empties_any_more_is_named_with_the_command(own, monkeypatch):
+    left = {"persons": DeployedStack("DELETE_FAILED", protected=False)}
+    monkeypatch.setattr(deploy, "deployed_stacks", lambda _declaration, _place: left)
+    monkeypatch.setattr(deploy, "buckets_to_empty", lambda _place, _pipelines: ["raw"])
+    monkeypatch.setattr(Ready, "run", lambda *_arguments: 1)
+
+    with pytest.raises(UserError, match=r"persons \(DELETE_FAILED\).*run `aws s3 rm --recursive s3://raw` before"):
+        destroy(ready(own))
 
 
 def test_a_stage_that_is_in_use_is_not_verified(own, monkeypatch):

@@ -256,6 +256,16 @@ def test_whatever_writes_into_the_buckets_goes_before_they_are_emptied(documents
     custom = set(found(document, "Custom::EmptiedBucket"))
     for writer in ("AWS::KinesisFirehose::DeliveryStream", "AWS::Athena::WorkGroup"):
         assert custom <= set(only(document, writer)["DependsOn"])
+    policies = found(document, "AWS::IAM::ManagedPolicy")
+    converters = [
+        one
+        for one in found(document, "AWS::Lambda::Function").values()
+        if one["Properties"]["Handler"] == "baseline_converter.handler"
+    ]
+    assert len(policies) == 2
+    assert len(converters) == 1
+    for writer in (*policies.values(), *converters):
+        assert custom <= set(writer["DependsOn"])
 
 
 def test_the_emptier_may_empty_these_buckets_and_nothing_else(documents):

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ddb_pipeline.cli.console import UserError
-from ddb_pipeline.cli.place import DeployedStack, Place
+from ddb_pipeline.cli.place import DeployedStack, Place, buckets_to_empty, undeclared_stacks
 from ddb_pipeline.cli.safeguards import require_detached, require_same_key
 from ddb_pipeline.declaration import Declaration, load_declaration
 from ddb_pipeline.resources.settings import Connection, Settings
@@ -107,3 +107,28 @@ def test_a_policy_that_is_gone_or_cannot_be_looked_at_is_no_obstacle(code, said,
     require_detached(place(error=error), stacks)
 
     assert said in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_the_stacks_of_a_stage_are_found_by_their_tags_though_the_file_does_not_declare_them():
+    def stack(name: str, stage: str, project: str = "ddb-change-analytics") -> dict[str, Any]:
+        return {"StackName": name, "Tags": [{"Key": "project", "Value": project}, {"Key": "stage", "Value": stage}]}
+
+    first = [stack("ddb-change-analytics-dev-persons", "dev"), stack("ddb-change-analytics-prod-gone", "prod")]
+    second = [
+        stack("ddb-change-analytics-dev-gone", "dev"),
+        stack("other", "dev", "other"),
+        {"StackName": "CDKToolkit"},
+    ]
+
+    found = undeclared_stacks(with_key(None), place({"Stacks": first}, {"Stacks": second}))
+
+    assert found == ["ddb-change-analytics-dev-gone"]
+
+
+@pytest.mark.parametrize(("emptier", "found"), [("DELETE_COMPLETE", ["raw"]), ("DELETE_FAILED", [])])
+def test_a_bucket_is_emptied_by_hand_only_when_what_empties_it_is_gone(emptier, found):
+    states = [("AWS::S3::Bucket", "raw", "DELETE_FAILED"), ("AWS::S3::Bucket", "results", "DELETE_COMPLETE")]
+    names = ("ResourceType", "PhysicalResourceId", "ResourceStatus")
+    listed = [dict(zip(names, one, strict=True)) for one in [*states, ("Custom::EmptiedBucket", "raw", emptier)]]
+
+    assert buckets_to_empty(place({"StackResourceSummaries": listed}), ["persons"]) == found

@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 
 from ddb_pipeline.local_aws.deployment.intrinsic_functions import Made
-from ddb_pipeline.local_aws.deployment.place import Place, Properties, ResourceType, differ, picked, retag, tag_list
+from ddb_pipeline.local_aws.deployment.place import (
+    Place,
+    Properties,
+    ResourceError,
+    ResourceType,
+    differ,
+    picked,
+    retag,
+    tag_list,
+)
 
 _POLICY_VERSIONS = 5
 """How many versions of a managed policy IAM keeps."""
@@ -118,10 +127,20 @@ def _update_managed_policy(place: Place, made: Made, old: Properties, new: Prope
     )
 
 
-def _delete_managed_policy(place: Place, made: Made, properties: Properties) -> None:  # noqa: ARG001
+def _delete_managed_policy(place: Place, made: Made, properties: Properties) -> None:
+    """Delete a policy that nobody has beside the roles of the template (API_DeletePolicy.html).
+
+    Raises:
+        ResourceError: Somebody has it. moto would delete it all the same.
+    """
     iam, arn = place.client("iam"), made.physical_id
-    for role in iam.list_entities_for_policy(PolicyArn=arn)["PolicyRoles"]:
-        iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=arn)
+    found = iam.list_entities_for_policy(PolicyArn=arn)
+    roles = {role["RoleName"] for role in found["PolicyRoles"]}
+    own = roles & set(properties.get("Roles", []))
+    if roles - own or found["PolicyUsers"] or found["PolicyGroups"]:
+        raise ResourceError(f"Cannot delete a policy attached to entities: {arn} (DeleteConflict)")
+    for role in sorted(own):
+        iam.detach_role_policy(RoleName=role, PolicyArn=arn)
     for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
         if not version["IsDefaultVersion"]:
             iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
