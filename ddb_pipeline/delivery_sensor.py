@@ -19,6 +19,7 @@ from dagster import (
 
 from ddb_pipeline.assets.failed_deliveries import failure_events, known_hours
 from ddb_pipeline.checks.deliveries import (
+    NotKnownError,
     crawled_check_key,
     crawled_verdict,
     delivered_check_key,
@@ -60,7 +61,7 @@ def deliveries_sensor(pipeline: Pipeline, arrivals_seconds: int, automation: Aut
     )
     def deliveries(context: SensorEvaluationContext, aws: PipelineAwsResource) -> SensorResult | SkipReason:
         try:
-            with aws.deployment(pipeline.name) as deployment:
+            with aws.deployment(pipeline.name, hurried=True) as deployment:
                 return _tick(context, deployment)
         except PipelineError as error:
             return SkipReason(str(error))
@@ -72,15 +73,18 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
     pipeline, instance, now = deployment.pipeline, context.instance, datetime.now(UTC)
     found = look(deployment.failed_deliveries, known_hours(instance, pipeline), last_look(context.cursor, now))
     events = failure_events(instance, pipeline, deployment.failed_deliveries, found)
-    verdicts = {
-        delivered_check_key(pipeline): delivered_verdict(deployment, now),
-        crawled_check_key(pipeline): crawled_verdict(deployment, now),
-    }
+    verdicts = {crawled_check_key(pipeline): crawled_verdict(deployment, now)}
+    not_known: list[str] = []
+    try:
+        verdicts[delivered_check_key(pipeline)] = delivered_verdict(deployment, now)
+    except NotKnownError as error:
+        # what was told before stands
+        not_known.append(str(error))
     if found.open or not found.left:
         # with a lost history it takes some ticks to see that all of a long past is settled
         verdicts[failed_check_key(pipeline)] = failed_verdict(deployment, found)
     evaluations = [one for key, verdict in verdicts.items() for one in verdict.news(key, instance)]
-    problems = [verdict.problem for verdict in verdicts.values() if verdict.problem]
+    problems = [verdict.problem for verdict in verdicts.values() if verdict.problem] + not_known
     message = "; ".join(problems) or "nothing failed, deliveries and crawls keep up"
     context.log.info(message)
     return SensorResult(

@@ -5,6 +5,7 @@ deliveries sensor tells the same verdicts, by the same functions.
 """
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from dagster import AssetCheckExecutionContext, AssetCheckKey, AssetCheckResult, AssetChecksDefinition, asset_check
 
@@ -18,7 +19,7 @@ from ddb_pipeline.assets.raw_changes import NAME as RAW_CHANGES
 from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declaration import Pipeline, Stage
-from ddb_pipeline.errors import RESTORE_ADVICE
+from ddb_pipeline.errors import RESTORE_ADVICE, PipelineError
 from ddb_pipeline.failed_deliveries.looking import MOST_LISTED, Look, look
 from ddb_pipeline.refreshes import Scope, refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
@@ -35,8 +36,14 @@ _CRAWL_PATIENCE = timedelta(hours=1)
 _MOST_RECEIPTS = 10_000
 """Receipts that a check reads, which has more time than a tick of the sensor."""
 _DAY = timedelta(days=1)
+_TICK_PAGES = 100
+"""Pages of objects that a tick of the sensor reads at most to see whether something was delivered."""
 _PAGES = 20
 """Requests that one look may spend on what hours hold; an hour of more objects than that is not told overdue."""
+
+
+class NotKnownError(PipelineError):
+    """A tick of the sensor has no time to find out; the message says what to do."""
 
 
 def under_way(stage: Stage) -> timedelta:
@@ -100,6 +107,9 @@ def delivered_verdict(deployment: Deployment, now: datetime) -> Verdict:
     Args:
         deployment: The pipeline on its stage.
         now: The time.
+
+    Raises:
+        NotKnownError: In a tick: it cannot read as much as that takes.
     """
     names = deployment.names
     if not deployment.table_export.look(now).active:
@@ -113,7 +123,15 @@ def delivered_verdict(deployment: Deployment, now: datetime) -> Verdict:
         )
     arrived = deployment.stream_metrics.last_arrivals(now - under_way(deployment.stage))
     metadata = {"last_records_in_the_stream": "none in five days" if arrived is None else f"{arrived:%Y-%m-%d %H:%M}"}
-    if arrived is None or _has_delivered_since(deployment, arrived - _CLOCKS):
+    if arrived is None:
+        return Verdict(None, metadata)
+    delivered = _has_delivered_since(deployment, arrived - _CLOCKS)
+    if delivered is None:
+        raise NotKnownError(
+            f"the last hours hold more objects than a tick reads ({_TICK_PAGES} pages), so it does not tell whether "
+            f"deliveries stand still: execute the check {DELIVERED_CHECK}, which reads all"
+        )
+    if delivered:
         return Verdict(None, metadata)
     return Verdict(
         f"records came into stream {names.change_stream} at {arrived:%Y-%m-%d %H:%M} UTC, and nothing was delivered to "
@@ -151,15 +169,16 @@ def crawled_verdict(deployment: Deployment, now: datetime) -> Verdict:
     )
 
 
-def _has_delivered_since(deployment: Deployment, moment: datetime) -> bool:
-    """Whether an object was written at a moment or later: one of rows, or one of records that failed."""
+def _has_delivered_since(deployment: Deployment, moment: datetime) -> bool | None:
+    """Whether an object was written at a moment or later: one of rows, or one of records that failed; None: unknown."""
     first = hour_of(moment) - LOOK_BACK
-    bucket = deployment.raw_bucket
-    newest_first = sorted(bucket.hours(first), reverse=True)
-    contents = (bucket.content(hour) for hour in newest_first)
-    if any(content.newest >= moment for content in contents if content):
+    most_objects = MOST_LISTED if deployment.hurried else None
+    failed = deployment.failed_deliveries.objects(first)
+    if any(one.last_modified >= moment for one in islice(failed, most_objects)):
         return True
-    return any(one.last_modified >= moment for one in deployment.failed_deliveries.objects(first))
+    delivered = deployment.raw_bucket.has_data_since(first, moment, _TICK_PAGES if deployment.hurried else None)
+    # there are more failed objects than were listed
+    return None if delivered is False and next(failed, None) else delivered
 
 
 def _failed_check(pipeline: Pipeline) -> AssetChecksDefinition:

@@ -68,19 +68,13 @@ class Deployment:
     @property
     def raw_bucket(self) -> RawBucket:
         """The bucket with the raw objects."""
-        connection = self.settings.connection
-        if self.hurried:
-            client = make_client("s3", connection, hurried=True)
-        else:
-            client = _clients.get(("s3", connection), lambda: _make_s3_client(connection))
         prefixes = tuple(table.prefix for table in self.names.change_tables)
-        return RawBucket(client, self.names.raw_bucket, prefixes)
+        return RawBucket(self._s3, self.names.raw_bucket, prefixes)
 
     @property
     def failed_deliveries(self) -> FailedDeliveries:
         """What Firehose could not deliver."""
-        client = _clients.get(("s3", self.settings.connection), lambda: _make_s3_client(self.settings.connection))
-        return FailedDeliveries(client, self.names.raw_bucket, self.names.errors_prefix)
+        return FailedDeliveries(self._s3, self.names.raw_bucket, self.names.errors_prefix)
 
     @property
     def change_stream(self) -> ChangeStream:
@@ -90,7 +84,8 @@ class Deployment:
     @property
     def stream_metrics(self) -> StreamMetrics:
         """What CloudWatch knows of that stream."""
-        return StreamMetrics(make_client("cloudwatch", self.settings.connection), self.names.change_stream)
+        client = make_client("cloudwatch", self.settings.connection, hurried=self.hurried)
+        return StreamMetrics(client, self.names.change_stream)
 
     def hours_in_tables(self) -> set[datetime]:
         """Return the hours that queries find: those in the catalog, or where they are projected, those in S3."""
@@ -135,8 +130,8 @@ class Deployment:
     @property
     def table_export(self) -> TableExport:
         """The table, as far as its capture and its exports go."""
-        connection = self.settings.connection
-        return TableExport(make_client("dynamodb", connection), self.names)
+        client = make_client("dynamodb", self.settings.connection, hurried=self.hurried)
+        return TableExport(client, self.names)
 
     @property
     def baseline_converter(self) -> BaselineConverter:
@@ -164,6 +159,13 @@ class Deployment:
             missing_results_advice=f"bring it back ({RESTORE_ADVICE})",
             **_arguments(self.settings.connection),
         ).with_client(make_client("athena", self.settings.connection))
+
+    @property
+    def _s3(self) -> Any:
+        connection = self.settings.connection
+        if self.hurried:
+            return make_client("s3", connection, hurried=True)
+        return _clients.get(("s3", connection), lambda: _make_s3_client(connection))
 
     @property
     def _scan_cutoff_advice(self) -> str:

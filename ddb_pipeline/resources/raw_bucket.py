@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_prefix, hour_prefix, merged
+from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_prefix, hour_prefix, is_data, merged
 from ddb_pipeline.rounds import Page, Reading, Share, Span, after_hour, before_hour, joined, read
 
 _LEVELS = ("year", "month", "day", "hour")
@@ -101,6 +101,28 @@ class RawBucket:
         }
         return {hour: addresses for hour, addresses in found.items() if addresses}
 
+    def has_data_since(self, first: datetime, since: datetime, most_pages: int | None = None) -> bool | None:
+        """Whether data was written lately; it reads until it meets some, the newest hour first.
+
+        Args:
+            first: First hour to look into.
+            since: Objects that were written at this moment or later count.
+            most_pages: Pages of a thousand objects that are read at most; all by default.
+
+        Returns:
+            None: so many pages do not tell.
+        """
+        pages = 0
+        for hour in sorted(self.hours(first), reverse=True):
+            for prefix in self.used_prefixes:
+                for objects in self._pages(prefix + hour_prefix(hour)):
+                    if pages == most_pages:
+                        return None
+                    pages += 1
+                    if any(stored.last_modified >= since and is_data(stored) for stored in objects):
+                        return True
+        return False
+
     def content(self, hour: datetime) -> HourContent | None:
         """Read what an hour holds; None when Athena would find nothing in it."""
         return content(hour, {prefix: self._objects(prefix + hour_prefix(hour)) for prefix in self.used_prefixes})
@@ -172,6 +194,11 @@ class RawBucket:
                 yield str(found["Prefix"]).removeprefix(prefix)
 
     def _objects(self, prefix: str) -> Iterator[StoredObject]:
+        return itertools.chain.from_iterable(self._pages(prefix))
+
+    def _pages(self, prefix: str) -> Iterator[list[StoredObject]]:
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
-            for found in page.get("Contents", []):
-                yield StoredObject(found["Key"].removeprefix(prefix), found["Size"], found["LastModified"])
+            yield [
+                StoredObject(found["Key"].removeprefix(prefix), found["Size"], found["LastModified"])
+                for found in page.get("Contents", [])
+            ]

@@ -1,0 +1,105 @@
+"""A tick of the deliveries sensor ends in time, also when deliveries stand still, which is when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from dagster import SkipReason, build_sensor_context
+
+from ddb_pipeline.checks.deliveries import NotKnownError, delivered_verdict
+from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.delivery_sensor import deliveries_sensor
+from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.raw_bucket import RawBucket
+from ddb_pipeline.resources.settings import Connection, Settings
+
+NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
+LAST = NOW - timedelta(hours=1)
+
+
+class Hours(RawBucket):
+    """A bucket whose hours have pages of objects, all but the last of them written before LAST."""
+
+    def __init__(self, pages: int, *, is_late: bool = True) -> None:
+        super().__init__(None, "bucket", ("changes/",))
+        self.pages, self.is_late, self.read = pages, is_late, 0
+
+    def hours(self, first: datetime | None = None) -> Iterator[datetime]:
+        assert first
+        return iter([first, NOW])
+
+    def _pages(self, prefix: str) -> Iterator[Any]:
+        for number in range(self.pages):
+            self.read += 1
+            is_new = not self.is_late and number == self.pages // 2
+            moment = NOW if is_new else LAST - timedelta(hours=1)
+            yield [SimpleNamespace(name=f"{prefix}{number}", last_modified=moment)]
+
+
+def verdict_of(bucket: RawBucket, *, hurried: bool, failed: list[datetime] | None = None) -> str | None:
+    found = [SimpleNamespace(last_modified=moment) for moment in failed or []]
+    deployment = SimpleNamespace(
+        names=SimpleNamespace(table="t", change_stream="s", delivery_stream="d"),
+        stage=SimpleNamespace(buffer_seconds=60, stream_retention_hours=24),
+        table_export=SimpleNamespace(look=lambda _now: SimpleNamespace(active=True)),
+        stream_metrics=SimpleNamespace(last_arrivals=lambda _before: LAST),
+        failed_deliveries=SimpleNamespace(objects=lambda _first: iter(found)),
+        raw_bucket=bucket,
+        hurried=hurried,
+    )
+    return delivered_verdict(cast("Deployment", deployment), NOW).problem
+
+
+def test_reading_stops_at_the_first_object_that_was_written_since():
+    bucket = Hours(10, is_late=False)
+
+    assert verdict_of(bucket, hurried=True) is None
+    assert bucket.read == 6
+
+
+def test_a_tick_reads_a_bounded_number_of_pages_and_then_says_that_it_does_not_know():
+    bucket = Hours(1000)
+
+    with pytest.raises(NotKnownError, match="execute the check changes_are_delivered, which reads all"):
+        verdict_of(bucket, hurried=True)
+
+    assert bucket.read == 101
+
+
+def test_the_check_reads_all_and_a_tick_that_is_through_tells_too():
+    assert str(verdict_of(Hours(1000), hurried=False)).startswith("records came into stream s at 2026-11-27 11:00 UTC")
+    assert str(verdict_of(Hours(50), hurried=True)).startswith("records came into stream s")
+    assert verdict_of(Hours(50), hurried=True, failed=[LAST]) is None, "what failed has left the stream, too"
+
+
+def test_the_sensor_gives_up_early(monkeypatch: pytest.MonkeyPatch):
+    asked: list[bool] = []
+
+    @contextmanager
+    def deployment(_self: PipelineAwsResource, _name: str, *, hurried: bool = False) -> Iterator[None]:
+        asked.append(hurried)
+        raise PipelineError("no way")
+        yield
+
+    monkeypatch.setattr(PipelineAwsResource, "deployment", deployment)
+    sensor = deliveries_sensor(cast("Pipeline", SimpleNamespace(name="orders")), 30, "stopped")
+    resources = {"aws": PipelineAwsResource(declaration_file="pipeline.toml")}
+
+    assert isinstance(sensor(build_sensor_context(resources=resources)), SkipReason)
+    assert asked == [True]
+
+
+def test_a_hurried_deployment_waits_for_no_answer_longer_than_a_tick_can():
+    connection = Connection(region="eu-west-1", access_key_id="key", secret_access_key="secret")
+    settings = cast("Settings", SimpleNamespace(connection=connection))
+    names = SimpleNamespace(change_tables=[], raw_bucket="b", errors_prefix="errors/", change_stream="s")
+    deployment = Deployment(cast("Any", None), cast("Any", None), settings, cast("Any", names), hurried=True)
+
+    for reached in ("raw_bucket", "failed_deliveries", "stream_metrics", "table_export"):
+        assert getattr(deployment, reached).client.meta.config.read_timeout < 10, reached
