@@ -21,7 +21,7 @@ from ddb_pipeline.baselines import TABLE_NAME as BASELINE_TABLE
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.item_columns import ItemColumn
-from ddb_pipeline.item_columns.discovery import discovery_statement, observations, rows_of_hours
+from ddb_pipeline.item_columns.discovery import discovery_statement, mark_of, observations, rows_of_hours
 from ddb_pipeline.item_columns.expressions import shown_types
 from ddb_pipeline.item_columns.hours import HoursLookedAt, plan
 from ddb_pipeline.item_columns.learning import Learned, item_columns, learn, needs_everything
@@ -144,7 +144,8 @@ def _look(context: AssetExecutionContext, deployment: Deployment, before: Memory
             look.hours = planned.hours
             rows = conditions if planned.is_everything else [*conditions, rows_of_hours(planned.hours)]
             changes = change_rows(["new_image"], names, deployment.other_change_table)
-            _ask(context, deployment, changes, rows, look)
+            mark = mark_of(planned.hours, planned.after.fingerprints)
+            _ask(context, deployment, changes, rows, look, mark=mark)
         baseline = baseline_in_use(deployment)
         if baseline is not None and baseline.baseline_id != before.baseline_id:
             look.baseline_id = baseline.baseline_id
@@ -157,9 +158,17 @@ def _look(context: AssetExecutionContext, deployment: Deployment, before: Memory
     return learn(after, look.found, pipeline, taken, f"{now:%Y-%m-%dT%H:%M:%SZ}")
 
 
-def _ask(context: AssetExecutionContext, deployment: Deployment, table: str, rows: Sequence[str], look: Look) -> None:
+def _ask(
+    context: AssetExecutionContext,
+    deployment: Deployment,
+    table: str,
+    rows: Sequence[str],
+    look: Look,
+    *,
+    mark: str = "",
+) -> None:
     depth = deployment.pipeline.item_column_depth
-    statement = discovery_statement(table, rows, depth)
+    statement = discovery_statement(table, rows, depth) + mark
     result = deployment.athena.execute(
         statement, on_start=lambda query: context.log.info("query %s", query), context=context
     )

@@ -59,7 +59,7 @@ def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
         late = {
             hour
             for hour in found.lacking
-            if listed_at and not is_projected and hour in found.contents and _began(found, hour) > listed_at - _CLOCKS
+            if listed_at and not is_projected and hour in found.begun and _began(found, hour) > listed_at - _CLOCKS
         }
         lacking = [partition_key(hour) for hour in found.lacking if hour not in late]
         looked_at = "hours_in_s3" if found.is_everything else "hours_looked_at"
@@ -89,7 +89,7 @@ def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
 
 def _began(found: Survey, hour: datetime) -> datetime:
     """When the first data of an hour came that a table lacks."""
-    written = found.contents[hour].first_written
+    written = found.begun[hour].first_written
     return min(written[prefix] for prefix, lacking in found.lacking_below.items() if hour in lacking)
 
 

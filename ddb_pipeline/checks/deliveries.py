@@ -39,7 +39,7 @@ _DAY = timedelta(days=1)
 _TICK_PAGES = 100
 """Pages of objects that a tick of the sensor reads at most to see whether something was delivered."""
 _PAGES = 20
-"""Requests that one look may spend on what hours hold; an hour of more objects than that is not told overdue."""
+"""Requests that one look may spend on what hours hold: one is enough for each that is lacking, oldest first."""
 
 
 class NotKnownError(PipelineError):
@@ -156,7 +156,7 @@ def crawled_verdict(deployment: Deployment, now: datetime) -> Verdict:
     overdue = [
         partition_key(hour)
         for hour in found.lacking
-        if hour in found.contents and found.contents[hour].oldest < now - patience
+        if hour in found.begun and found.begun[hour].oldest < now - patience
     ]
     metadata = {"hours_overdue": len(overdue), "overdue_after_hours": patience / timedelta(hours=1)}
     if not overdue:

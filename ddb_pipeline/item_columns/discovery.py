@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
 from string import Template
 from typing import Any
 
-from ddb_pipeline.arrivals import hour_values
+from ddb_pipeline.arrivals import hour_values, partition_key
 from ddb_pipeline.item_columns.types import BIGINT_DIGITS, Observation
 from ddb_pipeline.sql_text import quote_literal
 
@@ -55,6 +56,20 @@ def rows_of_hours(hours: Iterable[datetime]) -> str:
         for (year, month, day), of_day in by_day.items()
     ]
     return f"({' OR '.join(days)})"
+
+
+def mark_of(hours: Iterable[datetime], fingerprints: Mapping[datetime, str]) -> str:
+    """Return a comment for the end of the query that differs when the hours hold something else.
+
+    A step that is tried again finds the query of the attempt before by its text (`athena_queries`). Without the mark
+    that query would stand for a look at what arrived after it, and nobody would look again.
+
+    Args:
+        hours: Hours that the query reads.
+        fingerprints: What they held before it, as far as somebody asked.
+    """
+    held = [f"{partition_key(hour)} {fingerprints.get(hour, '')}" for hour in sorted(hours)]
+    return f"\n-- reads what has the digest {hashlib.sha256(' '.join(held).encode()).hexdigest()}\n"
 
 
 def observations(rows: Iterable[Sequence[Any]], depth: int) -> list[Observation]:

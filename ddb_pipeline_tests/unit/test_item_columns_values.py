@@ -19,7 +19,7 @@ from sqlglot import exp
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.declared_columns import COLUMN_TYPES
 from ddb_pipeline.item_columns import ItemColumn, item_column_expression
-from ddb_pipeline.item_columns.discovery import discovery_statement, observations, rows_of_hours
+from ddb_pipeline.item_columns.discovery import discovery_statement, mark_of, observations, rows_of_hours
 from ddb_pipeline.item_columns.expressions import HOLDS, decimal_scale, shown_types
 from ddb_pipeline.item_columns.fit import misfit_statement, misfits
 from ddb_pipeline.item_columns.learning import item_columns, learn
@@ -251,3 +251,16 @@ def test_every_type_that_can_be_declared_is_one_that_columns_have():
     assert set(HOLDS) - {"decimal"} <= set(COLUMN_TYPES)
     with pytest.raises(ValueError, match="no type of a column"):
         shown_types(ItemColumn("a", "decimal(38,39)", ("a",)))
+
+
+def test_a_query_over_hours_that_got_an_object_is_another_query():
+    """A step that is tried again would find the old query by its text, which never saw the object."""
+    one, other = datetime(2026, 1, 31, 22, tzinfo=UTC), datetime(2026, 1, 31, 23, tzinfo=UTC)
+    before = mark_of([one], {one: "1-10-5"})
+
+    assert before == mark_of([one], {one: "1-10-5", other: "1-10-5"})
+    assert len({before, mark_of([one], {one: "2-20-6"}), mark_of([one], {}), mark_of([one, other], {})}) == 4
+    statement = discovery_statement('"d"."changes"', ["year = '2026'"], 1)
+    assert sqlglot.parse_one(statement + before, dialect="athena").sql(comments=False) == sqlglot.parse_one(
+        statement, dialect="athena"
+    ).sql(comments=False)

@@ -101,6 +101,36 @@ def test_an_hour_with_many_objects_takes_a_bounded_number_of_pages_and_counts_as
     assert found.contents == {}, "what was read in part is not reported"
 
 
+def test_when_each_lacking_hour_began_is_known_however_much_the_newest_hold():
+    """A busy table whose crawls are dead: every page would go into its newest hour."""
+    hours = [THIS_HOUR - HOUR * step for step in range(5)]
+    bucket = Bucket(*hours, objects=3_000)
+
+    found = surveyed(bucket, Catalog(), recent(NOW), pages=8)
+
+    assert set(found.begun) == set(hours)
+    assert set(found.contents) <= {THIS_HOUR}
+    assert bucket.requests <= 8 + 2
+
+
+def test_where_the_pages_do_not_suffice_the_oldest_lacking_hours_are_looked_into():
+    hours = [THIS_HOUR - HOUR * step for step in range(30)]
+
+    found = surveyed(Bucket(*hours), Catalog(), recent(NOW), pages=20)
+
+    assert sorted(found.begun) == sorted(hours)[:20]
+
+
+def test_a_named_hour_of_many_objects_leaves_pages_for_the_others():
+    bucket = Bucket(LONG_AGO, objects=12_000)
+    bucket.put(f"{hour_prefix(THIS_HOUR)}0")
+
+    found = surveyed(bucket, Catalog(), Scope(recent(NOW).first, frozenset({LONG_AGO})), pages=5)
+
+    assert set(found.begun) == {LONG_AGO, THIS_HOUR}
+    assert set(found.contents) == {THIS_HOUR}
+
+
 def test_a_folder_without_data_is_not_lacking():
     bucket = Bucket(THIS_HOUR)
     bucket.put(f"{hour_prefix(THIS_HOUR - timedelta(hours=1))}_temporary")
