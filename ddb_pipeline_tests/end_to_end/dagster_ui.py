@@ -43,15 +43,15 @@ class DagsterUI:
         nodes = self.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
         return sorted("/".join(node["assetKey"]["path"]) for node in nodes)
 
-    def skip_reasons(self) -> set[str]:
-        """Why the sensors' ticks were skipped."""
+    def skip_reasons(self, name: str) -> set[str]:
+        """Why the ticks of a sensor were skipped."""
         found = self.ask(
             """query($selector: RepositorySelector!) { sensorsOrError(repositorySelector: $selector) {
-                 ... on Sensors { results { sensorState { ticks(limit: 5) { status skipReason } } } } } }""",
+                 ... on Sensors { results { name sensorState { ticks(limit: 5) { status skipReason } } } } } }""",
             selector=REPOSITORY,
         )
-        ticks = [tick for sensor in found["sensorsOrError"]["results"] for tick in sensor["sensorState"]["ticks"]]
-        return {tick["skipReason"] for tick in ticks if tick["status"] == "SKIPPED"}
+        (sensor,) = [sensor for sensor in found["sensorsOrError"]["results"] if sensor["name"] == name]
+        return {tick["skipReason"] for tick in sensor["sensorState"]["ticks"] if tick["status"] == "SKIPPED"}
 
     def materialize_all(self) -> str:
         """Press "Materialize all"; the run's id."""

@@ -24,8 +24,6 @@ from ddb_pipeline.names import PublishedNames
 from ddb_pipeline_tests.deployed import wait_until
 from ddb_pipeline_tests.end_to_end.processes import command, free_port, project_copy
 
-pytestmark = pytest.mark.xdist_group("bad_input")
-
 
 class Project:
     """A clone in which `ddb-pipeline local up` runs."""

@@ -18,7 +18,7 @@ from ddb_pipeline.declaration import FILE_VARIABLE
 from ddb_pipeline.names import ComputedNames, PublishedNames
 from ddb_pipeline_tests.end_to_end.processes import command, project_copy, set_in_stage
 
-pytestmark = [pytest.mark.xdist_group("cdk"), pytest.mark.usefixtures("cdk_command_line")]
+pytestmark = pytest.mark.usefixtures("cdk_command_line")
 
 KEPT_SECRET = "  The credentials are those of this shell: they are not written down; start Dagster from here."
 STACK = ComputedNames("persons", "dev").stack

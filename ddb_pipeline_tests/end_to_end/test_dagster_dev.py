@@ -8,8 +8,6 @@ from ddb_pipeline_tests.deployed import wait_until
 from ddb_pipeline_tests.end_to_end.dagster_ui import DagsterUI
 from ddb_pipeline_tests.end_to_end.processes import command, free_port, project_copy
 
-pytestmark = pytest.mark.xdist_group("dagster_dev")
-
 ASSETS = [
     f"persons/{name}"
     for name in (
@@ -45,8 +43,9 @@ def test_a_clone_grows_from_nothing_to_answers(tmp_path):
         failed = ui.materialize_all()
         assert ui.run_status(failed) == "FAILURE"
         assert NO_STAGE in ui.failures(failed)
-        wait_until(ui.skip_reasons, "a tick of the arrivals sensor")
-        assert all(NO_STAGE in reason for reason in ui.skip_reasons())
+        for sensor in ("persons_arrivals", "persons_deliveries"):
+            wait_until(lambda sensor=sensor: ui.skip_reasons(sensor), f"a tick of {sensor}")
+            assert all(NO_STAGE in reason for reason in ui.skip_reasons(sensor))
 
         with command(["ddb_pipeline.cli", "local", "up", "--port", str(aws_port)], project) as local_aws:
             local_aws.wait_for("until Ctrl-C")

@@ -8,8 +8,6 @@ import pytest
 
 from ddb_pipeline_tests.end_to_end.processes import command, project_copy
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):

@@ -14,8 +14,6 @@ from ddb_pipeline.names import ComputedNames
 from ddb_pipeline_tests.deployed import wait_until
 from ddb_pipeline_tests.end_to_end.processes import command, free_port, project_copy
 
-pytestmark = pytest.mark.xdist_group("stack_deletion")
-
 CDK_ASSETS = "cdk-hnb659fds-assets"
 
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import signal
 
-import pytest
-
 from ddb_pipeline_tests.end_to_end.processes import command, free_port, project_copy
-
-pytestmark = pytest.mark.xdist_group("state_command")
 
 
 def test_local_up_goes_on_with_what_it_held_when_it_was_killed(tmp_path):

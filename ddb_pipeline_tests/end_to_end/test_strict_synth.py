@@ -13,7 +13,7 @@ import pytest
 from ddb_pipeline.cli.cdk import fetch_cdk, run_cdk
 from ddb_pipeline_tests.unit.infra_templates import assembly
 
-pytestmark = [pytest.mark.xdist_group("infra_templates"), pytest.mark.usefixtures("cdk_command_line")]
+pytestmark = pytest.mark.usefixtures("cdk_command_line")
 
 
 def test_every_stack_of_every_stage_passes(tmp_path: Path):

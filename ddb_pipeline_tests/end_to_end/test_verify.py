@@ -8,7 +8,7 @@ import pytest
 
 from ddb_pipeline_tests.end_to_end.processes import command, project_copy, set_in_stage
 
-pytestmark = [pytest.mark.xdist_group("cdk"), pytest.mark.usefixtures("cdk_command_line")]
+pytestmark = pytest.mark.usefixtures("cdk_command_line")
 
 
 def test_a_stage_is_verified_reported_and_destroyed(tmp_path):

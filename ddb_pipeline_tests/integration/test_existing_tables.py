@@ -24,8 +24,6 @@ from ddb_pipeline_tests.integration.test_least_privilege import role_policy
 from ddb_pipeline_tests.policies import Grant, grants
 from ddb_pipeline_tests.recorded_calls import Call, recording
 
-pytestmark = pytest.mark.xdist_group("existing_tables")
-
 DECLARATION = """
 [pipelines.invoices]
 partition_key = {{ name = "Customer.Id", type = "B" }}

@@ -28,8 +28,6 @@ from ddb_pipeline.local_aws.state.store import Store
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline_tests.deployed import wait_until
 
-pytestmark = pytest.mark.xdist_group("state")
-
 REGION = "eu-central-1"
 SERVE = """
 import sys

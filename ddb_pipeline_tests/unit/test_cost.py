@@ -13,8 +13,6 @@ from ddb_pipeline_tests.unit.infra_templates import REPOSITORY, declaration, res
 
 SCRIPT = REPOSITORY / "tools" / "cost_estimate.py"
 
-pytestmark = pytest.mark.xdist_group("infra_templates")
-
 
 @pytest.fixture(scope="module")
 def estimates():

@@ -10,8 +10,6 @@ from ddb_pipeline_tests.unit.infra_templates import MAIL, REPOSITORY, declaratio
 
 NAMES = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "1"}
 
-pytestmark = pytest.mark.xdist_group("infra_templates")
-
 
 @pytest.fixture(scope="module", params=["dev", "prod"])
 def stage(request):

@@ -14,8 +14,6 @@ from ddb_pipeline_tests.unit.infra_templates import REPOSITORY, declaration
 from infra_cdk.app import SETTINGS, main, synthesize
 from infra_cdk.node import use_bundled_node
 
-pytestmark = pytest.mark.xdist_group("infra_templates")
-
 
 def run(arguments, **environment):
     """The command as a user types it, with no Node on the path and no way to a network."""

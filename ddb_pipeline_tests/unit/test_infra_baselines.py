@@ -1,12 +1,8 @@
 """Baselines in the template: three tables for everybody, a function and more rights for those who export."""
 
-import pytest
-
 from ddb_pipeline import baselines
 from ddb_pipeline_tests.unit.infra_templates import resolved, resources
 from ddb_pipeline_tests.unit.test_infra_permissions import as_list, policy_documents
-
-pytestmark = pytest.mark.xdist_group("infra_templates")
 
 EXPORTING = "order_lines"
 

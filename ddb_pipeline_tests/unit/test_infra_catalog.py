@@ -32,8 +32,6 @@ VIEWS = {
     "change_problems",
 }
 
-pytestmark = pytest.mark.xdist_group("infra_templates")
-
 
 @pytest.fixture(scope="module", params=STAGES)
 def stage(request):

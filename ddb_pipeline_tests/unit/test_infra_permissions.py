@@ -17,8 +17,6 @@ UNLIMITED = {
     ("AWS::IAM::ManagedPolicy", "SeeArrivals"): "CloudWatch has no ARN for a metric",
 }
 
-pytestmark = pytest.mark.xdist_group("infra_templates")
-
 
 def policy_documents(resource):
     """Every policy document of a resource, wherever it is kept."""

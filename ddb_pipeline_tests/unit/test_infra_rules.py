@@ -5,14 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from ddb_pipeline_tests.unit.infra_templates import assembly
 
 # Findings of cfn-lint, with the reason
 ACKNOWLEDGED = {"W3005": "the CDK lets a function depend on its role as well as refer to it"}
-
-pytestmark = pytest.mark.xdist_group("infra_templates")
 
 
 def report():

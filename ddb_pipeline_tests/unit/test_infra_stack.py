@@ -17,8 +17,6 @@ from ddb_pipeline_tests.unit.infra_templates import (
 
 STAGES = ["local", "dev", "prod"]
 
-pytestmark = pytest.mark.xdist_group("infra_templates")
-
 
 @pytest.fixture(scope="module", params=STAGES)
 def stage(request):

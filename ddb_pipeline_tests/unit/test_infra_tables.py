@@ -14,8 +14,6 @@ from ddb_pipeline_tests.unit.test_infra_permissions import NAMES, as_list, polic
 from ddb_pipeline_tests.unit.test_infra_rules import cfn_lint
 from infra_cdk.components.bucket_emptier import EMPTIED_TAG
 
-pytestmark = pytest.mark.xdist_group("infra_templates")
-
 GIVEN_KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 TABLE_KEY = "arn:aws:kms:eu-west-1:111122223333:key/abcd1234-12ab-34cd-56ef-1234567890ab"
 STAGE = "s" * 16

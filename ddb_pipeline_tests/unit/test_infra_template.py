@@ -18,8 +18,6 @@ from ddb_pipeline_tests.unit.infra_templates import (
 STAGES = ["local", "dev", "prod"]
 KEY = {"Fn::GetAtt": [Match.string_like_regexp("^EncryptionKey"), "Arn"]}
 
-pytestmark = pytest.mark.xdist_group("infra_templates")
-
 
 @pytest.fixture(scope="module", params=STAGES)
 def stage(request):
