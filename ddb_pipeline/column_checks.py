@@ -57,7 +57,7 @@ def fit_check(pipeline: Pipeline) -> AssetChecksDefinition:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             if not check_may_scan(context, deployment.stage):
                 return
-            found, metadata = _look(deployment)
+            found, metadata = _look(context, deployment)
         yield AssetCheckResult(
             check_name=FIT_CHECK,
             asset_key=key,
@@ -75,12 +75,12 @@ def fit_check(pipeline: Pipeline) -> AssetChecksDefinition:
     return values_fit_their_columns
 
 
-def _look(deployment: Deployment) -> tuple[list[Misfits], dict[str, Any]]:
+def _look(context: AssetCheckExecutionContext, deployment: Deployment) -> tuple[list[Misfits], dict[str, Any]]:
     columns = remembered_columns(deployment)
     if not columns:
         return [], {"columns": 0}
     view = f"{quote_identifier(deployment.names.database)}.{quote_identifier(_VIEW)}"
-    result = deployment.athena.execute(misfit_statement(view, columns))
+    result = deployment.athena.execute(misfit_statement(view, columns), context=context)
     found = misfits(columns, result.rows[0])
     metadata: dict[str, Any] = {
         "columns": len(columns),

@@ -53,7 +53,8 @@ def items_check(pipeline: Pipeline) -> AssetChecksDefinition:
                 return
             view = f"{quote_identifier(deployment.names.database)}.{quote_identifier(ITEM_VIEW)}"
             result = deployment.athena.execute(
-                f"SELECT count(*) AS all_rows, count(DISTINCT item_key) AS all_items FROM {view}"  # noqa: S608 - quoted
+                f"SELECT count(*) AS all_rows, count(DISTINCT item_key) AS all_items FROM {view}",  # noqa: S608 - quoted
+                context=context,
             )
             rows, items = result.rows[0]
             metadata: dict[str, Any] = {
@@ -66,7 +67,8 @@ def items_check(pipeline: Pipeline) -> AssetChecksDefinition:
             if rows != items:
                 repeated = deployment.athena.execute(
                     f"SELECT item_key, count(*) AS all_rows FROM {view} GROUP BY item_key "  # noqa: S608 - quoted
-                    "HAVING count(*) > 1 ORDER BY item_key LIMIT 10"
+                    "HAVING count(*) > 1 ORDER BY item_key LIMIT 10",
+                    context=context,
                 )
                 metadata["repeated"] = MetadataValue.table(preview_records(("item_key", "rows"), repeated.rows))
         yield AssetCheckResult(

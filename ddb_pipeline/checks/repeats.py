@@ -61,7 +61,7 @@ def repeats_check(pipeline: Pipeline) -> AssetChecksDefinition:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             if not check_may_scan(context, deployment.stage):
                 return
-            verdict = _judge(deployment, datetime.now(UTC))
+            verdict = _judge(context, deployment, datetime.now(UTC))
         yield verdict.result(check_key)
 
     return few_are_repeated
@@ -106,10 +106,10 @@ def judge(hours: list[tuple[str, int, int]], metadata: dict[str, Any]) -> Verdic
     )
 
 
-def _judge(deployment: Deployment, now: datetime) -> Verdict:
+def _judge(context: AssetCheckExecutionContext, deployment: Deployment, now: datetime) -> Verdict:
     first = hour_of(now - LOOKED_BACK)
     table = change_rows(["event_id"], deployment.names, deployment.other_change_table)
-    result = deployment.athena.execute(repeats_statement(table, first))
+    result = deployment.athena.execute(repeats_statement(table, first), context=context)
     hours = [(str(hour), int(records), int(changes)) for hour, records, changes in result.rows]
     return judge(
         hours,
