@@ -158,7 +158,7 @@ def of_client_error(error: ClientError, where: str) -> PipelineError:
     if code in _DENIED:
         return AwsError(
             f"AWS denies {call} ({where}): {reason}: give the user or role the stack's managed policies, "
-            "or use credentials that have it"
+            "or use credentials that have them"
         )
     if code in _MISSING:
         return NotDeployedError(f"{call} finds nothing ({where}): {reason}: {DEPLOY_ADVICE}")

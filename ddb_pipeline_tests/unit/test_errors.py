@@ -25,7 +25,7 @@ def explanation(error: Exception) -> PipelineError:
         (refusal("ExpiredTokenException"), AwsError, ["expired", "sign in again"]),
         (refusal("UnrecognizedClientException"), AwsError, ["does not accept the credentials", "AWS_PROFILE"]),
         (refusal("InvalidAccessKeyId"), AwsError, ["does not accept the credentials"]),
-        (refusal("AccessDeniedException", "no"), AwsError, ["denies GetTable", "no", "managed policy"]),
+        (refusal("AccessDeniedException", "no"), AwsError, ["denies GetTable", "no", "managed policies"]),
         (refusal("EntityNotFoundException"), NotDeployedError, ["GetTable finds nothing", "ddb-pipeline local up"]),
         (refusal("NoSuchBucket"), NotDeployedError, ["ddb-pipeline local up"]),
         (refusal("SomethingNew", "odd"), AwsError, ["GetTable", "SomethingNew", "odd"]),
