@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 HOUR = timedelta(hours=1)
+CLOCKS = timedelta(seconds=60)
+"""How far the clocks of AWS and of this machine may be apart, and how long an upload may take to be seen."""
 LOOK_BACK = timedelta(hours=3)
 """How far behind the newest hour objects are usual: Firehose buffers up to 15 minutes, then retries."""
 WEEK = timedelta(days=7)

@@ -14,7 +14,7 @@ from typing import Any
 
 from dagster import AssetMaterialization, AssetSpec, DagsterEventType, DagsterInstance, MetadataValue, TableRecord
 
-from ddb_pipeline.arrivals import classify, partition_key
+from ddb_pipeline.arrivals import classify, hour_of_key, partition_key
 from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, asset_key
 from ddb_pipeline.assets.raw_changes import DATA_VERSION_TAG, hours_of
 from ddb_pipeline.declaration import Pipeline
@@ -27,7 +27,6 @@ NAME = "failed_deliveries"
 _REASONS_FROM = 5
 _LONGEST_READ = 4 * 2**20
 _OBJECTS_TOLD = 20
-_KEY_FORMAT = "%Y-%m-%d-%H:%M"
 
 
 def replay_job_name(pipeline: Pipeline) -> str:
@@ -56,7 +55,7 @@ def known_hours(instance: DagsterInstance, pipeline: Pipeline) -> dict[datetime,
         asset_key(pipeline, NAME), DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
     )
     return {
-        datetime.strptime(key, _KEY_FORMAT).replace(tzinfo=UTC): known
+        hour_of_key(key): known
         for key, found in tags.items()
         if (known := Known.of_text(found.get(DATA_VERSION_TAG, "")))
     }

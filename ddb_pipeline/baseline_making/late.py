@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ddb_pipeline.arrivals import CLOCKS
 from ddb_pipeline.baseline_making.sql import late_keys_statement, late_objects_statement
 from ddb_pipeline.baselines.records import Manifest, moment_of
 from ddb_pipeline.resources.aws import Deployment
@@ -13,8 +14,6 @@ from ddb_pipeline.resources.aws import Deployment
 KEYS_SHOWN = 20
 # A partition is named after arrivals; Firehose tries for 24 hours to store what arrived (dev/basic-deliver.html).
 _LONGEST_DELIVERY = timedelta(hours=25)
-_CLOCKS = timedelta(seconds=60)
-"""How far the clocks of S3 and of this machine may be apart, and how long an upload may take to be seen."""
 _OBJECTS_NAMED = 200
 
 
@@ -50,7 +49,7 @@ def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
     # Objects of the last moments before are looked at again. Half of what has passed since the cut at most: what they
     # hold from before the cut was late by that much, at least.
     passed = timedelta(microseconds=max(0, manifest.read_at_us - manifest.cut_us))
-    allowance = min(_CLOCKS, passed / 2)
+    allowance = min(CLOCKS, passed / 2)
     since = moment_of(manifest.read_at_us) - allowance
     stored = deployment.raw_bucket.stored_since(_hour(since - _LONGEST_DELIVERY), since)
     if not stored:

@@ -1,7 +1,7 @@
 """Checks of the change table: whether it has every hour, and is what the views expect. Both stop the refresh."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, cast
 
 from dagster import (
@@ -14,7 +14,7 @@ from dagster import (
 )
 
 from ddb_pipeline import change_row, projection
-from ddb_pipeline.arrivals import listed, partition_key
+from ddb_pipeline.arrivals import CLOCKS, listed, partition_key
 from ddb_pipeline.assets.change_table import LISTED_AT, Survey, survey
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
@@ -29,8 +29,6 @@ HOURS_CHECK = "every_s3_hour_is_in_the_catalog"
 SCHEMA_CHECK = "schema_is_the_contract"
 
 _PROJECTED = "partitions are projected, the catalog has no hours: looked for years that the projection leaves out"
-_CLOCKS = timedelta(seconds=60)
-"""How far the clocks of S3 and of this machine may be apart."""
 
 
 def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
@@ -59,7 +57,7 @@ def hours_check(pipeline: Pipeline) -> AssetChecksDefinition:
         late = {
             hour
             for hour in found.lacking
-            if listed_at and not is_projected and hour in found.begun and _began(found, hour) > listed_at - _CLOCKS
+            if listed_at and not is_projected and hour in found.begun and _began(found, hour) > listed_at - CLOCKS
         }
         lacking = [partition_key(hour) for hour in found.lacking if hour not in late]
         looked_at = "hours_in_s3" if found.is_everything else "hours_looked_at"

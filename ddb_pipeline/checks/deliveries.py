@@ -9,7 +9,7 @@ from itertools import islice
 
 from dagster import AssetCheckExecutionContext, AssetCheckKey, AssetCheckResult, AssetChecksDefinition, asset_check
 
-from ddb_pipeline.arrivals import LOOK_BACK, hour_of, listed, partition_key
+from ddb_pipeline.arrivals import CLOCKS, LOOK_BACK, hour_of, listed, partition_key
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.change_table import survey
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
@@ -28,8 +28,6 @@ FAILED_CHECK = "no_failed_deliveries"
 DELIVERED_CHECK = "changes_are_delivered"
 CRAWLED_CHECK = "crawls_keep_up"
 
-_CLOCKS = timedelta(seconds=60)
-"""How far the clocks of AWS and of this machine may be apart."""
 _DELAY = timedelta(minutes=5)
 """How long CloudWatch may take to show a value, and Firehose to convert and write, beside its buffering."""
 _CRAWL_PATIENCE = timedelta(hours=1)
@@ -125,7 +123,7 @@ def delivered_verdict(deployment: Deployment, now: datetime) -> Verdict:
     metadata = {"last_records_in_the_stream": "none in five days" if arrived is None else f"{arrived:%Y-%m-%d %H:%M}"}
     if arrived is None:
         return Verdict(None, metadata)
-    delivered = _has_delivered_since(deployment, arrived - _CLOCKS)
+    delivered = _has_delivered_since(deployment, arrived - CLOCKS)
     if delivered is None:
         raise NotKnownError(
             f"the last hours hold more objects than a tick reads ({_TICK_PAGES} pages), so it does not tell whether "

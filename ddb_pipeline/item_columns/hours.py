@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from ddb_pipeline.arrivals import HOUR, partition_key
+from ddb_pipeline.arrivals import HOUR, hour_of_key, partition_key
 
 STAYS_OPEN = timedelta(hours=24)
 """How long after its end an hour may still change: Firehose tries for up to 24 hours to write an object to S3
@@ -117,4 +117,4 @@ def read_hour(text: str) -> datetime:
     """
     if not _KEY.fullmatch(text):
         raise ValueError(f"{text!r} is no hour such as 2026-01-31-22:00")
-    return datetime.strptime(text, "%Y-%m-%d-%H:%M").replace(tzinfo=UTC)
+    return hour_of_key(text)

@@ -16,6 +16,7 @@ from ddb_pipeline.errors import RESTORE_ADVICE, NotDeployedError, PipelineError
 from ddb_pipeline.names import ChangeTable
 from ddb_pipeline.repair.findings import Finding
 from ddb_pipeline.resources.aws import Deployment
+from ddb_pipeline.resources.change_catalog import columns
 
 # API_BatchCreatePartition.html, API_BatchUpdatePartition.html
 _PARTITIONS_AT_ONCE = 100
@@ -207,8 +208,8 @@ def table_changes(described: Mapping[str, Any], wanted: Mapping[str, Any]) -> li
     found, storage = described.get("StorageDescriptor", {}), wanted["StorageDescriptor"]
     parameters = described.get("Parameters", {})
     differs = {
-        "partition keys": _columns(described.get("PartitionKeys", [])) != _columns(wanted["PartitionKeys"]),
-        "columns": _columns(found.get("Columns", [])) != _columns(storage["Columns"]),
+        "partition keys": columns(described.get("PartitionKeys", [])) != columns(wanted["PartitionKeys"]),
+        "columns": columns(found.get("Columns", [])) != columns(storage["Columns"]),
         "location": _folder(found.get("Location")) != _folder(storage["Location"]),
         "format": any(found.get(name) != storage[name] for name in ("InputFormat", "OutputFormat")),
         "SerDe": found.get("SerdeInfo", {}).get("SerializationLibrary") != storage["SerdeInfo"]["SerializationLibrary"],
@@ -227,10 +228,6 @@ def _leads_astray(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
         or storage.get("InputFormat") != declared["InputFormat"]
         or storage.get("SerdeInfo", {}).get("SerializationLibrary") != declared["SerdeInfo"]["SerializationLibrary"]
     )
-
-
-def _columns(described: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    return [(str(column["Name"]).lower(), str(column.get("Type", "")).lower()) for column in described]
 
 
 def _folder(location: object) -> str:
