@@ -19,21 +19,19 @@ from ddb_pipeline.assets.item_attributes import item_attributes_asset
 from ddb_pipeline.assets.raw_changes import raw_changes_asset
 from ddb_pipeline.assets.source import source_assets
 from ddb_pipeline.assets.views import view_assets
-from ddb_pipeline.baseline_checks import baseline_check_keys, baseline_checks
-from ddb_pipeline.checks import pipeline_checks, upstream_check_keys
-from ddb_pipeline.column_checks import fit_check
+from ddb_pipeline.checks import baseline_check_keys, pipeline_checks, upstream_check_keys
 from ddb_pipeline.declaration import Declaration, Pipeline, Stage, load_declaration
-from ddb_pipeline.delivery_sensor import deliveries_sensor
 from ddb_pipeline.errors import SettingsError
 from ddb_pipeline.failures.notifiers import TopicNotifier
-from ddb_pipeline.failures.sensor import failure_sensor
 from ddb_pipeline.refreshes import baseline_job_name, refresh_job_name
 from ddb_pipeline.repair.job import repair_job
 from ddb_pipeline.replay_job import replay_job
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.settings import read_settings
 from ddb_pipeline.schedules import pipeline_schedules
-from ddb_pipeline.sensors import arrivals_sensor
+from ddb_pipeline.sensors.arrivals import arrivals_sensor
+from ddb_pipeline.sensors.deliveries import deliveries_sensor
+from ddb_pipeline.sensors.failures import failure_sensor
 
 
 def build_definitions(declaration: Declaration) -> Definitions:
@@ -76,7 +74,7 @@ def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: S
             *baseline,
             *view_assets(pipeline, stage_name, stage.automation if stage else "stopped"),
         ],
-        asset_checks=[*pipeline_checks(pipeline), fit_check(pipeline), *baseline_checks(pipeline)],
+        asset_checks=pipeline_checks(pipeline),
         jobs=[
             replay_job(pipeline),
             define_asset_job(

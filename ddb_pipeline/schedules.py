@@ -11,17 +11,15 @@ from dagster import (
     schedule,
 )
 
-from ddb_pipeline.assets.change_table import survey
 from ddb_pipeline.assets.common import MEASURE_TAG, asset_key
 from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
-from ddb_pipeline.assets.projected_hours import REFRESHED, unseen
-from ddb_pipeline.baseline_checks import baseline_check_keys
-from ddb_pipeline.checks import scanning_check_keys
-from ddb_pipeline.column_checks import fit_check_key
+from ddb_pipeline.assets.projected_hours import decide_refresh
+from ddb_pipeline.checks import baseline_check_keys, scanning_check_keys
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
-from ddb_pipeline.refreshes import attempts, baseline_job_name, decide, recent, refresh_job_name
+from ddb_pipeline.refreshes import baseline_job_name, recent, refresh_job_name
 from ddb_pipeline.resources.aws import PipelineAwsResource
+from ddb_pipeline.survey import survey
 from ddb_pipeline.view_sql import views
 
 _PAGES = 40
@@ -55,15 +53,9 @@ def _crawl_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
             with aws.deployment(pipeline.name, hurried=True) as deployment:
                 # older hours: the sensor's rounds come by them, and a run by hand compares all
                 found = survey(deployment, recent(now), pages=_PAGES)
-                is_projected = deployment.catalog.is_projected
+                decision = decide_refresh(context.instance, deployment, found.lacking, found.contents.values(), now)
         except PipelineError as error:
             return SkipReason(str(error))
-        latest = attempts(context.instance, pipeline)
-        if is_projected:
-            new = unseen(context.instance, pipeline, found.contents.values(), now)
-            decision = decide(sorted({*found.lacking, *new}), latest, now, wanted=REFRESHED)
-        else:
-            decision = decide(found.lacking, latest, now)
         if decision.run_key is None:
             return SkipReason(decision.reason)
         return RunRequest(run_key=decision.run_key, tags=decision.tags)
@@ -104,7 +96,7 @@ def _views_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
         return RunRequest(
             run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}",
             asset_selection=[asset_key(pipeline, name) for name in (ITEM_ATTRIBUTES, *names)],
-            asset_check_keys=[*scanning_check_keys(pipeline), fit_check_key(pipeline), *baseline_check_keys(pipeline)],
+            asset_check_keys=[*scanning_check_keys(pipeline), *baseline_check_keys(pipeline)],
             tags={MEASURE_TAG: "daily"},
         )
 

@@ -1,11 +1,11 @@
-"""Which projected hours no refresh has seen yet.
+"""Whether a refresh is wanted: of hours that the catalog lacks, and of projected hours that no refresh has seen yet.
 
 Where a crawler registers hours, the catalog says which of them want a refresh. Projected hours are in the views as soon
 as they are in S3; still their attributes are to become columns, and a table that begins to fill is to be read. So each
 refresh notes the newest hour that it saw of each table, and an hour after that asks for another one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from dagster import DagsterInstance, JsonMetadataValue, MetadataValue
@@ -13,12 +13,36 @@ from dagster import DagsterInstance, JsonMetadataValue, MetadataValue
 from ddb_pipeline.arrivals import HourContent, by_prefix, hour_of_key, partition_key
 from ddb_pipeline.assets.common import asset_key
 from ddb_pipeline.declaration import Pipeline
-from ddb_pipeline.refreshes import CRAWLED, recent
+from ddb_pipeline.refreshes import CRAWLED, Decision, attempts, decide, recent
+from ddb_pipeline.resources.aws import Deployment
 
-REFRESHED = "seen by a refresh"
+_REFRESHED = "seen by a refresh"
 """What a projected hour is when it wants nothing more, as sensor and schedule say it."""
 NEWEST_HOURS = "newest_hours"
 """Metadata of the change table: the newest hour that was seen below each prefix of raw objects."""
+
+
+def decide_refresh(
+    instance: DagsterInstance,
+    deployment: Deployment,
+    lacking: Collection[datetime],
+    contents: Iterable[HourContent],
+    now: datetime,
+) -> Decision:
+    """Return whether a refresh is to be requested, and why.
+
+    Args:
+        instance: Dagster's instance, which knows the runs before.
+        deployment: The pipeline on its stage.
+        lacking: Hours that the catalog lacks.
+        contents: Hours as they are in S3.
+        now: The time.
+    """
+    latest = attempts(instance, deployment.pipeline)
+    if not deployment.catalog.is_projected:
+        return decide(sorted(lacking), latest, now)
+    new = unseen(instance, deployment.pipeline, contents, now)
+    return decide(sorted({*lacking, *new}), latest, now, wanted=_REFRESHED)
 
 
 def seen(hours: Mapping[str, Iterable[datetime]], now: datetime) -> MetadataValue:

@@ -1,11 +1,13 @@
 """Asset checks: what must hold before the views may be trusted, each failure with what to do about it.
 
-docs/checks.md tells each of them. Checks of baselines and of typed columns stand beside this package.
+docs/checks.md tells each of them.
 """
 
 from dagster import AssetCheckKey, AssetChecksDefinition
 
+from ddb_pipeline.checks.baselines import baseline_check_keys, baseline_checks
 from ddb_pipeline.checks.change_table import contract_problems, hours_check, schema_check
+from ddb_pipeline.checks.columns import fit_check, fit_check_key
 from ddb_pipeline.checks.deliveries import delivered_check_key, delivery_checks, failed_check_key
 from ddb_pipeline.checks.one_row import ITEM_VIEW, items_check, items_check_key
 from ddb_pipeline.checks.problems import problems_check, problems_check_key
@@ -13,7 +15,14 @@ from ddb_pipeline.checks.repeats import repeats_check, repeats_check_key
 from ddb_pipeline.checks.state import state_check, state_check_key
 from ddb_pipeline.declaration import Pipeline
 
-__all__ = ["ITEM_VIEW", "contract_problems", "pipeline_checks", "scanning_check_keys", "upstream_check_keys"]
+__all__ = [
+    "ITEM_VIEW",
+    "baseline_check_keys",
+    "contract_problems",
+    "pipeline_checks",
+    "scanning_check_keys",
+    "upstream_check_keys",
+]
 
 
 def pipeline_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
@@ -25,13 +34,15 @@ def pipeline_checks(pipeline: Pipeline) -> list[AssetChecksDefinition]:
         items_check(pipeline),
         state_check(pipeline),
         problems_check(pipeline),
+        fit_check(pipeline),
         *delivery_checks(pipeline),
+        *baseline_checks(pipeline),
     ]
 
 
 def scanning_check_keys(pipeline: Pipeline) -> list[AssetCheckKey]:
-    """Return the keys of the checks that scan data, so that a schedule can ask for them."""
-    keys = (repeats_check_key, items_check_key, state_check_key, problems_check_key)
+    """Return the keys of the checks that scan data, so that a schedule can ask for them; baselines have their own."""
+    keys = (repeats_check_key, items_check_key, state_check_key, problems_check_key, fit_check_key)
     return [key(pipeline) for key in keys]
 
 

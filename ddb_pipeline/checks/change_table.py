@@ -15,7 +15,7 @@ from dagster import (
 
 from ddb_pipeline import change_row, projection
 from ddb_pipeline.arrivals import CLOCKS, listed, partition_key
-from ddb_pipeline.assets.change_table import LISTED_AT, Survey, survey
+from ddb_pipeline.assets.change_table import LISTED_AT
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.change_row import Column
@@ -24,6 +24,7 @@ from ddb_pipeline.errors import REPAIR_ADVICE
 from ddb_pipeline.refreshes import scope_of_run
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import columns
+from ddb_pipeline.survey import Survey, survey
 
 HOURS_CHECK = "every_s3_hour_is_in_the_catalog"
 SCHEMA_CHECK = "schema_is_the_contract"

@@ -11,7 +11,6 @@ from dagster import AssetCheckExecutionContext, AssetCheckKey, AssetCheckResult,
 
 from ddb_pipeline.arrivals import CLOCKS, LOOK_BACK, hour_of, listed, partition_key
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
-from ddb_pipeline.assets.change_table import survey
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.failed_deliveries import NAME as FAILED_DELIVERIES
 from ddb_pipeline.assets.failed_deliveries import known_hours, reasons_of, replay_job_name
@@ -23,6 +22,7 @@ from ddb_pipeline.errors import RESTORE_ADVICE, PipelineError
 from ddb_pipeline.failed_deliveries.looking import MOST_LISTED, Look, look
 from ddb_pipeline.refreshes import Scope, refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.survey import survey
 
 FAILED_CHECK = "no_failed_deliveries"
 DELIVERED_CHECK = "changes_are_delivered"

@@ -19,7 +19,6 @@ from dagster import (
 )
 
 from ddb_pipeline.arrivals import LOOK_BACK, hour_of, listed
-from ddb_pipeline.assets.change_table import survey
 from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan
 from ddb_pipeline.baselines.records import microseconds, moment_of
@@ -33,6 +32,7 @@ from ddb_pipeline.refreshes import Scope
 from ddb_pipeline.resources.athena import QueryResult
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.sql_text import quote_identifier, quote_literal
+from ddb_pipeline.survey import survey
 
 STATE_CHECK = "state_agrees_with_the_table"
 SAMPLE = 100

@@ -2,5 +2,6 @@
 
 - `described`: what failed and why, in words.
 - `notifiers`: who is told; another one takes its place as the resource `notifier`.
-- `sensor`: notices.
+
+`sensors/failures.py` notices.
 """

@@ -24,7 +24,7 @@ from dagster_aws.s3.sensor import get_objects
 from ddb_pipeline.arrivals import HOUR, hour_of, hour_prefix
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.rounds import Cursor, next_cursor
-from ddb_pipeline.sensors import read_rounds
+from ddb_pipeline.sensors.arrivals import read_rounds
 from ddb_pipeline_tests.benchmarks.figures import Figure
 from ddb_pipeline_tests.list_server import list_server
 

@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from ddb_pipeline.baseline_checks import CAPTURE_CHECK
 from ddb_pipeline.baseline_making import capture
 from ddb_pipeline.baseline_making.making import Making
 from ddb_pipeline.baselines.choice import newest
+from ddb_pipeline.checks.baselines import CAPTURE_CHECK
 from ddb_pipeline.cli import main
 from ddb_pipeline.cli.as_of import gap_note
 from ddb_pipeline.cli.table_scan import key_text

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from ddb_pipeline.arrivals import hour_of, hour_prefix, hour_values
-from ddb_pipeline.baseline_checks import CAPTURE_CHECK, DATA_CHECK, EXPIRY_CHECK, LATE_CHECK
 from ddb_pipeline.baseline_making.in_use import ids_in_views
 from ddb_pipeline.baseline_making.making import Making
 from ddb_pipeline.baselines.choice import for_moment, without_healed
 from ddb_pipeline.baselines.records import moment_of
+from ddb_pipeline.checks.baselines import CAPTURE_CHECK, DATA_CHECK, EXPIRY_CHECK, LATE_CHECK
 from ddb_pipeline.cli.table_scan import key_text
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.baseline_store import BaselineStore

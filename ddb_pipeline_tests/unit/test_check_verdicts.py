@@ -15,9 +15,9 @@ from ddb_pipeline.checks.repeats import judge
 from ddb_pipeline.checks.state import sample_statement, table_key
 from ddb_pipeline.checks.verdict import Verdict, last_evaluation
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
-from ddb_pipeline.delivery_sensor import last_look
 from ddb_pipeline.resources.stream_metrics import PERIOD, StreamMetrics
 from ddb_pipeline.resources.table_items import TableItems
+from ddb_pipeline.sensors.deliveries import last_look
 
 NOW = datetime(2026, 11, 27, 12, 34, 56, tzinfo=UTC)
 KEY = AssetCheckKey(AssetKey(["persons", "change_table"]), "check")

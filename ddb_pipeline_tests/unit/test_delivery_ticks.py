@@ -13,11 +13,11 @@ from dagster import SkipReason, build_sensor_context
 
 from ddb_pipeline.checks.deliveries import NotKnownError, delivered_verdict
 from ddb_pipeline.declaration import Pipeline
-from ddb_pipeline.delivery_sensor import deliveries_sensor
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.resources.settings import Connection, Settings
+from ddb_pipeline.sensors.deliveries import deliveries_sensor
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 LAST = NOW - timedelta(hours=1)

@@ -23,7 +23,7 @@ from dagster import (
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.failures.described import FailedStep, RunFailure, failure_of
 from ddb_pipeline.failures.notifiers import LogNotifier, Notifier
-from ddb_pipeline.failures.sensor import NAME, NotTold, failure_sensor
+from ddb_pipeline.sensors.failures import NAME, NotTold, failure_sensor
 from ddb_pipeline_tests.conftest import PIPELINES
 
 FAILURE = RunFailure(

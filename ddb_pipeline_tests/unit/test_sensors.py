@@ -18,7 +18,7 @@ from ddb_pipeline.arrivals import HOUR, LOOK_BACK, WEEK, changed, hour_of, hour_
 from ddb_pipeline.refreshes import Attempt, decide, scope_of_run
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.rounds import SHARES, Cursor, Share
-from ddb_pipeline.sensors import TickReading, read_rounds
+from ddb_pipeline.sensors.arrivals import TickReading, read_rounds
 from ddb_pipeline_tests.model_bucket import ModelBucket
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

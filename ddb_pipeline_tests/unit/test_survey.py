@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 
 from ddb_pipeline.arrivals import HOUR, WEEK, hour_of, hour_prefix
-from ddb_pipeline.assets.change_table import Survey, survey
 from ddb_pipeline.refreshes import EVERYTHING, Scope, recent
 from ddb_pipeline.resources.aws import Deployment
+from ddb_pipeline.survey import Survey, survey
 from ddb_pipeline_tests.model_bucket import PREFIX, ModelBucket
 
 NOW = datetime.now(UTC)

@@ -16,6 +16,8 @@ from collections import deque
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, Literal, TypeVar
 
+from ddb_pipeline.local_aws.fault_text import NoValueError, settings_in
+
 Record = TypeVar("Record")
 Unit = Literal["millisecond", "second", "minute"]
 
@@ -93,13 +95,12 @@ class StreamFaults:
         Raises:
             InvalidFaultsError: The text is none like that, or a name or a value is none that exists.
         """
-        settings: dict[str, Any] = {}
-        for part in filter(None, (part.strip() for part in text.split(","))):
-            name, equals, value = part.partition("=")
-            if not equals:
-                raise InvalidFaultsError(f"stream faults are written name=value,name=value; {part!r} has no value")
-            settings[name] = _parsed(value)
-        return cls.of(settings)
+        try:
+            return cls.of(settings_in(text))
+        except NoValueError as error:
+            raise InvalidFaultsError(
+                f"stream faults are written name=value,name=value; {str(error)!r} has no value"
+            ) from None
 
     @property
     def any(self) -> bool:
@@ -219,12 +220,3 @@ class FaultyOrder(Generic[Record]):
 
     def _hold(self, record: Record, delay: int) -> None:
         heapq.heappush(self._waiting, (self._position + delay, next(self._tie), record))
-
-
-def _parsed(value: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
-    return value

@@ -6,6 +6,8 @@ import random
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, NamedTuple, get_args
 
+from ddb_pipeline.local_aws.fault_text import NoValueError, settings_in
+
 Kind = Literal["throttle", "fail", "expire", "stall", "cut", "kill"]
 
 _KINDS: tuple[str, ...] = get_args(Kind)
@@ -112,13 +114,13 @@ class Fault:
             InvalidFaultError: The text is none like that, or a name or a value is none that exists.
         """
         kind, _, rest = text.partition(",")
-        settings: dict[str, Any] = {"kind": kind.strip()}
-        for part in filter(None, (part.strip() for part in rest.split(","))):
-            name, equals, value = part.partition("=")
-            if not equals:
-                raise InvalidFaultError(f"a fault is written kind,name=value,name=value; {part!r} has no value")
-            settings[name] = _parsed(value)
-        return cls.of(settings)
+        try:
+            settings = settings_in(rest)
+        except NoValueError as error:
+            raise InvalidFaultError(
+                f"a fault is written kind,name=value,name=value; {str(error)!r} has no value"
+            ) from None
+        return cls.of({"kind": kind.strip(), **settings})
 
     def settings(self) -> dict[str, Any]:
         """What differs from the defaults, as a JSON object."""
@@ -167,14 +169,3 @@ def _check_number(name: str, value: Any, least: float, most: float, kind: Any = 
     if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most:
         what = "a whole number" if kind is int else "a number"
         raise InvalidFaultError(f"{name} is {what} from {least} to {most}, not {value!r}")
-
-
-def _parsed(value: str) -> Any:
-    if value in {"true", "false"}:
-        return value == "true"
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
-    return value

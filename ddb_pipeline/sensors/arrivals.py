@@ -20,11 +20,11 @@ from dagster import (
 )
 
 from ddb_pipeline.arrivals import HOUR, LOOK_BACK, HourContent, by_prefix, classify, hour_of, merged, oddities
-from ddb_pipeline.assets.projected_hours import REFRESHED, unseen
+from ddb_pipeline.assets.projected_hours import decide_refresh
 from ddb_pipeline.assets.raw_changes import arrival_events
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
-from ddb_pipeline.refreshes import attempts, decide, refresh_job_name
+from ddb_pipeline.refreshes import refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.rounds import AGAIN, NEW, SHARES, Cursor, Reading, next_cursor, read, spans
@@ -100,12 +100,7 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment, until: float
     reportable = [content for content in found.contents if content.hour in partitions]
     events = arrival_events(context.instance, pipeline, reportable, deployment.names.raw_bucket)
     lacking = merged(deployment.catalog.lacking(by_prefix(found.met)))
-    latest = attempts(context.instance, pipeline)
-    if deployment.catalog.is_projected:
-        new = unseen(context.instance, pipeline, found.met, now)
-        decision = decide(sorted({*lacking, *new}), latest, now, wanted=REFRESHED)
-    else:
-        decision = decide(lacking, latest, now)
+    decision = decide_refresh(context.instance, deployment, lacking, found.met, now)
     sentences = [f"hours read: {len(found.contents)}, reported as changed: {len(events)}", decision.reason]
     if not found.met and not found.more and cursor.watermark is None:
         # "every hour is in the catalog" would be true, and no help
