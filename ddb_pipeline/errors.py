@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,32 @@ RESTORE_ADVICE = (
 
 REPAIR_ADVICE = "run `ddb-pipeline repair`, or launch the pipeline's job that ends in _repair in Dagster"
 """For what is in the Glue catalog, which a repair makes again without touching S3 (docs/repair.md)."""
+
+
+@dataclass(frozen=True)
+class CallAdvice:
+    """What to do about a call of AWS that failed, in the words of whoever made it; the defaults suit any project.
+
+    Attributes:
+        denied: When the credentials lack a right.
+        missing: When what was asked for is not there.
+        unreachable: When nothing answers.
+        settings_place: Where credentials and region are set, as in "set AWS_REGION in ...".
+    """
+
+    denied: str = "give the user or role that right, or use credentials that have it"
+    missing: str = "check its name, the region and the account"
+    unreachable: str = "check the network and the endpoint"
+    settings_place: str = "the environment or the settings of the resource"
+
+
+STAGE_ADVICE = CallAdvice(
+    denied="give the user or role the stack's managed policies, or use credentials that have them",
+    missing=DEPLOY_ADVICE,
+    unreachable="run `ddb-pipeline local up` for stage local, check network and AWS_ENDPOINT_URL for a stage on AWS",
+    settings_place=".env or the environment",
+)
+"""For calls to what a stage is made of."""
 
 
 class PipelineError(Exception):
@@ -111,11 +138,12 @@ _TRANSIENT = {
 
 
 @contextmanager
-def explained(where: str) -> Iterator[None]:
+def explained(where: str, advice: CallAdvice = STAGE_ADVICE) -> Iterator[None]:
     """Turn botocore's errors inside the block into an `AwsError` or `NotDeployedError`.
 
     Args:
         where: What was called, for the reader: an endpoint, or stage and region.
+        advice: What to do, where that depends on the caller.
 
     Raises:
         PipelineError: botocore raised one of its errors; the message says what to do.
@@ -125,9 +153,9 @@ def explained(where: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise of_client_error(error, where) from error
+        raise of_client_error(error, where, advice) from error
     except BotoCoreError as error:
-        raise of_botocore_error(error, where) from error
+        raise of_botocore_error(error, where, advice) from error
 
 
 def is_transient(error: ClientError) -> bool:
@@ -135,12 +163,13 @@ def is_transient(error: ClientError) -> bool:
     return _code(error) in _TRANSIENT
 
 
-def of_client_error(error: ClientError, where: str) -> PipelineError:
+def of_client_error(error: ClientError, where: str, advice: CallAdvice = STAGE_ADVICE) -> PipelineError:
     """Explain a refusal by a service.
 
     Args:
         error: What botocore raised.
         where: What was called, for the reader.
+        advice: What to do, where that depends on the caller.
     """
     code = _code(error)
     call = error.operation_name
@@ -148,31 +177,29 @@ def of_client_error(error: ClientError, where: str) -> PipelineError:
     if code in _EXPIRED:
         return AwsError(
             f"the AWS credentials have expired ({call}, {where}): sign in again (such as `aws sso login`), "
-            "or put new ones into .env or the environment"
+            f"or put new ones into {advice.settings_place}"
         )
     if code in _UNKNOWN_CREDENTIALS:
         return AwsError(
             f"AWS does not accept the credentials ({call}, {where}: {code}): check AWS_PROFILE, or AWS_ACCESS_KEY_ID, "
-            "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, in .env and in the environment"
+            f"AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, in {advice.settings_place}"
         )
     if code in _DENIED:
-        return AwsError(
-            f"AWS denies {call} ({where}): {reason}: give the user or role the stack's managed policies, "
-            "or use credentials that have them"
-        )
+        return AwsError(f"AWS denies {call} ({where}): {reason}: {advice.denied}")
     if code in _MISSING:
-        return NotDeployedError(f"{call} finds nothing ({where}): {reason}: {DEPLOY_ADVICE}")
+        return NotDeployedError(f"{call} finds nothing ({where}): {reason}: {advice.missing}")
     if code in _TRANSIENT:
         return AwsError(f"{call} failed for now ({where}): {code}: {reason}: it will be tried again", transient=True)
     return AwsError(f"{call} failed ({where}): {code}: {reason}")
 
 
-def of_botocore_error(error: Exception, where: str) -> PipelineError:
+def of_botocore_error(error: Exception, where: str, advice: CallAdvice = STAGE_ADVICE) -> PipelineError:
     """Explain an error that botocore raised without an answer from a service.
 
     Args:
         error: What botocore raised.
         where: What was called, for the reader.
+        advice: What to do, where that depends on the caller.
     """
     from botocore import exceptions
 
@@ -181,24 +208,24 @@ def of_botocore_error(error: Exception, where: str) -> PipelineError:
         exceptions.SSOError,
         exceptions.TokenRetrievalError,
     )
-    broken = _of_connection(error, where)
+    broken = _of_connection(error, where, advice)
     if broken is not None:
         return broken
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
         return SettingsError(
             f"no AWS credentials are configured ({where}): set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, in .env or in the environment"
+            f"AWS_SECRET_ACCESS_KEY, in {advice.settings_place}"
         )
     if isinstance(error, signed_out):
         return SettingsError(f"the AWS credentials cannot be loaded ({error}): sign in again (such as `aws sso login`)")
     if isinstance(error, exceptions.ProfileNotFound):
-        return SettingsError(f"{error}: correct AWS_PROFILE in .env or in the environment, or configure that profile")
+        return SettingsError(f"{error}: correct AWS_PROFILE in {advice.settings_place}, or configure that profile")
     if isinstance(error, exceptions.NoRegionError):
-        return SettingsError(f"no AWS region is configured ({where}): set AWS_REGION in .env or in the environment")
+        return SettingsError(f"no AWS region is configured ({where}): set AWS_REGION in {advice.settings_place}")
     return AwsError(f"AWS could not be called ({where}): {error}")
 
 
-def _of_connection(error: Exception, where: str) -> PipelineError | None:
+def _of_connection(error: Exception, where: str, advice: CallAdvice) -> PipelineError | None:
     """Explain a connection that was not made, or that broke; None for another error."""
     from botocore import exceptions
 
@@ -211,11 +238,7 @@ def _of_connection(error: Exception, where: str) -> PipelineError | None:
     )
     if isinstance(error, unreachable):
         endpoint = str(error.kwargs.get("endpoint_url") or where)
-        return AwsError(
-            f"nothing answers at {_origin(endpoint)}: run `ddb-pipeline local up` for stage local, "
-            "check network and AWS_ENDPOINT_URL for a stage on AWS",
-            transient=True,
-        )
+        return AwsError(f"nothing answers at {_origin(endpoint)}: {advice.unreachable}", transient=True)
     if isinstance(error, (exceptions.HTTPClientError, exceptions.IncompleteReadError)):
         return AwsError(
             f"the connection broke in the middle of an answer ({where}): {error}: it will be tried again",

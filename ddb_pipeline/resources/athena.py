@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ddb_pipeline.errors import CallAdvice
 from ddb_pipeline.resources.athena_parameters import execution_parameters
 from ddb_pipeline.resources.athena_queries import (
     Advice,
@@ -51,6 +52,14 @@ class AthenaResource(BotoResource):
     )
     missing_results_advice: str = Field(
         default="", description="Said when the bucket for the workgroup's results is not there."
+    )
+    denied_advice: str = Field(
+        default=CallAdvice.denied, description="Said when the credentials lack a right that the query needs."
+    )
+    unreachable_advice: str = Field(default=CallAdvice.unreachable, description="Said when nothing answers.")
+    settings_place: str = Field(
+        default=CallAdvice.settings_place,
+        description="Where credentials and region are set, for sentences such as: set AWS_REGION in ...",
     )
     terabyte_dollars: float = Field(
         default=TERABYTE_SCANNED_DOLLARS,
@@ -106,12 +115,7 @@ class AthenaResource(BotoResource):
             parameters=execution_parameters(parameters),
             reuse_minutes=reuse_minutes,
         )
-        advice = Advice(
-            f"Athena, database {self.database}",
-            self.missing_table_advice,
-            self.scan_cutoff_advice,
-            self.missing_results_advice,
-        )
+        advice = self._advice(database or self.database)
         waiting = waiting_for_query(deadline_seconds, self._clock, self._sleep)
         queries = Queries(self.get_client(), waiting, advice)
         finding = Finding(queries, step_of(context))
@@ -119,6 +123,19 @@ class AthenaResource(BotoResource):
         described = self._followed(queries, query_id, on_start, is_found_again=finding.step is not None)
         queries.require_success(described)
         return self._result(queries, described, type_hints or {}, resumed=finding.found)
+
+    def _advice(self, database: str) -> Advice:
+        return Advice(
+            f"Athena, database {database}",
+            self.missing_table_advice,
+            self.scan_cutoff_advice,
+            self.missing_results_advice,
+            CallAdvice(
+                denied=self.denied_advice,
+                unreachable=self.unreachable_advice,
+                settings_place=self.settings_place,
+            ),
+        )
 
     def _followed(
         self, queries: Queries, query_id: str, on_start: Callable[[str], None] | None, *, is_found_again: bool

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ddb_pipeline.errors import AwsError, of_botocore_error, of_client_error
+from ddb_pipeline.errors import AwsError, CallAdvice, of_botocore_error, of_client_error
 from ddb_pipeline.resources.console import query_page
 from ddb_pipeline.resources.patience import patiently
 from ddb_pipeline.resources.steps import Step
@@ -72,12 +72,14 @@ class Advice:
         missing_table: When a table is not there.
         scan_cutoff: When the query scanned more than the workgroup allows.
         missing_results: When the bucket for results is not there.
+        call: When a call failed.
     """
 
     where: str
     missing_table: str = ""
     scan_cutoff: str = ""
     missing_results: str = ""
+    call: CallAdvice = field(default_factory=CallAdvice)
 
     def of_reason(self, reason: str) -> str:
         """Return what is said besides a reason of Athena's, as far as its words tell what is missing."""
@@ -209,10 +211,10 @@ class Queries:
                     f"Athena query {query_id or '(not started)'} failed: {reason}{self.advice.of_reason(reason)}",
                     query_id,
                 ) from error
-            explained = of_client_error(error, self.advice.where)
+            explained = of_client_error(error, self.advice.where, self.advice.call)
             raise AthenaQueryError(str(explained), query_id, transient=explained.transient) from error
         except BotoCoreError as error:
-            explained = of_botocore_error(error, self.advice.where)
+            explained = of_botocore_error(error, self.advice.where, self.advice.call)
             raise AthenaQueryError(str(explained), query_id, transient=explained.transient) from error
 
 

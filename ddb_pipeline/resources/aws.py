@@ -18,7 +18,15 @@ from dagster import ConfigurableResource
 from pydantic import Field
 
 from ddb_pipeline.declaration import DeclarationError, Pipeline, Stage, load_declaration
-from ddb_pipeline.errors import DEPLOY_ADVICE, RESTORE_ADVICE, NotDeployedError, PipelineError, SettingsError, explained
+from ddb_pipeline.errors import (
+    DEPLOY_ADVICE,
+    RESTORE_ADVICE,
+    STAGE_ADVICE,
+    NotDeployedError,
+    PipelineError,
+    SettingsError,
+    explained,
+)
 from ddb_pipeline.names import ITEM_COLUMNS_KEY, ComputedNames, PublishedNames, PublishedNamesError
 from ddb_pipeline.resources.athena import AthenaResource
 from ddb_pipeline.resources.baseline_store import BaselineStore
@@ -157,6 +165,9 @@ class Deployment:
             missing_table_advice=MAKE_VIEWS_ADVICE,
             scan_cutoff_advice=self._scan_cutoff_advice,
             missing_results_advice=f"bring it back ({RESTORE_ADVICE})",
+            denied_advice=STAGE_ADVICE.denied,
+            unreachable_advice=STAGE_ADVICE.unreachable,
+            settings_place=STAGE_ADVICE.settings_place,
             **_arguments(self.settings.connection),
         ).with_client(make_client("athena", self.settings.connection))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.errors import STAGE_ADVICE, PipelineError
 from ddb_pipeline.resources.athena_queries import Advice, AthenaLateError, AthenaQueryError, Queries, describe_request
 from ddb_pipeline.resources.waiting import Waiting
 
@@ -92,5 +92,5 @@ class StatementRuns:
         return Queries(
             self.client,
             waiting,
-            Advice(f"Athena, database {self.database}", scan_cutoff=self.scan_cutoff_advice),
+            Advice(f"Athena, database {self.database}", scan_cutoff=self.scan_cutoff_advice, call=STAGE_ADVICE),
         )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError, NoRegionError
 from dagster import (
     AssetExecutionContext,
     DagsterExecutionInterruptedError,
@@ -277,6 +277,19 @@ def test_a_refused_query_says_why(athena: FakeAthena, refused: tuple[str, str], 
         athena.resource().execute("SELECT")
 
     assert caught.value.query_id is None
+
+
+def test_what_errors_say_to_do_suits_any_project_and_is_the_callers_to_change(athena: FakeAthena):
+    ours = r"ddb-pipeline|stack|\.env"
+    for error in (refusal("AccessDeniedException"), unreachable(), refusal("ExpiredTokenException"), NoRegionError()):
+        athena.refusals = [error]
+        with pytest.raises(AthenaQueryError, match=r"Athena, database other|athena\.eu-central-1") as caught:
+            athena.resource().execute("SELECT", database="other")
+        assert not re.search(ours, str(caught.value))
+
+    athena.refusals = [refusal("AccessDeniedException")]
+    with pytest.raises(AthenaQueryError, match=r": ask the owner$"):
+        athena.resource(denied_advice="ask the owner").execute("SELECT")
 
 
 def test_throttling_is_waited_out_wherever_it_comes(athena: FakeAthena):

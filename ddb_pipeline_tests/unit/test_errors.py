@@ -6,15 +6,24 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from ddb_pipeline.errors import CUT_SHORT, AwsError, NotDeployedError, PipelineError, SettingsError, explained
+from ddb_pipeline.errors import (
+    CUT_SHORT,
+    STAGE_ADVICE,
+    AwsError,
+    CallAdvice,
+    NotDeployedError,
+    PipelineError,
+    SettingsError,
+    explained,
+)
 
 
 def refusal(code: str, message: str = "because") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "GetTable")
 
 
-def explanation(error: Exception) -> PipelineError:
-    with pytest.raises(PipelineError) as caught, explained("stage dev, eu-central-1"):
+def explanation(error: Exception, advice: CallAdvice = STAGE_ADVICE) -> PipelineError:
+    with pytest.raises(PipelineError) as caught, explained("stage dev, eu-central-1", advice):
         raise error
     return caught.value
 
@@ -48,6 +57,23 @@ def test_a_failure_is_named_with_what_to_do(error: Exception, kind: type[Pipelin
     for words in said:
         assert words in str(told)
     assert "\n" not in str(told)
+
+
+def test_whoever_calls_says_what_to_do():
+    advice = CallAdvice("ask the owner", "make it", "plug it in", "the vault")
+    said = {
+        refusal("AccessDenied"): ": ask the owner",
+        refusal("NoSuchBucket"): ": make it",
+        exceptions.ConnectTimeoutError(endpoint_url="https://a.b/c"): "https://a.b: plug it in",
+        exceptions.NoRegionError(): "set AWS_REGION in the vault",
+        exceptions.NoCredentialsError(): "AWS_SECRET_ACCESS_KEY, in the vault",
+        exceptions.ProfileNotFound(profile="x"): "correct AWS_PROFILE in the vault",
+        refusal("ExpiredToken"): "new ones into the vault",
+        refusal("InvalidClientTokenId"): "AWS_SESSION_TOKEN, in the vault",
+    }
+
+    for error, words in said.items():
+        assert words in str(explanation(error, advice))
 
 
 @pytest.mark.parametrize(
