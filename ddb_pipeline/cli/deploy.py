@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from ddb_pipeline.cli.place import (
 )
 from ddb_pipeline.cli.safeguards import require_as_declared, require_detached, require_same_key
 from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
-from ddb_pipeline.errors import AwsError, NotDeployedError
+from ddb_pipeline.errors import STAGE_ADVICE, AwsError, NotDeployedError
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.resources.aws import published_names
 from ddb_pipeline.resources.settings import ENVIRONMENT_FILE, STAGE_VARIABLE
@@ -35,6 +35,13 @@ from ddb_pipeline.resources.table_export import STREAMING
 
 DIRECTORY = "cdk.out"
 """Beside `pipeline.toml`: the assembly that is deployed."""
+
+_CANARY_ADVICE = replace(
+    STAGE_ADVICE,
+    denied="the canary takes dynamodb:PutItem and DeleteItem on the table, s3:ListBucket and GetObject on the raw "
+    "bucket, and the use of the stack's key, which the stack's policies for Dagster do not hold together: use "
+    "credentials that have them",
+)
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,7 @@ def watch_arrival(ready: Ready, steps: Steps) -> dict[str, Arrival]:
         )
         with steps.step(f"canary {pipeline.name}", text):
             try:
-                with place.explained():
+                with place.explained(_CANARY_ADVICE):
                     arrivals[pipeline.name] = wait_for_canary(clients, names, pipeline, stage)
             except AwsError as error:
                 raise UserError(f"{error}; the stage is deployed: --no-canary leaves the canary out") from error

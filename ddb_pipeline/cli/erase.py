@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,11 +20,17 @@ from ddb_pipeline.cli.erasure.places import Place, RawObjects
 from ddb_pipeline.cli.erasure.rows import Taken, UnreadableError
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.declaration import load_declaration
+from ddb_pipeline.errors import STAGE_ADVICE, explained
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource, make_client
 
 _AT_ONCE = 8
 """Objects that are open at a time; each may take its decompressed size of memory several times over."""
 _SHOWN = 10
+_ADVICE = replace(
+    STAGE_ADVICE,
+    denied="erasing takes rights that the stack's policies for Dagster do not hold (docs/erasure.md lists them): use "
+    "credentials that have them; the same command goes on from here",
+)
 
 
 @dataclass
@@ -71,7 +77,11 @@ def run_erase(key_text: str, *, pipeline_name: str | None, apply: bool) -> None:
     name = chosen_pipeline(declaration.pipelines, pipeline_name)
     key = read_key(key_text, declaration.pipelines[name])
     resource = PipelineAwsResource(declaration_file=str(declaration.path))
-    with terminated_as_interrupt(), resource.deployment(name) as deployment:
+    with (
+        terminated_as_interrupt(),
+        resource.deployment(name) as deployment,
+        explained(deployment.settings.where, _ADVICE),
+    ):
         objects = RawObjects(make_client("s3", deployment.settings.connection), deployment.names)
         _require_possible(deployment, objects, key)
         begun = datetime.now(UTC)

@@ -9,13 +9,13 @@ import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.declaration import Declaration
-from ddb_pipeline.errors import explained
+from ddb_pipeline.errors import STAGE_ADVICE, CallAdvice, explained
 from ddb_pipeline.names import PROJECT, ComputedNames
 from ddb_pipeline.resources.aws import make_client
 from ddb_pipeline.resources.settings import STAGE_VARIABLE, Settings, read_settings
@@ -25,6 +25,11 @@ BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 
 _CREDENTIALS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _DENIED = {"AccessDenied", "AccessDeniedException"}
+_DEPLOYER_ADVICE = replace(
+    STAGE_ADVICE,
+    denied="deploying and destroying take rights that the stack's policies for Dagster do not hold: use credentials "
+    "that may deploy, such as an administrator's",
+)
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,13 @@ class Place:
         return make_client(service, self.settings.connection)
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Turn botocore's errors inside the block into sentences."""
-        with explained(self.settings.where):
+    def explained(self, advice: CallAdvice = _DEPLOYER_ADVICE) -> Iterator[None]:
+        """Turn botocore's errors inside the block into sentences.
+
+        Args:
+            advice: What to do, where that depends on the caller.
+        """
+        with explained(self.settings.where, advice):
             yield
 
     def environment(self) -> dict[str, str]:
@@ -103,7 +112,7 @@ def find_place(declaration: Declaration, stage: str) -> Place:
             f"{declaration.path.name}, such as --stage dev"
         )
     settings = read_settings(declaration.path.parent, {**os.environ, STAGE_VARIABLE: stage})
-    with explained(settings.where):
+    with explained(settings.where, _DEPLOYER_ADVICE):
         # not of STS, which answers without a region too
         region = str(make_client("ssm", settings.connection).meta.region_name)
         try:

@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
@@ -28,7 +28,7 @@ from ddb_pipeline.cli.verification.evidence import Evidence
 from ddb_pipeline.cli.verification.report import Report
 from ddb_pipeline.cli.verification.writing import Writer
 from ddb_pipeline.declaration import Pipeline
-from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.errors import STAGE_ADVICE, PipelineError
 from ddb_pipeline.names import PROJECT
 from ddb_pipeline.refreshes import refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
@@ -41,6 +41,12 @@ PERSONS = 1_000
 _INTO_THE_HOUR = timedelta(seconds=30)
 _AGREEMENT_SECONDS = 900
 """How long table and views may take to agree beside two buffers: changes are under way, items expire meanwhile."""
+
+_ADVICE = replace(
+    STAGE_ADVICE,
+    denied="a verification writes items, invokes functions and scans the table, beside all that Dagster does: use the "
+    "credentials of an administrator",
+)
 
 WaitUntil = Callable[[datetime], None]
 
@@ -129,7 +135,11 @@ class _Verification:
             deploy(self.ready, ["--require-approval", "never"], self.log)
         canary = watch_arrival(self.ready, steps)[self.pipeline.name]
         resource = PipelineAwsResource(declaration_file=str(self.ready.declaration.path))
-        with _environment(self.ready), resource.deployment(self.pipeline.name) as deployment:
+        with (
+            _environment(self.ready),
+            resource.deployment(self.pipeline.name) as deployment,
+            self.ready.place.explained(_ADVICE),
+        ):
             place = self.ready.place
             evidence = Evidence(deployment, datetime.now(UTC))
             writer = Writer(place.client("dynamodb"), place.client("lambda"), deployment.names, self.pipeline)

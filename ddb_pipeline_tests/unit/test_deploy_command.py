@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ddb_pipeline.checks.deliveries import delivered_verdict
 from ddb_pipeline.cli import deploy, verify
@@ -97,6 +98,18 @@ def test_an_arrival_that_is_not_proved_is_said_to_be(is_proved, own, monkeypatch
     said = " ".join(capsys.readouterr().out.split())
     assert ("it is not proved that the canary itself arrived" in said) is not is_proved
     assert ("pip install -c constraints.txt -e '.[erase]'" in said) is not is_proved
+
+
+def test_a_canary_that_may_not_be_written_is_told_with_the_rights_it_takes(own, monkeypatch):
+    monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: NAMES)
+
+    def denied(*_arguments: Any) -> Arrival:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not you"}}, "PutItem")
+
+    monkeypatch.setattr(deploy, "wait_for_canary", denied)
+
+    with pytest.raises(UserError, match=r"denies PutItem .*not you: the canary takes dynamodb:PutItem .*--no-canary"):
+        watch_arrival(ready(own), Steps())
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,13 @@ def test_what_will_not_pass_is_not():
     assert not explanation(refusal("AccessDenied")).transient
 
 
+def test_a_denied_call_is_told_with_the_rights_that_whoever_made_it_needs():
+    with pytest.raises(AwsError) as caught, explained("here", CallAdvice(denied="be an administrator")):
+        raise refusal("AccessDenied", "no")
+
+    assert str(caught.value) == "AWS denies GetTable (here): no: be an administrator"
+
+
 def test_our_own_defects_stay_what_they_are():
     with pytest.raises(ZeroDivisionError), explained("here"):
         raise ZeroDivisionError

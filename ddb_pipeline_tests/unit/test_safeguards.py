@@ -13,6 +13,7 @@ from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.cli.place import DeployedStack, Place, buckets_to_empty, undeclared_stacks
 from ddb_pipeline.cli.safeguards import require_detached, require_same_key
 from ddb_pipeline.declaration import Declaration, load_declaration
+from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.settings import Connection, Settings
 from ddb_pipeline_tests.conftest import REPOSITORY
 
@@ -107,6 +108,13 @@ def test_a_policy_that_is_gone_or_cannot_be_looked_at_is_no_obstacle(code, said,
     require_detached(place(error=error), stacks)
 
     assert said in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_whoever_may_not_deploy_is_not_sent_to_the_policies_of_dagster():
+    error = ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "DescribeStacks")
+
+    with pytest.raises(PipelineError, match=r"denies DescribeStacks .* not you: .*credentials that may deploy"):
+        undeclared_stacks(with_key(None), place(error=error))
 
 
 def test_the_stacks_of_a_stage_are_found_by_their_tags_though_the_file_does_not_declare_them():
