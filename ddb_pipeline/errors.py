@@ -80,7 +80,11 @@ class AwsError(PipelineError):
 
 # Error codes of the services that the pipeline calls; the same situation has several names across services
 # (AWS General Reference, "Common errors"; botocore's retry lists).
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "RequestTimeTooSkewed"}
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_SKEWED = {"RequestTimeTooSkewed"}
+# what the reason of a refused signature begins with when the clock is the cause (AWS IAM user guide, "Troubleshoot
+# Signature Version 4 signing": "Signature expired: ... is now earlier than ...", "Signature not yet current: ...")
+_SKEWED_REASONS = ("Signature expired", "Signature not yet current")
 _UNKNOWN_CREDENTIALS = {
     "AuthFailure",
     "IncompleteSignature",
@@ -90,6 +94,7 @@ _UNKNOWN_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+_CREDENTIALS = _EXPIRED | _SKEWED | _UNKNOWN_CREDENTIALS
 _DENIED = {
     "403",
     "AccessDenied",
@@ -122,6 +127,7 @@ _TRANSIENT = {
     "InternalServerError",
     "InternalServerException",
     "InternalServiceException",
+    "KMSThrottlingException",
     "OperationTimeoutException",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -174,16 +180,8 @@ def of_client_error(error: ClientError, where: str, advice: CallAdvice = STAGE_A
     code = _code(error)
     call = error.operation_name
     reason = str(error.response.get("Error", {}).get("Message") or "no reason given").strip()
-    if code in _EXPIRED:
-        return AwsError(
-            f"the AWS credentials have expired ({call}, {where}): sign in again (such as `aws sso login`), "
-            f"or put new ones into {advice.settings_place}"
-        )
-    if code in _UNKNOWN_CREDENTIALS:
-        return AwsError(
-            f"AWS does not accept the credentials ({call}, {where}: {code}): check AWS_PROFILE, or AWS_ACCESS_KEY_ID, "
-            f"AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, in {advice.settings_place}"
-        )
+    if code in _CREDENTIALS:
+        return _of_credentials(code, f"{call}, {where}", reason, advice)
     if code in _DENIED:
         return AwsError(f"AWS denies {call} ({where}): {reason}: {advice.denied}")
     if code in _MISSING:
@@ -191,6 +189,23 @@ def of_client_error(error: ClientError, where: str, advice: CallAdvice = STAGE_A
     if code in _TRANSIENT:
         return AwsError(f"{call} failed for now ({where}): {code}: {reason}: it will be tried again", transient=True)
     return AwsError(f"{call} failed ({where}): {code}: {reason}")
+
+
+def _of_credentials(code: str, call: str, reason: str, advice: CallAdvice) -> AwsError:
+    if code in _SKEWED or reason.startswith(_SKEWED_REASONS):
+        return AwsError(
+            f"AWS and this machine disagree on the time ({call}: {reason}): this machine's clock is wrong: set it, and "
+            "have it kept right (NTP)"
+        )
+    if code in _EXPIRED:
+        return AwsError(
+            f"the AWS credentials have expired ({call}: {reason}): sign in again (such as `aws sso login`), "
+            f"or put new ones into {advice.settings_place}"
+        )
+    return AwsError(
+        f"AWS does not accept the credentials ({call}: {code}: {reason}): check AWS_PROFILE, or AWS_ACCESS_KEY_ID, "
+        f"AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, in {advice.settings_place}"
+    )
 
 
 def of_botocore_error(error: Exception, where: str, advice: CallAdvice = STAGE_ADVICE) -> PipelineError:

@@ -29,11 +29,11 @@ DEFINITIONS = """
 import time
 from pathlib import Path
 
-from ddb_pipeline import sensors
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.definitions import build_definitions
+from ddb_pipeline.sensors import arrivals
 
-tick = sensors._tick
+tick = arrivals._tick
 
 
 def tick_in_trouble(context, deployment, until):
@@ -44,7 +44,7 @@ def tick_in_trouble(context, deployment, until):
     return tick(context, deployment, until)
 
 
-sensors._tick = tick_in_trouble
+arrivals._tick = tick_in_trouble
 defs = build_definitions(load_declaration())
 """
 

@@ -34,6 +34,14 @@ def explanation(error: Exception, advice: CallAdvice = STAGE_ADVICE) -> Pipeline
         (refusal("ExpiredTokenException"), AwsError, ["expired", "sign in again"]),
         (refusal("UnrecognizedClientException"), AwsError, ["does not accept the credentials", "AWS_PROFILE"]),
         (refusal("InvalidAccessKeyId"), AwsError, ["does not accept the credentials"]),
+        (refusal("SignatureDoesNotMatch", "check your key"), AwsError, ["does not accept the credentials", "your key"]),
+        (
+            refusal("InvalidSignatureException", "Signature expired: 20260305T1 is now earlier than 20260305T2"),
+            AwsError,
+            ["this machine's clock is wrong: set it", "is now earlier than"],
+        ),
+        (refusal("SignatureDoesNotMatch", "Signature not yet current: 20260305T2"), AwsError, ["clock is wrong"]),
+        (refusal("RequestTimeTooSkewed", "too large"), AwsError, ["clock is wrong", "too large"]),
         (refusal("AccessDeniedException", "no"), AwsError, ["denies GetTable", "no", "managed policies"]),
         (refusal("EntityNotFoundException"), NotDeployedError, ["GetTable finds nothing", "ddb-pipeline local up"]),
         (refusal("NoSuchBucket"), NotDeployedError, ["ddb-pipeline local up"]),
@@ -80,6 +88,7 @@ def test_whoever_calls_says_what_to_do():
     "code",
     [
         "ThrottlingException",
+        "KMSThrottlingException",
         "TooManyRequestsException",
         "ProvisionedThroughputExceededException",
         "SlowDown",
