@@ -23,6 +23,7 @@ from ddb_pipeline_tests.iam_actions import Place, needs
 from ddb_pipeline_tests.integration.test_least_privilege import role_policy
 from ddb_pipeline_tests.policies import Grant, grants
 from ddb_pipeline_tests.recorded_calls import Call, recording
+from infra_cdk.components.existing_table import suffix_of
 
 DECLARATION = """
 [pipelines.invoices]
@@ -47,7 +48,7 @@ keep_data = false
 confirm_data_loss = "local"
 """
 TABLE = "Invoices.v2"
-STREAMING, EMPTIER = (ComputedNames("invoices", "local").function(name) for name in ("streaming", "emptier"))
+STREAMING, EMPTIER = (ComputedNames("invoices", "local").function(name) for name in (suffix_of(TABLE), "emptier"))
 FUNCTIONS = (STREAMING, EMPTIER)
 # Allowed, but not seen here, with the reason
 UNUSED = {

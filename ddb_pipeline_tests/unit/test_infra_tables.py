@@ -5,14 +5,19 @@ import json
 import re
 from pathlib import Path
 
+import aws_cdk
 import pytest
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_kms as kms
+from aws_cdk.assertions import Template
 
 from ddb_pipeline.declaration import ByStage, KeyAttribute
-from ddb_pipeline.names import PublishedNames
+from ddb_pipeline.names import ComputedNames, PublishedNames
 from ddb_pipeline_tests.unit.infra_templates import ORDERS, REPOSITORY, assembly, declaration, resolved, synthesized
 from ddb_pipeline_tests.unit.test_infra_permissions import NAMES, as_list, policy_documents
 from ddb_pipeline_tests.unit.test_infra_rules import cfn_lint
 from infra_cdk.components.bucket_emptier import EMPTIED_TAG
+from infra_cdk.components.existing_table import ExistingTable
 
 GIVEN_KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 TABLE_KEY = "arn:aws:kms:eu-west-1:111122223333:key/abcd1234-12ab-34cd-56ef-1234567890ab"
@@ -135,9 +140,11 @@ def test_its_function_may_switch_the_destination_and_do_nothing_else_to_the_tabl
         "dynamodb:DescribeTable",
         *(f"dynamodb:{verb}KinesisStreamingDestination" for verb in ("Describe", "Disable", "Enable", "Update")),
     }
+    name = only(document, "AWS::Lambda::Function", "ExistingTable")["Properties"]["FunctionName"]
+    assert re.fullmatch(f"ddb-kept-{PIPELINE}-dest-[0-9a-f]{{5}}", name)
     rest = {sid: as_list(one["Resource"]) for sid, one in allowed.items() if sid not in {*touching, "Log"}}
     assert rest == {
-        "GoOn": [f"arn:aws:lambda:eu-west-1:1:function:ddb-kept-{PIPELINE}-streaming"],
+        "GoOn": [f"arn:aws:lambda:eu-west-1:1:function:{name}"],
         "UseStream": [f"{stream}.Arn"],
         "FindStream": ["*"],
         "LetDynamoDBWrite": [
@@ -147,6 +154,43 @@ def test_its_function_may_switch_the_destination_and_do_nothing_else_to_the_tabl
             )
         ],
     }
+
+
+def streaming_of(table):
+    """The template of a stack that streams a table, and nothing else."""
+    stack = aws_cdk.Stack(aws_cdk.App(), "Stack")
+    made = ExistingTable(
+        stack,
+        "ExistingTable",
+        names=ComputedNames(PIPELINE, STAGE),
+        pipeline=ORDERS,
+        table_name=table,
+        key=kms.Key.from_key_arn(stack, "Key", GIVEN_KEY),
+        stream=kinesis.Stream.from_stream_arn(stack, "Stream", "arn:aws:kinesis:eu-west-1:1:stream/changes"),
+        after=aws_cdk.CfnResource(stack, "Delivery", type="AWS::KinesisFirehose::DeliveryStream"),
+        removal_policy=aws_cdk.RemovalPolicy.RETAIN,
+    )
+    return Template.from_stack(aws_cdk.Stack.of(made)).to_json()
+
+
+def test_the_role_in_force_when_another_table_is_named_may_still_disable_the_former_one():
+    """An update makes and changes what the new template has, and deletes what only the old one has after that."""
+    former, named = streaming_of("Orders"), streaming_of("Orders.v2")
+    parts = {name for name, one in former["Resources"].items() if one["Type"] != "AWS::KinesisFirehose::DeliveryStream"}
+    # what deletes the former destination is in no resource of the new template, so that the update leaves it alone
+    assert {former["Resources"][name]["Type"] for name in parts} == {
+        "AWS::IAM::Role",
+        "AWS::Lambda::Function",
+        "AWS::Logs::LogGroup",
+        "Custom::StreamingDestination",
+    }
+    assert parts.isdisjoint(named["Resources"])
+    for template, table in ((former, "Orders"), (named, "Orders.v2")):
+        statement = statements(template, "ExistingTable")["StreamTable"]
+        assert as_list(statement["Resource"]) == [f"arn:aws:dynamodb:eu-west-1:1:table/{table}"]
+    names = {only(one, "AWS::Lambda::Function")["Properties"]["FunctionName"] for one in (former, named)}
+    assert len(names) == 2
+    assert streaming_of("Orders") == former
 
 
 def test_the_pipeline_reads_the_existing_table_with_the_key_that_it_has_or_none(documents):

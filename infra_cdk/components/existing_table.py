@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 
@@ -22,12 +23,21 @@ SERVICE_LINKED_ROLE = (
 )
 
 
+def suffix_of(table_name: str) -> str:
+    """What tells the function of one table from that of another, in as many characters as its name has left."""
+    return f"dest-{hashlib.sha256(table_name.encode()).hexdigest()[:5]}"
+
+
 class ExistingTable(Construct):
     """The table of a name, and a custom resource that is its streaming destination: the change stream.
 
     Nothing else of the table is made, changed or deleted, and no item is written: point-in-time recovery, time to live,
     encryption and deletion protection stay what they are. A table that streams to another Kinesis stream is refused,
     as is one whose key is not the declared one.
+
+    Role, function and custom resource are those of one table: when the setting names another one, they are made for
+    that, and the former go in the clean-up, where CloudFormation deletes the destination before what it is deleted
+    with. A role that both tables shared would have been updated by then, and could not disable the former's streaming.
 
     Args:
         scope: The stack.
@@ -60,11 +70,12 @@ class ExistingTable(Construct):
         super().__init__(scope, construct_id)
         self.table = dynamodb.Table.from_table_name(self, "Table", table_name)
         stack = Stack.of(self)
+        suffix = suffix_of(table_name)
         function = CustomResourceFunction(
             self,
-            "Function",
+            f"Function-{suffix}",
             names=names,
-            suffix="streaming",
+            suffix=suffix,
             module="streaming_destination",
             description="Streams the changes of a table that exists",
             key=key,
@@ -100,7 +111,7 @@ class ExistingTable(Construct):
         )
         destination = CustomResource(
             self,
-            "Destination",
+            f"Destination-{suffix}",
             resource_type="Custom::StreamingDestination",
             service_token=function.service_token,
             properties={

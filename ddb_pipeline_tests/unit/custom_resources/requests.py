@@ -10,7 +10,7 @@ KEY = [{"name": "id", "type": "B"}, {"name": "line", "type": "N"}]
 class LambdaContext:
     """Lambda's context of an invocation with so many seconds left each time that it is asked."""
 
-    invoked_function_arn = "arn:aws:lambda:eu-west-1:111122223333:function:ddb-dev-orders-streaming"
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:111122223333:function:ddb-dev-orders-dest-00c0a"
 
     def __init__(self, *seconds: float) -> None:
         self._seconds = itertools.chain(seconds, itertools.repeat((seconds or (900,))[-1]))

@@ -6,6 +6,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from ddb_pipeline.names import PROJECT
 from ddb_pipeline_tests.unit.custom_resources.dynamodb import ENDED, FORMER, THEIRS, DynamoDb
 from ddb_pipeline_tests.unit.custom_resources.requests import (
     KEY,
@@ -82,6 +83,18 @@ def test_a_table_that_streams_elsewhere_is_refused_by_that_stream_and_left_alone
     assert dynamodb.statuses() == {THEIRS: status}
 
 
+def test_the_stream_of_another_stage_is_not_advised_to_be_disabled(functions, clock):
+    theirs = f"arn:aws:kinesis:eu-west-1:111122223333:stream/{PROJECT}-prod-orders-ChangeStreamStream1-x"
+    dynamodb = DynamoDb()
+    dynamodb.tables["orders"][theirs] = {"StreamArn": theirs, "DestinationStatus": "ACTIVE"}
+    with pytest.raises(functions.custom_resource.NotPossibleError) as caught:
+        bring_about(functions, dynamodb, request(), clock)
+
+    assert "another stage or pipeline of this project: let existing_table name the table for one" in str(caught.value)
+    assert "disable-kinesis-streaming-destination" not in str(caught.value)
+    assert functions.streaming_destination.PROJECT == PROJECT
+
+
 def test_a_destination_that_somebody_is_taking_away_is_waited_for(functions, clock):
     dynamodb = DynamoDb(theirs="ACTIVE")
     dynamodb.disable_kinesis_streaming_destination("orders", THEIRS)
@@ -126,22 +139,17 @@ def test_an_update_that_is_taken_back_goes_the_whole_way_back(functions, clock):
     assert dynamodb.statuses() == {FORMER: "ACTIVE", OURS: "DISABLED"}
 
 
-def test_an_update_to_another_table_leaves_the_old_one_for_the_clean_up(functions, clock):
-    dynamodb = DynamoDb(tables=("orders", "orders-new"), ours="ACTIVE")
-    event = request("Update", TableName="orders-new", old={"TableName": "orders"}, physical_id="orders to ours")
-    assert bring_about(functions, dynamodb, event, clock).physical_id == "orders-new to ours"
-    assert (dynamodb.statuses(), dynamodb.statuses("orders-new")) == ({OURS: "ACTIVE"}, {OURS: "ACTIVE"})
+def test_a_destination_whose_creation_failed_after_it_was_asked_for_is_taken_back(functions):
+    dynamodb = DynamoDb(steps=5)
+    no_time = functions.custom_resource.Clock(LambdaContext(900, 30), time.time() + 60)
+    with pytest.raises(functions.custom_resource.OutOfTimeError):
+        bring_about(functions, dynamodb, request(), no_time)
+    assert dynamodb.statuses() == {OURS: "ENABLING"}
 
-    bring_about(functions, dynamodb, request("Delete", physical_id="orders to ours"), clock)
-    assert (dynamodb.statuses(), dynamodb.statuses("orders-new")) == ({OURS: "DISABLED"}, {OURS: "ACTIVE"})
-
-
-def test_another_tables_former_stream_is_no_reason_to_touch_this_tables(functions, clock):
-    dynamodb = DynamoDb(tables=("orders", "orders-old"), former="ACTIVE")
-    event = request("Update", old={"TableName": "orders-old", "StreamArn": FORMER}, physical_id="x")
-    with pytest.raises(functions.custom_resource.NotPossibleError, match=r"streams to .*/former already"):
-        bring_about(functions, dynamodb, event, clock)
-    assert dynamodb.calls == []
+    # CloudFormation deletes what could not be created, under the name that the failure gave it
+    clock = functions.custom_resource.Clock(LambdaContext(), time.time() + 60)
+    bring_about(functions, dynamodb, request("Delete", physical_id="not-created-request-1"), clock)
+    assert dynamodb.statuses() == {OURS: "DISABLED"}
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "ENABLING", "UPDATING", "DISABLING", "DISABLED", "ENABLE_FAILED"])

@@ -3,7 +3,8 @@
 Properties: TableName, StreamArn, Precision, and KeyAttributes as JSON `[{"name": ..., "type": "S" | "N" | "B"}, ...]`.
 It enables, changes and disables the table's Kinesis streaming destination and nothing else: no item and no setting
 of the table is written. Whatever it finds it takes from there, so that a request may come again, and a resource may be
-deleted whose creation failed: only a destination that is the pipeline's own stream is ever touched.
+deleted whose creation failed: only a destination that is the pipeline's own stream is ever touched. An update never
+names another table: `ExistingTable` makes a resource of its own for each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from custom_resource import Clock, Context, Event, NotPossibleError, Outcome, an
 ENDED = {"DISABLED", "ENABLE_FAILED"}
 """States of a destination that takes no changes and is in nobody's way (API_KinesisDataStreamDestination.html)."""
 DEFAULT_PRECISION = "MILLISECOND"
+PROJECT = "ddb-change-analytics"
+"""What the name of each of our stacks, and so of its stream, begins with."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,8 @@ def bring_about(dynamodb: Any, request: Event, clock: Clock) -> Outcome:
         disable(dynamodb, table, stream, clock)
         return Outcome(request["PhysicalResourceId"])
     check_table(dynamodb, table, json.loads(properties["KeyAttributes"]))
-    old = request.get("OldResourceProperties") or {}
     # an update to another stream: DynamoDB allows one at a time, so the old one has to go first
-    former = old.get("StreamArn") if old.get("TableName") == table else None
+    former = (request.get("OldResourceProperties") or {}).get("StreamArn")
     enable(dynamodb, table, stream, properties["Precision"], clock, former=former)
     return Outcome(f"{table} to {stream.rpartition('/')[2]}")
 
@@ -133,12 +135,24 @@ def is_taken(dynamodb: Any, table: str, stream: str, found: Mapping[str, Destina
         if arn != former and other.status != "DISABLING":
             raise NotPossibleError(
                 f"table {table} streams to {arn} already, and DynamoDB streams a table to one Kinesis stream only. "
-                "Nothing was changed. If nothing needs that stream any more, disable it: aws dynamodb "
-                f"disable-kinesis-streaming-destination --table-name {table} --stream-arn {arn}"
+                f"Nothing was changed. {_advice(table, arn)}"
             )
         if other.status == "ACTIVE":
             _ask(dynamodb, table, found, "disable_kinesis_streaming_destination", {"StreamArn": arn})
     return bool(others)
+
+
+def _advice(table: str, arn: str) -> str:
+    """What to do about a table that streams to somebody else's stream."""
+    if f":stream/{PROJECT}-" in arn:
+        return (
+            "That is the stream of another stage or pipeline of this project: let existing_table name the table for "
+            "one of them only, such as { prod = ... }"
+        )
+    return (
+        "If nothing needs that stream any more, disable it: aws dynamodb disable-kinesis-streaming-destination "
+        f"--table-name {table} --stream-arn {arn}"
+    )
 
 
 def disable(dynamodb: Any, table: str, stream: str, clock: Clock) -> None:
