@@ -54,20 +54,26 @@ class Found:
         """How many rows, records and exported items."""
         return sum(taken.rows for _, taken in self.places)
 
-    @property
-    def newest(self) -> str | None:
-        """Name of the newest change that was found."""
-        changes = [taken.newest for place, taken in self.places if taken.newest and place.kind == "rows"]
-        return max(changes)[1] if changes else None
+    def newest_but_deletion(self, margin_seconds: int) -> str | None:
+        """Return the name of the newest change that was found, if that is not the item's deletion; None: it is.
+
+        Args:
+            margin_seconds: By so much a baseline may be behind: an item that it holds may have been deleted before.
+        """
+        changes = [taken.newest for _, taken in self.places if taken.newest]
+        ordered = [(at - 1_000_000 * margin_seconds * (name == "BASELINE"), name) for at, name in changes]
+        newest = max(ordered)[1] if ordered else None
+        return None if newest == "REMOVE" else newest
 
 
-def run_erase(key_text: str, *, pipeline_name: str | None, apply: bool) -> None:
+def run_erase(key_text: str, *, pipeline_name: str | None, apply: bool, without_deletion: bool) -> None:
     """Find what S3 holds of an item; take it out if that is wanted.
 
     Args:
         key_text: The item's key, as JSON.
         pipeline_name: Whose table; None: the only pipeline's.
         apply: Whether anything is changed.
+        without_deletion: Whether it is taken out though the newest change found is not its deletion.
 
     Raises:
         UserError: It cannot be done now; nothing was changed.
@@ -83,24 +89,57 @@ def run_erase(key_text: str, *, pipeline_name: str | None, apply: bool) -> None:
         explained(deployment.settings.where, _ADVICE),
     ):
         objects = RawObjects(make_client("s3", deployment.settings.connection), deployment.names)
-        _require_possible(deployment, objects, key)
-        begun = datetime.now(UTC)
-        found = _search(objects, objects.places(), key)
-        _say_found(deployment, objects, found)
-        if not apply:
-            console.print("\nNothing was changed. With --apply it is taken out.")
-            return
-        _erase(deployment, objects, key, found, begun)
-        _say_done(deployment, found, begun)
+        erase_item(deployment, objects, key, apply=apply, without_deletion=without_deletion)
+
+
+def erase_item(
+    deployment: Deployment, objects: RawObjects, key: Comparable, *, apply: bool, without_deletion: bool = False
+) -> None:
+    """Find what S3 holds of an item; take it out if that is wanted.
+
+    Args:
+        deployment: The pipeline on its stage.
+        objects: Its raw bucket.
+        key: The item's key.
+        apply: Whether anything is changed.
+        without_deletion: Whether it is taken out though the newest change found is not its deletion.
+
+    Raises:
+        UserError: It cannot be done now, or something of the item may be left; the message says which.
+    """
+    _require_possible(deployment, objects, key)
+    begun = datetime.now(UTC)
+    found = _search(objects, objects.places(), key)
+    margin = deployment.stage.baseline_margin_seconds
+    newest = found.newest_but_deletion(margin)
+    _say_found(deployment, objects, found, newest)
+    if not apply:
+        console.print("\nNothing was changed. With --apply it is taken out.")
+        return
+    if newest and not without_deletion:
+        # erased now, the next run would find nothing and call that a success, and the deletion would arrive after it
+        raise UserError(
+            f"the item's deletion is not among what was found, and holds its last image; nothing was changed: run this "
+            f"again in {_seconds_under_way(deployment)} seconds, or replay failed deliveries; if it will never arrive, "
+            "as the table did not stream or the record was lost, --without-deletion erases what is there"
+        )
+    _erase(deployment, objects, key, found, begun)
+    _say_done(deployment, found, begun)
     if found.unsure or found.unreadable:
         raise UserError(
             "the item may be left in the objects named above: look at them, and delete or mend them by hand"
         )
-    if found.newest not in {None, "REMOVE"}:
+    newest = found.newest_but_deletion(margin)
+    if newest and not without_deletion:
         raise UserError(
-            "the item's deletion was not among what was erased, and holds its last image: run this again once it has "
-            "arrived"
+            f"a {newest} of the item arrived meanwhile, and its deletion did not: run this again in "
+            f"{_seconds_under_way(deployment)} seconds"
         )
+
+
+def _seconds_under_way(deployment: Deployment) -> int:
+    """After how long a change lies in S3: two buffers, and what a slow call takes."""
+    return 2 * deployment.stage.buffer_seconds + 60
 
 
 def _require_possible(deployment: Deployment, objects: RawObjects, key: Comparable) -> None:
@@ -171,12 +210,19 @@ def _erase(deployment: Deployment, objects: RawObjects, key: Comparable, found: 
 
 
 def _mend_manifests(deployment: Deployment, objects: RawObjects) -> None:
-    """Let the manifests of baselines say what their files are now."""
+    """Let the manifests of baselines say what their files are now.
+
+    Looks again after it wrote: another erasure may have rewritten a file since, and mended the manifest before this.
+    """
     store = deployment.baselines
-    for manifest in store.manifests():
-        mended = objects.mended(manifest, store.files(manifest.baseline_id))
-        if mended != manifest:
-            store.rewrite(mended)
+    is_mended = False
+    while not is_mended:
+        is_mended = True
+        for manifest in store.manifests():
+            mended = objects.mended(manifest, store.files(manifest.baseline_id))
+            if mended != manifest:
+                store.rewrite(mended)
+                is_mended = False
 
 
 def _each(work: Callable[[Place], Taken], places: list[Place], text: str, found: Found) -> list[tuple[Place, Taken]]:
@@ -207,7 +253,7 @@ def _each(work: Callable[[Place], Taken], places: list[Place], text: str, found:
     return done
 
 
-def _say_found(deployment: Deployment, objects: RawObjects, found: Found) -> None:
+def _say_found(deployment: Deployment, objects: RawObjects, found: Found, newest: str | None) -> None:
     names = deployment.names
     console.print(f"Pipeline {names.pipeline}, stage {names.stage}: {found.objects} objects looked into.")
     by_place: dict[str, list[int]] = {}
@@ -219,11 +265,10 @@ def _say_found(deployment: Deployment, objects: RawObjects, found: Found) -> Non
         console.print(f"  {kind}: {rows} rows of the item in {count} objects")
     if not found.places:
         console.print("  nothing of the item is there")
-    elif found.newest not in {None, "REMOVE"}:
-        seconds = 2 * deployment.stage.buffer_seconds + 60
+    elif newest:
         console.print(
-            f"[yellow]The newest change that was found is {found.newest}, not its deletion:[/] that may still be under "
-            f"way, and holds the last image: run this again in {seconds} seconds or later."
+            f"[yellow]The newest change that was found is {newest}, not the item's deletion:[/] that may "
+            "still be under way, and holds the last image."
         )
     for title, keys in (("cannot be read", found.unreadable), ("holds lines that look like it", found.unsure)):
         for one in keys[:_SHOWN]:
@@ -239,11 +284,17 @@ def _say_found(deployment: Deployment, objects: RawObjects, found: Found) -> Non
 def _say_done(deployment: Deployment, found: Found, begun: datetime) -> None:
     stage, names = deployment.stage, deployment.names
     console.print(f"[green]Erased:[/] {found.rows} rows in {len(found.places)} objects; views show it no more.")
+    sure = begun + timedelta(seconds=_seconds_under_way(deployment))
+    console.print(
+        f"What was written, deleted or replayed shortly before {begun:%H:%M} UTC may arrive after this: to be sure, "
+        f"run it again after {sure:%H:%M} UTC."
+    )
     kept = begun + timedelta(hours=stage.stream_retention_hours)
     console.print("What this cannot reach (docs/erasure.md):")
     console.print(f"  the Kinesis stream {names.change_stream} keeps its records until {kept:%Y-%m-%d %H:%M} UTC;")
     console.print(f"  point-in-time recovery and backups of table {names.table}, for as long as they are kept;")
-    console.print("  previews of views in Dagster's own history, and copies that somebody made.")
+    console.print("  Dagster's own history, where previews of views and results of checks tell of items;")
+    console.print("  copies that somebody made.")
     if any(manifest.source == "snapshot" for manifest in deployment.baselines.manifests()):
         console.print(
             f"Run {names.pipeline}_baseline in Dagster next: until then its check takes rewritten objects for late "

@@ -17,7 +17,8 @@ from ddb_pipeline.cli.commands.options import examples, pipeline_option
 @click.option("--key", required=True, metavar="JSON", help="The item's key attributes, plain or as DynamoDB JSON.")
 @pipeline_option("Pipeline whose table the item is of")
 @click.option("--apply", is_flag=True, help="Change what is in S3. Without it nothing is changed.")
-def erase(key: str, pipeline_name: str | None, apply: bool) -> None:
+@click.option("--without-deletion", is_flag=True, help="Take it out though its deletion did not arrive, nor will.")
+def erase(key: str, pipeline_name: str | None, apply: bool, without_deletion: bool) -> None:
     """Take one item out of everything that S3 holds.
 
     Opens every raw object, failed record, baseline and export of the configured stage, rewrites those that hold the
@@ -25,4 +26,4 @@ def erase(key: str, pipeline_name: str | None, apply: bool) -> None:
     """
     from ddb_pipeline.cli.erase import run_erase
 
-    run_erase(key, pipeline_name=pipeline_name, apply=apply)
+    run_erase(key, pipeline_name=pipeline_name, apply=apply, without_deletion=without_deletion)

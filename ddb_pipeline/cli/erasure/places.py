@@ -1,12 +1,13 @@
 """Where an item may lie in the raw bucket, and how an object there is replaced.
 
 An object is replaced by one PutObject under its own key: whoever reads it sees the old content or the new one, and an
-interrupt leaves nothing half done. It keeps its tags (receipts of replays) and its headers.
+interrupt leaves nothing half done. It is written only over the content that was read: two erasures at once would bring
+back each other's item otherwise. It keeps its tags (receipts of replays) and its headers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,12 +21,19 @@ from ddb_pipeline.baselines import (
 )
 from ddb_pipeline.baselines.records import Manifest, StoredFile
 from ddb_pipeline.cli.erasure.keys import Comparable
-from ddb_pipeline.cli.erasure.rows import Kind, Taken, take
+from ddb_pipeline.cli.erasure.rows import NOTHING, Kind, Taken, take
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.names import ITEM_COLUMNS_KEY, PublishedNames
 
 _FROM, _ROWS, _UNCERTAIN = "erased-from", "erased-rows", "erased-uncertain"
-"""Metadata of a rewritten file of a baseline: what its manifest says of it, and how that is to be mended."""
+"""Metadata of a rewritten file of a baseline, for its manifest: the ETags that the file had before it was rewritten,
+and what each rewriting took, with commas between them, oldest first."""
+_REWRITINGS = 20
+"""So many are told of: S3 takes 2 KB of metadata (userguide/UsingMetadata.html). A manifest is mended after each
+erasure, so it is behind by more than one only where erasures run at once."""
+_LOST_RACES = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404", "409", "412"}
+"""API_PutObject.html, API_DeleteObject.html: the object is another one than was read, or gone, or is being written."""
+_TRIES = 20
 _KEYS_AT_ONCE = 1000
 
 
@@ -75,33 +83,57 @@ class RawObjects:
         return [one["Key"] for one in self._list("") if not one["Key"].startswith(known)]
 
     def look(self, place: Place, key: Comparable) -> Taken:
-        """Say what an object holds of the item; the content is not kept."""
-        return replace(take(self._body(place.key)["Body"].read(), place.kind, key), body=None)
+        """Say what an object holds of the item; the content is not kept. One that is gone holds nothing."""
+        found = self._object(place.key)
+        if found is None:
+            return NOTHING
+        return replace(take(found["Body"].read(), place.kind, key), body=None)
 
     def replace(self, place: Place, key: Comparable) -> Taken:
         """Replace an object by one without the item.
 
         One that holds nothing else stays, empty: an hour without objects would count as expired, and manifests of
         baselines and exports name their files. Only of failed records nothing stays.
+
+        Raises:
+            PipelineError: Somebody else writes the object again and again.
         """
-        found = self._body(place.key)
-        taken = take(found["Body"].read(), place.kind, key)
-        if not taken.rows:
-            return taken
-        is_baseline = place.key.startswith(DATA_PREFIX)
-        if taken.body is None or (not taken.left and place.kind == "failures"):
-            self.s3.delete_object(Bucket=self.names.raw_bucket, Key=place.key)
-            return taken
-        metadata = dict(found.get("Metadata", {}))
-        if is_baseline:
-            counts = {_ROWS: str(taken.rows), _UNCERTAIN: str(taken.uncertain)}
-            metadata |= {_FROM: found["ETag"].strip('"'), **counts}
-        headers = {name: found[name] for name in ("ContentType", "ContentEncoding") if found.get(name)}
-        tags = self.s3.get_object_tagging(Bucket=self.names.raw_bucket, Key=place.key)["TagSet"]
-        if tags:
-            headers["Tagging"] = urlencode({tag["Key"]: tag["Value"] for tag in tags})
-        self.s3.put_object(Bucket=self.names.raw_bucket, Key=place.key, Body=taken.body, Metadata=metadata, **headers)
-        return taken
+        for _ in range(_TRIES):
+            found = self._object(place.key)
+            if found is None:
+                return NOTHING
+            taken = take(found["Body"].read(), place.kind, key)
+            if not taken.rows or self._write(place, found, taken):
+                return taken
+        raise PipelineError(
+            f"s3://{self.names.raw_bucket}/{place.key} was written by somebody else {_TRIES} times between reading and "
+            "replacing it: wait until other erasures are done, and run this again"
+        )
+
+    def _write(self, place: Place, found: Mapping[str, Any], taken: Taken) -> bool:
+        """Write what is left over what was read; False: the object has become another one since."""
+        from botocore.exceptions import ClientError
+
+        where = {"Bucket": self.names.raw_bucket, "Key": place.key}
+        try:
+            if taken.body is None or (not taken.left and place.kind == "failures"):
+                self.s3.delete_object(**where, IfMatch=found["ETag"])
+                return True
+            metadata = dict(found.get("Metadata", {}))
+            if place.key.startswith(DATA_PREFIX):
+                told = {_FROM: found["ETag"].strip('"'), _ROWS: taken.rows, _UNCERTAIN: taken.uncertain}
+                for name, value in told.items():
+                    before = metadata.get(name, "").split(",") if metadata.get(name) else []
+                    metadata[name] = ",".join([*before, str(value)][-_REWRITINGS:])
+            headers = {name: found[name] for name in ("ContentType", "ContentEncoding") if found.get(name)}
+            if tags := self.s3.get_object_tagging(**where)["TagSet"]:
+                headers["Tagging"] = urlencode({tag["Key"]: tag["Value"] for tag in tags})
+            self.s3.put_object(**where, Body=taken.body, Metadata=metadata, IfMatch=found["ETag"], **headers)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _LOST_RACES:
+                raise
+            return False
+        return True
 
     def mended(self, manifest: Manifest, files: tuple[StoredFile, ...]) -> Manifest:
         """Return a baseline's manifest as it must be after its files were rewritten here; unchanged if they were not.
@@ -118,11 +150,13 @@ class RawObjects:
             if before is None or before == one:
                 continue
             metadata = self.s3.head_object(Bucket=self.names.raw_bucket, Key=one.key)["Metadata"]
+            replaced = metadata.get(_FROM, "").split(",")
             # a file that somebody else changed stays a damage
-            if metadata.get(_FROM) == before.etag:
+            if before.etag in replaced:
+                since = replaced.index(before.etag)
                 mended[one.key] = one
-                rows += int(metadata[_ROWS])
-                uncertain += int(metadata[_UNCERTAIN])
+                rows += sum(map(int, metadata[_ROWS].split(",")[since:]))
+                uncertain += sum(map(int, metadata[_UNCERTAIN].split(",")[since:]))
         return replace(
             manifest,
             files=tuple(mended.values()),
@@ -151,8 +185,12 @@ class RawObjects:
         """Whether a bucket keeps, or kept, what is replaced."""
         return bool(self.s3.get_bucket_versioning(Bucket=bucket).get("Status"))
 
-    def _body(self, key: str) -> Any:
-        return self.s3.get_object(Bucket=self.names.raw_bucket, Key=key)
+    def _object(self, key: str) -> Any:
+        """Return an object as GetObject has it; None: there is none any more."""
+        try:
+            return self.s3.get_object(Bucket=self.names.raw_bucket, Key=key)
+        except self.s3.exceptions.NoSuchKey:
+            return None
 
     def _list(self, prefix: str) -> Iterator[Any]:
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.names.raw_bucket, Prefix=prefix):

@@ -22,6 +22,8 @@ Kind = Literal["rows", "failures", "export"]
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
+_SMALLEST_MICROSECONDS = 10**14
+"""Times below are in milliseconds: 10**14 microseconds are in 1973, as many milliseconds in 5138."""
 Decision = Literal["keep", "take", "unsure"]
 
 
@@ -35,7 +37,7 @@ class Taken:
         body: The content without them, which may be of no rows; None: nothing was taken.
         unsure: Rows that cannot be read and hold something that looks like the key; they stay.
         uncertain: Of the rows taken, those with `state_certain` false (baselines).
-        newest: Time and name of the newest change taken, epoch microseconds; None: rows tell none.
+        newest: Time and name of the newest change taken, epoch microseconds; None: what was taken tells none.
     """
 
     rows: int
@@ -44,6 +46,9 @@ class Taken:
     unsure: int = 0
     uncertain: int = 0
     newest: tuple[int, str] | None = None
+
+
+NOTHING = Taken(0, 0)
 
 
 def take(body: bytes, kind: Kind, key: Comparable) -> Taken:
@@ -69,7 +74,7 @@ def take(body: bytes, kind: Kind, key: Comparable) -> Taken:
     # not be delivered lies in base64
     sought = None if kind == "failures" else needle(key)
     if sought is not None and sought not in text:
-        return Taken(0, 0)
+        return NOTHING
     decide = _DECIDE[kind]
     kept, newest, rows, unsure = [], None, 0, 0
     # not splitlines: a text may hold what other rules take for the end of a line
@@ -148,9 +153,11 @@ def _of_failure(line: bytes, key: Comparable) -> tuple[Decision, tuple[int, str]
     found = key_of(inner.get("Keys")) if isinstance(inner, dict) else None
     if found is None and record is not None:
         found = key_of_text(record.get("item_key"))
-    if found is None:
+    if record is None or found is None:
         return _unread(raw, key), None
-    return ("take" if found == key else "keep"), None
+    if found != key:
+        return "keep", None
+    return "take", _change_of_record(record) or _change(record)
 
 
 def _of_export(line: bytes, key: Comparable) -> tuple[Decision, tuple[int, str] | None]:
@@ -178,6 +185,15 @@ def _unread(content: bytes, key: Comparable) -> Decision:
 def _change(row: Mapping[str, Any]) -> tuple[int, str] | None:
     at = row.get("changed_at_us")
     return (at, str(row.get("event_name"))) if isinstance(at, int) else None
+
+
+def _change_of_record(record: Mapping[str, Any]) -> tuple[int, str] | None:
+    """Time, in epoch microseconds, and name of a change as DynamoDB records it: in microseconds or milliseconds."""
+    inner = record.get("dynamodb")
+    at = inner.get("ApproximateCreationDateTime") if isinstance(inner, dict) else None
+    if not isinstance(at, int):
+        return None
+    return (at if at >= _SMALLEST_MICROSECONDS else at * 1_000), str(record.get("eventName"))
 
 
 def _object(text: bytes) -> dict[str, Any] | None:
