@@ -11,11 +11,13 @@ from dagster import (
     AssetCheckKey,
     AssetCheckResult,
     AssetCheckSeverity,
-    DagsterEventType,
     DagsterInstance,
 )
 
-_RECORDS_LOOKED_AT = 5
+# Dagster exports no name for it, and its instance no other way to an evaluation behind records of runs without one
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+_EVALUATED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,8 @@ class Verdict:
 
 
 def last_evaluation(instance: DagsterInstance, key: AssetCheckKey) -> AssetCheckEvaluation | None:
-    """Return what a check came to last; None: it has not run lately, or its history is lost."""
-    # the newest record may be of a run that is only about to run it
-    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=_RECORDS_LOOKED_AT):
-        event = record.event.dagster_event if record.event else None
-        if event and event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
-            return event.asset_check_evaluation_data
-    return None
+    """Return what a check came to last; None: it has never run, or its history is lost."""
+    # a run that was to evaluate it and did not, as where `measure` spares the scan, leaves a record that says nothing
+    records = instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=_EVALUATED)
+    event = records[0].event.dagster_event if records and records[0].event else None
+    return event.asset_check_evaluation_data if event else None

@@ -8,7 +8,16 @@ from typing import Any
 
 import duckdb
 import pytest
-from dagster import AssetCheckKey, AssetKey, DagsterInstance
+from dagster import (
+    AssetCheckKey,
+    AssetCheckResult,
+    AssetCheckSpec,
+    AssetKey,
+    AssetSpec,
+    DagsterInstance,
+    Definitions,
+    multi_asset_check,
+)
 
 from ddb_pipeline.checks.problems import problems_statement
 from ddb_pipeline.checks.repeats import judge
@@ -47,6 +56,24 @@ def test_a_verdict_is_news_once(instance: DagsterInstance):
         last = last_evaluation(instance, KEY)
         assert last
         assert last.description == verdict.description
+
+
+def test_a_verdict_is_remembered_behind_any_number_of_runs_that_were_to_judge_and_did_not(instance: DagsterInstance):
+    @multi_asset_check(specs=[AssetCheckSpec(KEY.name, asset=KEY.asset_key)], can_subset=True)
+    def spared() -> Iterator[AssetCheckResult]:
+        yield from ()
+
+    [event] = Verdict("wrong", {"remembered": 1}).news(KEY, instance)
+    instance.report_runless_asset_event(event)
+    job = Definitions(assets=[AssetSpec(KEY.asset_key)], asset_checks=[spared]).get_implicit_global_asset_job_def()
+    for _ in range(10):
+        assert job.execute_in_process(instance=instance, asset_selection=[]).success
+
+    history = instance.event_log_storage.get_asset_check_execution_history(KEY, limit=20)
+    assert len(history) == 11, "each run left a record"
+    last = last_evaluation(instance, KEY)
+    assert last
+    assert last.metadata["remembered"].value == 1
 
 
 @pytest.mark.parametrize(
