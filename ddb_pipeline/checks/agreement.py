@@ -1,9 +1,9 @@
 """Whether some items are in the view as they are in the table. Pure.
 
 The table is always ahead of the view: what changed a moment ago is still under way. When a change was made, the table
-does not say. So an item that differs is a suspect at first, with the moment and what the table held then. It is wrong
-if, at a later check, enough time has passed for that change to arrive, the table still holds the same, and the view
-still shows something older.
+does not say. So an item that differs is a suspect at first, with what the table held and between which moments that was
+read: it may have changed just before it was read. It is wrong if, at a later check, enough time has passed for that
+change to arrive, the table still holds the same, and the view still shows something older.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ class Suspect:
     Attributes:
         item_key: Its key.
         held: What the table held (a hash; empty: no such item).
-        since_us: When that was seen first, epoch microseconds.
+        asked_us: A moment before that was read first, epoch microseconds.
+        read_us: A moment after it.
     """
 
     item_key: str
     held: str
-    since_us: int
+    asked_us: int
+    read_us: int
 
 
 @dataclass(frozen=True)
@@ -75,18 +77,20 @@ def compare(
     shown: Mapping[str, Shown],
     suspects: Mapping[str, Suspect],
     *,
-    now_us: int,
+    asked_us: int,
+    read_us: int,
     under_way_us: int,
     all_is_crawled: bool,
 ) -> Agreement:
     """Compare items.
 
     Args:
-        held: What the table holds, by key: canonical text, or None for no such item. The table was read before the
-            view.
+        held: What the table holds, by key: canonical text, or None for no such item. Some of it was read before the
+            view, some after it.
         shown: What the view shows, by key; items that it does not show are absent.
         suspects: Suspects of earlier comparisons, by key.
-        now_us: Before the table was read, epoch microseconds.
+        asked_us: A moment before table and view were read, epoch microseconds.
+        read_us: A moment after both were.
         under_way_us: How long a change may take to the view, microseconds.
         all_is_crawled: Whether every hour that has arrived is in the catalog; if not, nothing is found to be wrong.
     """
@@ -96,18 +100,18 @@ def compare(
         view = shown.get(item_key)
         if view and not view.is_certain:
             uncertain += 1
-        elif view and view.changed_at_us > now_us - under_way_us:
+        elif view and view.changed_at_us > asked_us - under_way_us:
             changed_lately += 1
         elif (view.item if view else None) == item:
             agreeing += 1
         else:
-            suspect = Suspect(item_key, _hash(item), now_us)
+            suspect = Suspect(item_key, _hash(item), asked_us, read_us)
             before = suspects.get(item_key)
             # a change that the view learned of since then may have had another one after it
-            is_same = before and before.held == suspect.held and (not view or view.changed_at_us < before.since_us)
+            is_same = before and before.held == suspect.held and (not view or view.changed_at_us < before.asked_us)
             if before and is_same:
                 suspect = before
-            if all_is_crawled and suspect.since_us <= now_us - under_way_us:
+            if all_is_crawled and suspect.read_us <= asked_us - under_way_us:
                 differences.append(Difference(item_key, _how(item, view)))
             again.append(suspect)
     return Agreement(agreeing, tuple(differences), tuple(again), changed_lately, uncertain)

@@ -104,19 +104,21 @@ def _judge(deployment: Deployment, suspects: Mapping[str, Suspect], now: datetim
     page = {_key_of(deployment, item): canonical_item(item) for item in table.page(SAMPLE, counted)}
     held = _what_fits({**_read(deployment, suspects), **page})
     view = f"{quote_identifier(names.database)}.{quote_identifier(ITEM_VIEW)}"
+    # without a request token: an answer to an earlier attempt would be older than what the table held now
     result = deployment.athena.execute(sample_statement(view, list(held), SAMPLE))
     shown = {str(row[0]): Shown(_canonical(str(row[1])), int(row[2]), bool(row[3])) for row in result.rows}
-    # The others are read from the table after the view: what changed in between is a suspect, at the most.
+    # the others are read from the table after the view: what changed in between is a suspect, at the most
     held |= _read(deployment, [item_key for item_key in shown if item_key not in held])
     agreement = compare(
         held,
         shown,
         suspects,
-        now_us=microseconds(now),
+        asked_us=microseconds(now),
+        read_us=microseconds(datetime.now(UTC)),
         under_way_us=under_way(deployment.stage) // timedelta(microseconds=1),
         all_is_crawled=not suspects or _all_is_crawled(deployment, suspects),
     )
-    return _verdict(deployment, agreement, result, counted, now)
+    return _verdict(deployment, agreement, result, counted)
 
 
 def _read(deployment: Deployment, item_keys: Iterable[str]) -> dict[str, str | None]:
@@ -179,11 +181,11 @@ def _canonical(image: str) -> str:
 
 
 def _all_is_crawled(deployment: Deployment, suspects: Mapping[str, Suspect]) -> bool:
-    oldest = moment_of(min(suspect.since_us for suspect in suspects.values()))
+    oldest = moment_of(min(suspect.asked_us for suspect in suspects.values()))
     return not survey(deployment, Scope(hour_of(oldest) - LOOK_BACK)).lacking
 
 
-def _verdict(deployment: Deployment, agreement: Agreement, result: QueryResult, counted: int, now: datetime) -> Verdict:
+def _verdict(deployment: Deployment, agreement: Agreement, result: QueryResult, counted: int) -> Verdict:
     suspects = agreement.suspects[:_MOST_SUSPECTS]
     metadata: dict[str, Any] = {
         "agreeing": agreement.agreeing,
@@ -202,9 +204,10 @@ def _verdict(deployment: Deployment, agreement: Agreement, result: QueryResult, 
     if not agreement.differences:
         note = None
         if suspects:
+            settled = moment_of(max(suspect.read_us for suspect in suspects)) + under_way(deployment.stage)
             note = (
                 f"{len(agreement.suspects)} items differ whose changes may be under way: {_keys(suspects)}: the next "
-                f"check after {now + under_way(deployment.stage):%H:%M} UTC tells"
+                f"check after {settled:%H:%M:%S} UTC tells"
             )
         return Verdict(None, metadata, note=note)
     metadata["differences"] = MetadataValue.table([TableRecord(asdict(one)) for one in agreement.differences[:50]])
@@ -229,7 +232,10 @@ def _suspects(instance: DagsterInstance, check_key: AssetCheckKey) -> dict[str, 
     last = last_evaluation(instance, check_key)
     value: Any = last.metadata.get(_SUSPECTS) if last else None
     try:
-        suspects = [Suspect(str(one["item_key"]), str(one["held"]), int(one["since_us"])) for one in value.value]
+        suspects = [
+            Suspect(str(one["item_key"]), str(one["held"]), int(one["asked_us"]), int(one["read_us"]))
+            for one in value.value
+        ]
     except (AttributeError, KeyError, TypeError, ValueError):
         return {}
     return {suspect.item_key: suspect for suspect in suspects}

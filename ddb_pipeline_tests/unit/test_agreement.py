@@ -20,13 +20,15 @@ def judged(
     suspects: tuple[Suspect, ...] = (),
     *,
     now: int = NOW,
+    read: int | None = None,
     all_is_crawled: bool = True,
 ) -> Agreement:
     return compare(
         {"k": held},
         {"k": shown} if shown else {},
         {one.item_key: one for one in suspects},
-        now_us=now,
+        asked_us=now,
+        read_us=now if read is None else read,
         under_way_us=UNDER_WAY,
         all_is_crawled=all_is_crawled,
     )
@@ -57,6 +59,22 @@ def test_a_difference_is_a_suspect_at_first_and_wrong_when_nothing_can_be_under_
         assert late.suspects == first.suspects, "it is looked at again until it is right"
 
 
+def test_what_was_read_late_in_a_check_may_have_changed_just_before():
+    first = judged("new", OLD, read=NOW + 5 * MINUTE)
+
+    too_early = judged("new", OLD, first.suspects, now=NOW + UNDER_WAY + 4 * MINUTE)
+    late_enough = judged("new", OLD, first.suspects, now=NOW + UNDER_WAY + 5 * MINUTE)
+
+    assert (len(too_early.differences), len(late_enough.differences)) == (0, 1)
+
+
+def test_a_change_that_the_view_learned_of_while_the_table_was_read_may_have_had_another_one_after_it():
+    first = judged("new", OLD, read=NOW + 5 * MINUTE)
+    learned = Shown("newer", NOW + MINUTE, is_certain=True)
+
+    assert judged("new", learned, first.suspects, now=NOW + 2 * UNDER_WAY).differences == ()
+
+
 def test_a_suspect_that_came_right_is_forgotten():
     first = judged("new", OLD)
 
@@ -69,7 +87,7 @@ def test_an_item_that_changed_again_is_a_new_suspect():
     again = judged("newer", OLD, first.suspects, now=NOW + UNDER_WAY)
 
     assert again.differences == ()
-    assert again.suspects[0].since_us == NOW + UNDER_WAY
+    assert again.suspects[0].read_us == NOW + UNDER_WAY
 
 
 def test_what_changed_lately_or_is_uncertain_is_left_out():
