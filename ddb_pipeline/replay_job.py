@@ -1,6 +1,5 @@
 """The job that puts records which could not be delivered on the stream again."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from dagster import Config, JobDefinition, MetadataValue, OpExecutionContext, TableRecord, job, op
@@ -29,7 +28,10 @@ class ReplayConfig(Config):
         "failed) nothing tells how often it was: each run puts it on the stream.",
     )
     most_objects: int = Field(
-        default=1000, ge=1, le=100_000, description="Objects that this run replays at most, the oldest first."
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Objects that this run replays at most, the oldest first; those that stay do not count.",
     )
 
 
@@ -44,9 +46,8 @@ def replay_job(pipeline: Pipeline) -> JobDefinition:
     def put_records_again(context: OpExecutionContext, config: ReplayConfig, aws: PipelineAwsResource) -> None:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             failed, known = deployment.failed_deliveries, known_hours(context.instance, pipeline)
-            # the sensor may have been off for long: what it never saw is newer than a week before what it saw last
-            since = max(known, default=datetime.now(UTC))
-            found = look(failed, known, since, most_receipts=config.most_objects)
+            # all receipts are read: what stays or is settled must not count against what may be replayed
+            found = look(failed, known)
             replay = Replay(
                 failed,
                 deployment.change_stream,
@@ -56,12 +57,12 @@ def replay_job(pipeline: Pipeline) -> JobDefinition:
                 note=context.log.info,
             )
             done = replay.run(one.found for one in found.open)
-            after = look(failed, known, since, most_receipts=config.most_objects)
+            after = look(failed, known)
             for event in failure_events(context.instance, pipeline, failed, after):
                 context.log_event(event)
             for evaluation in failed_verdict(deployment, after).news(failed_check_key(pipeline), context.instance):
                 context.instance.report_runless_asset_event(evaluation)
-        _tell(context, done, left=done.waiting + after.left)
+        _tell(context, done)
 
     @job(
         name=replay_job_name(pipeline),
@@ -75,19 +76,19 @@ def replay_job(pipeline: Pipeline) -> JobDefinition:
     return replay_failed_deliveries
 
 
-def _tell(context: OpExecutionContext, done: Replayed, left: int) -> None:
+def _tell(context: OpExecutionContext, done: Replayed) -> None:
     context.log.info(
         "%d records of %d objects are on the stream again%s",
         done.records,
         len(done.objects),
-        f"; {left} objects wait: run the job again" if left else "",
+        f"; {done.waiting} objects wait: run the job again" if done.waiting else "",
     )
     for key, reason in done.stayed.items():
         context.log.warning("%s stays: %s", key, reason)
     metadata: dict[str, Any] = {
         "objects_replayed": len(done.objects),
         "records_replayed": done.records,
-        "objects_waiting": left,
+        "objects_waiting": done.waiting,
         "objects_that_stay": len(done.stayed),
     }
     if stayed := list(done.stayed.items())[:_STAYED_TOLD]:

@@ -7,7 +7,14 @@ deliveries sensor tells the same verdicts, by the same functions.
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from dagster import AssetCheckExecutionContext, AssetCheckKey, AssetCheckResult, AssetChecksDefinition, asset_check
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckKey,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    asset_check,
+)
 
 from ddb_pipeline.arrivals import CLOCKS, LOOK_BACK, hour_of, listed, partition_key
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
@@ -19,7 +26,7 @@ from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.errors import RESTORE_ADVICE, PipelineError
-from ddb_pipeline.failed_deliveries.looking import MOST_LISTED, Look, look
+from ddb_pipeline.failed_deliveries.looking import Look, look
 from ddb_pipeline.refreshes import Scope, refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.survey import survey
@@ -34,6 +41,9 @@ _CRAWL_PATIENCE = timedelta(hours=1)
 _MOST_RECEIPTS = 10_000
 """Receipts that a check reads, which has more time than a tick of the sensor."""
 _DAY = timedelta(days=1)
+TICK_OBJECTS = 50_000
+"""Failed objects that a tick of the sensor lists at most: 50 requests. More in a week is a delivery that does nothing
+else."""
 _TICK_PAGES = 100
 """Pages of objects that a tick of the sensor reads at most to see whether something was delivered."""
 _PAGES = 20
@@ -76,27 +86,32 @@ def failed_verdict(deployment: Deployment, found: Look) -> Verdict:
         deployment: The pipeline on its stage.
         found: What a look found.
     """
-    still_open = found.open
+    still_open, job = found.open, replay_job_name(deployment.pipeline)
     metadata = {"open_objects": len(still_open), "not_looked_into": found.left}
-    if not still_open and not found.left and found.is_whole:
+    if not still_open and found.is_through:
         return Verdict(None, metadata)
-    again = [one for one in still_open if one.receipt]
-    sentences = [f"{len(still_open)} objects below errors/ hold records that are in no view"]
-    if found.left:
-        sentences.append(f"{found.left} more were not looked into")
+    more = [f"{found.left} more were not looked into"] if found.left else []
     if not found.is_whole:
-        sentences.append(f"there are more than {MOST_LISTED}, the newest were not looked at")
-    sentences.append(listed([one.found.key for one in still_open]) or "see the partitions of the asset")
-    if again:
+        more.append("there are more than were listed, the newest are not among these")
+    if not still_open:
+        return Verdict(
+            f"of the objects below errors/ that were looked into none waits for a replay, but {' and '.join(more)}: "
+            f"run the job {job}, which looks into all of them",
+            metadata,
+            severity=AssetCheckSeverity.WARN,
+        )
+    sentences = [*more, listed([one.found.key for one in still_open])]
+    if again := [one for one in still_open if one.receipt]:
         sentences.append(f"{len(again)} of them hold records that failed again, or cannot be replayed")
     if reasons := reasons_of(deployment.failed_deliveries, still_open):
         sentences.append(f"why: {listed([reason for reason, _count in reasons.most_common()], 3)}")
-    job = replay_job_name(deployment.pipeline)
     sentences.append(
         f"mend the cause (the converter's log says what it refused), then run the job {job}; what is no change of the "
         "table, or may be lost, take out of errors/"
     )
-    return Verdict(": ".join((sentences[0], "; ".join(sentences[1:]))), metadata)
+    return Verdict(
+        f"{len(still_open)} objects below errors/ hold records that are in no view: {'; '.join(sentences)}", metadata
+    )
 
 
 def delivered_verdict(deployment: Deployment, now: datetime) -> Verdict:
@@ -170,7 +185,7 @@ def crawled_verdict(deployment: Deployment, now: datetime) -> Verdict:
 def _has_delivered_since(deployment: Deployment, moment: datetime) -> bool | None:
     """Whether an object was written at a moment or later: one of rows, or one of records that failed; None: unknown."""
     first = hour_of(moment) - LOOK_BACK
-    most_objects = MOST_LISTED if deployment.hurried else None
+    most_objects = TICK_OBJECTS if deployment.hurried else None
     failed = deployment.failed_deliveries.objects(first)
     if any(one.last_modified >= moment for one in islice(failed, most_objects)):
         return True
@@ -189,8 +204,7 @@ def _failed_check(pipeline: Pipeline) -> AssetChecksDefinition:
     def no_failed_deliveries(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             known = known_hours(context.instance, pipeline)
-            since = max(known, default=datetime.now(UTC))
-            found = look(deployment.failed_deliveries, known, since, most_receipts=_MOST_RECEIPTS)
+            found = look(deployment.failed_deliveries, known, most_receipts=_MOST_RECEIPTS)
             return failed_verdict(deployment, found).result(failed_check_key(pipeline))
 
     return no_failed_deliveries

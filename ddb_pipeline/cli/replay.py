@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import re
 import sys
-from datetime import UTC, datetime
 
 from rich.markup import escape
 
@@ -39,7 +38,7 @@ def run_replay(*, pipeline_name: str | None, most_replays: int, most_objects: in
     with aws.deployment(name) as deployment:
         failed = deployment.failed_deliveries
         # what Dagster remembers is not at hand: all is listed, and every receipt is looked at
-        found = look(failed, {}, datetime.now(UTC), most_receipts=sys.maxsize)
+        found = look(failed, {})
         replaying = Replay(
             failed,
             deployment.change_stream,

@@ -1,14 +1,17 @@
 """Which failed deliveries are open: new, changed or still open hours are looked into, the rest is known to be settled.
 
 Receipts are tags, which a listing does not show, and each costs a request. So an hour is told apart by a fingerprint of
-what is in it, and one that is remembered as settled is not asked again until it changes. Where a look ended before it
-was through is remembered, too, as an hour that is unread: the next look begins there, however old that hour is.
+what is in it, and one that is remembered as settled is not asked again until it changes. Where a listing ended before
+it was through is remembered, too, as an hour that is unread: the next one begins there, however old that hour is.
+
+A look that may read no more receipts stops, also inside an hour, and says where: the next one goes on there and comes
+round, so that no object waits for ever behind others that stay open.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,10 +21,6 @@ from ddb_pipeline.arrivals import WEEK
 from ddb_pipeline.failed_deliveries.receipts import Receipt
 from ddb_pipeline.resources.failed_deliveries import ErrorObject, FailedDeliveries
 
-MOST_LISTED = 50_000
-"""Objects that one look lists at most: 50 requests. More than these in a week is a delivery that does nothing else."""
-MOST_RECEIPTS = 300
-"""Receipts that one look reads at most, but those of one hour always: one request each."""
 _REQUESTS_AT_ONCE = 8
 _UNREAD = "unread"
 
@@ -56,31 +55,51 @@ class OpenObject:
 
 
 @dataclass(frozen=True)
+class Position:
+    """Where a look stopped, and the next one goes on.
+
+    Attributes:
+        hour: The hour.
+        after: Key of the last of its objects that was looked into; empty: none was.
+        fingerprint: That of its objects so far, as they are listed; if it is another by now, the hour is begun anew.
+        open_objects: How many of them were open.
+    """
+
+    hour: datetime
+    after: str
+    fingerprint: str
+    open_objects: int
+
+
+@dataclass(frozen=True)
 class FailedHour:
     """An hour that was looked into.
 
     Attributes:
         hour: The hour.
         objects: All its objects; none if somebody took them away.
-        open: Those that are open.
+        open: Those that are open, as far as this look read their receipts.
+        open_before: How many more are open: looks before this one read their receipts.
         is_read: Whether all its objects were listed, and their receipts read.
     """
 
     hour: datetime
     objects: tuple[ErrorObject, ...]
     open: tuple[OpenObject, ...] = ()
+    open_before: int = 0
     is_read: bool = False
 
     @property
     def fingerprint(self) -> str:
         """Differs whenever an object was added, removed or replaced."""
-        newest = max((one.last_modified for one in self.objects), default=datetime.fromtimestamp(0, UTC))
-        return f"{len(self.objects)}-{sum(one.size for one in self.objects)}-{int(newest.timestamp())}"
+        return fingerprint_of(self.objects)
 
     @property
     def known(self) -> Known:
         """What is to be remembered of it."""
-        return Known(self.fingerprint, len(self.open)) if self.is_read else Known(_UNREAD, len(self.objects))
+        if not self.is_read:
+            return Known(_UNREAD, len(self.objects))
+        return Known(self.fingerprint, self.open_before + len(self.open))
 
 
 @dataclass(frozen=True)
@@ -88,91 +107,163 @@ class Look:
     """What a look found.
 
     Attributes:
-        hours: Hours that were looked into because they are new, changed or open; oldest first.
-        left: Objects of such hours that are left for the next look.
-        unread: Those of the hours left that are not remembered as open; oldest first. The first that can be remembered
-            has to be, and before the others: all after it are listed as long as it is unread.
+        open: Open objects, as far as receipts were read.
+        hours: Hours that are new, changed or open, and were looked into to their end; oldest first.
+        left: Objects of such hours whose receipts this look did not read.
+        unread: Hours that it did not come to the end of and that are not remembered as open; oldest first. The first
+            that can be remembered has to be, and before the others: all after it are listed as long as it is unread.
         is_whole: Whether everything was listed.
+        position: Where the next look goes on; None: at the oldest hour.
     """
 
+    open: tuple[OpenObject, ...]
     hours: tuple[FailedHour, ...]
     left: int
     unread: tuple[FailedHour, ...]
     is_whole: bool
+    position: Position | None
 
     @property
-    def open(self) -> list[OpenObject]:
-        """All open objects that were looked into, oldest hour first."""
-        return [one for hour in self.hours for one in hour.open]
+    def is_through(self) -> bool:
+        """Whether there is no open object that it did not find."""
+        return self.is_whole and not self.left
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Objects of an hour, from one number to before another, and how many before these are known to be open."""
+
+    found: FailedHour
+    start: int
+    stop: int
+    open_before: int
+
+    @property
+    def objects(self) -> tuple[ErrorObject, ...]:
+        return self.found.objects[self.start : self.stop]
+
+    @property
+    def is_last(self) -> bool:
+        return self.stop == len(self.found.objects)
+
+
+def fingerprint_of(objects: Sequence[ErrorObject]) -> str:
+    """Return what tells objects of an hour from others: their number, their bytes, when the newest was written."""
+    newest = max((one.last_modified for one in objects), default=datetime.fromtimestamp(0, UTC))
+    return f"{len(objects)}-{sum(one.size for one in objects)}-{int(newest.timestamp())}"
+
+
+def listed_from(known: Mapping[datetime, Known], looked_at: datetime | None = None) -> datetime | None:
+    """Return the hour from which on failed deliveries are to be listed; None: all of them, as nothing is remembered.
+
+    What was never listed lies a week before the last look that listed all, or later; where nobody knows when that was,
+    a week before the newest hour that is remembered. What is open lies where it does.
+
+    Args:
+        known: What is remembered, by hour.
+        looked_at: When a look listed all, if that is known.
+    """
+    if not known:
+        return None
+    if any(one.fingerprint == _UNREAD for one in known.values()):
+        # from there on: what is before it would be listed in vain, and the listing might never come past it
+        return min(_still_open(known))
+    return min([(looked_at or max(known)) - WEEK, *_still_open(known)])
 
 
 def look(
     failed: FailedDeliveries,
     known: Mapping[datetime, Known],
-    since: datetime,
     *,
-    most_receipts: int = MOST_RECEIPTS,
+    looked_at: datetime | None = None,
+    position: Position | None = None,
+    most_listed: int | None = None,
+    most_receipts: int | None = None,
 ) -> Look:
     """Look for what failed, and for what was open before.
 
     Args:
         failed: The objects.
-        known: What is remembered, by hour; nothing: everything is listed.
-        since: When the last look was: from a week before that on, or from the oldest open or unread hour, all is
-            listed.
-        most_receipts: Receipts that are read at most.
+        known: What is remembered, by hour.
+        looked_at: When a look listed all, if that is known.
+        position: Where the last look stopped.
+        most_listed: Objects that are listed at most, a request for each thousand; None: all.
+        most_receipts: Receipts that are read at most, a request each; None: all.
     """
-    still_open = {hour for hour, one in known.items() if one.open_objects}
-    listed = list(islice(failed.objects(min([since - WEEK, *still_open]) if known else None), MOST_LISTED + 1))
+    still_open = _still_open(known)
+    stop = None if most_listed is None else most_listed + 1
+    listed = list(islice(failed.objects(listed_from(known, looked_at)), stop))
     # the hour in which the listing was cut off, and all after it, may hold more than was listed
-    cut = listed[-1].hour if len(listed) > MOST_LISTED else None
+    cut = listed[-1].hour if stop is not None and len(listed) == stop else None
     # an open hour whose objects somebody took away is news, too
     gone = {hour: list[ErrorObject]() for hour in still_open if cut is None or hour < cut}
     by_hour: dict[datetime, list[ErrorObject]] = defaultdict(list, gone)
-    for one in listed[:MOST_LISTED]:
+    for one in listed:
         by_hour[one.hour].append(one)
-    if cut:
-        by_hour[cut].append(listed[-1])
     hours = [FailedHour(hour, tuple(objects)) for hour, objects in sorted(by_hour.items())]
     unsettled = [found for found in hours if found.hour == cut or known.get(found.hour) != Known(found.fingerprint, 0)]
-    # what is new comes first: what was open may stay so for long
-    unsettled.sort(key=lambda found: found.hour in known and known[found.hour].fingerprint == found.fingerprint)
-    chosen = _first(unsettled, most_receipts)
-    left = unsettled[len(chosen) :]
+    parts = list(_parts(_rotated(unsettled, position), position, most_receipts))
+    opened = _open_objects(failed, parts)
+    ended = {
+        part.found.hour: replace(part.found, open=opened[number], open_before=part.open_before, is_read=True)
+        for number, part in enumerate(parts)
+        if part.is_last and part.found.hour != cut
+    }
     return Look(
-        hours=tuple(_with_receipts(failed, chosen, cut)),
-        left=sum(len(found.objects) for found in left),
-        unread=tuple(sorted((found for found in left if found.hour not in still_open), key=_hour)),
+        open=tuple(one for found in opened for one in found),
+        hours=tuple(sorted(ended.values(), key=lambda found: found.hour)),
+        left=sum(len(found.objects) for found in unsettled) - sum(len(part.objects) for part in parts),
+        unread=tuple(found for found in unsettled if found.hour not in ended and found.hour not in still_open),
         is_whole=cut is None,
+        position=_stopped_at(parts[-1], opened[-1]) if parts and not parts[-1].is_last else None,
     )
 
 
-def _first(hours: list[FailedHour], most_objects: int) -> list[FailedHour]:
+def _still_open(known: Mapping[datetime, Known]) -> set[datetime]:
+    return {hour for hour, one in known.items() if one.open_objects}
+
+
+def _rotated(hours: Sequence[FailedHour], position: Position | None) -> list[FailedHour]:
+    """Hours in the order in which they are looked into: from a position on, then those before it."""
+    if position is None:
+        return list(hours)
+    return sorted(hours, key=lambda found: (found.hour < position.hour, found.hour))
+
+
+def _parts(hours: Iterable[FailedHour], position: Position | None, most_objects: int | None) -> Iterator[_Part]:
+    """As much of some hours as may be looked into; the last part may be empty, and says where that ended."""
     size = 0
-    for number, found in enumerate(hours):
-        size += len(found.objects)
-        if size > most_objects and number:
-            return hours[:number]
-    return hours
+    for found in hours:
+        start, open_before = _begun(found, position)
+        stop = len(found.objects) if most_objects is None else min(len(found.objects), start + most_objects - size)
+        part = _Part(found, start, stop, open_before)
+        yield part
+        if not part.is_last:
+            return
+        size += stop - start
 
 
-def _with_receipts(failed: FailedDeliveries, hours: list[FailedHour], cut: datetime | None) -> list[FailedHour]:
-    objects = [one for found in hours for one in found.objects]
+def _begun(found: FailedHour, position: Position | None) -> tuple[int, int]:
+    """How many objects of an hour were looked into already, and how many of these were open."""
+    if position is None or position.hour != found.hour:
+        return 0, 0
+    read = next((number for number, one in enumerate(found.objects, start=1) if one.key == position.after), 0)
+    is_same = fingerprint_of(found.objects[:read]) == position.fingerprint
+    return (read, position.open_objects) if is_same else (0, 0)
+
+
+def _open_objects(failed: FailedDeliveries, parts: Sequence[_Part]) -> list[tuple[OpenObject, ...]]:
+    """The open ones among the objects of some parts."""
+    objects = [one for part in parts for one in part.objects]
     with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
         receipts = dict(zip(objects, pool.map(lambda one: failed.receipt(one.key), objects), strict=True))
-    looked_into = [
-        replace(
-            found,
-            open=tuple(OpenObject(one, receipts[one]) for one in found.objects if _is_open(receipts[one])),
-            is_read=found.hour != cut,
-        )
-        for found in hours
-    ]
-    return sorted(looked_into, key=_hour)
+    return [tuple(OpenObject(one, receipts[one]) for one in part.objects if _is_open(receipts[one])) for part in parts]
 
 
-def _hour(found: FailedHour) -> datetime:
-    return found.hour
+def _stopped_at(part: _Part, opened: Sequence[OpenObject]) -> Position:
+    read = part.found.objects[: part.stop]
+    after = read[-1].key if read else ""
+    return Position(part.found.hour, after, fingerprint_of(read), part.open_before + len(opened))
 
 
 def _is_open(receipt: Receipt | None) -> bool:

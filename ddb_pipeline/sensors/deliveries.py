@@ -1,14 +1,18 @@
 """The deliveries sensor: reports what Firehose could not deliver, and whether deliveries and crawls keep up.
 
 A delivery that stands still brings no new hour, so no refresh runs whose checks would tell. The sensor tells them, and
-only what changed since. Its cursor is the time of its last look: all since a week before that is listed again, at one
-request for a thousand failed objects, so that late ones, repeats and a daemon that was down lose nothing.
+only what changed since. What it looked into is remembered in Dagster's event log. Its cursor says when a tick listed
+all, and where one stopped that could not look into all; without it some is looked into again, and nothing is lost.
 """
 
 import json
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Self
 
 from dagster import (
+    AssetCheckKey,
+    DagsterInstance,
     DefaultSensorStatus,
     SensorDefinition,
     SensorEvaluationContext,
@@ -17,8 +21,10 @@ from dagster import (
     sensor,
 )
 
+from ddb_pipeline.arrivals import hour_of_key, partition_key
 from ddb_pipeline.assets.failed_deliveries import failure_events, known_hours
 from ddb_pipeline.checks.deliveries import (
+    TICK_OBJECTS,
     NotKnownError,
     crawled_check_key,
     crawled_verdict,
@@ -27,14 +33,59 @@ from ddb_pipeline.checks.deliveries import (
     failed_check_key,
     failed_verdict,
 )
+from ddb_pipeline.checks.verdict import last_evaluation
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
-from ddb_pipeline.failed_deliveries.looking import look
+from ddb_pipeline.failed_deliveries.looking import Position, look
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 
-_CURSOR_VERSION = 1
+_CURSOR_VERSION = 2
+_TICK_RECEIPTS = 300
+"""Receipts of failed objects that a tick reads at most: one request each."""
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 30, 600
 _ARRIVALS_INTERVALS = 10
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """What the sensor remembers between two ticks.
+
+    Attributes:
+        looked_at: When a tick listed all last; None: not known.
+        position: Where the last tick stopped; None: it was through.
+    """
+
+    looked_at: datetime | None = None
+    position: Position | None = None
+
+    def to_json(self) -> str:
+        """Write the cursor as Dagster stores it."""
+        stopped = {**asdict(self.position), "hour": partition_key(self.position.hour)} if self.position else None
+        looked_at = self.looked_at.isoformat() if self.looked_at else None
+        return json.dumps({"version": _CURSOR_VERSION, "looked_at": looked_at, "position": stopped})
+
+    @classmethod
+    def from_json(cls, text: str | None, now: datetime) -> Self:
+        """Read a stored cursor; one that cannot be read says nothing.
+
+        Args:
+            text: The cursor.
+            now: The time: a look of the future says nothing about what arrives until then.
+        """
+        try:
+            values = json.loads(text or "")
+            if values["version"] != _CURSOR_VERSION:
+                return cls()
+            looked_at = datetime.fromisoformat(values["looked_at"]) if values["looked_at"] else None
+            stopped = values["position"] and Position(
+                hour_of_key(values["position"]["hour"]),
+                str(values["position"]["after"]),
+                str(values["position"]["fingerprint"]),
+                int(values["position"]["open_objects"]),
+            )
+            return cls(min(looked_at, now) if looked_at else None, stopped or None)
+        except (ValueError, KeyError, TypeError):
+            return cls()
 
 
 def deliveries_sensor_name(pipeline: Pipeline) -> str:
@@ -71,7 +122,15 @@ def deliveries_sensor(pipeline: Pipeline, arrivals_seconds: int, automation: Aut
 
 def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorResult:
     pipeline, instance, now = deployment.pipeline, context.instance, datetime.now(UTC)
-    found = look(deployment.failed_deliveries, known_hours(instance, pipeline), last_look(context.cursor, now))
+    cursor = Cursor.from_json(context.cursor, now)
+    found = look(
+        deployment.failed_deliveries,
+        known_hours(instance, pipeline),
+        looked_at=cursor.looked_at,
+        position=cursor.position,
+        most_listed=TICK_OBJECTS,
+        most_receipts=_TICK_RECEIPTS,
+    )
     events = failure_events(instance, pipeline, deployment.failed_deliveries, found)
     verdicts = {crawled_check_key(pipeline): crawled_verdict(deployment, now)}
     not_known: list[str] = []
@@ -80,9 +139,12 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
     except NotKnownError as error:
         # what was told before stands
         not_known.append(str(error))
-    if found.open or not found.left:
-        # with a lost history it takes some ticks to see that all of a long past is settled
+    if found.is_through or (found.open and not _has_failed(instance, failed_check_key(pipeline))):
         verdicts[failed_check_key(pipeline)] = failed_verdict(deployment, found)
+    else:
+        # each tick would tell of others, and an event a tick would fill the event log
+        waiting = f"{found.left} objects below errors/" if found.left else "what is below errors/ and was not listed"
+        not_known.append(f"{waiting} will be looked into by the next ticks")
     evaluations = [one for key, verdict in verdicts.items() for one in verdict.news(key, instance)]
     problems = [verdict.problem for verdict in verdicts.values() if verdict.problem] + not_known
     message = "; ".join(problems) or "nothing failed, deliveries and crawls keep up"
@@ -90,18 +152,10 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
     return SensorResult(
         skip_reason=message,
         asset_events=[*events, *evaluations],
-        cursor=json.dumps({"version": _CURSOR_VERSION, "looked_at": now.isoformat()}),
+        cursor=Cursor(now if found.is_whole else cursor.looked_at, found.position).to_json(),
     )
 
 
-def last_look(cursor: str | None, now: datetime) -> datetime:
-    """Return when the last look was; a cursor that cannot be read, or is of the future, says nothing: now.
-
-    What is open is remembered in the event log and not in the cursor, and a lost event log has everything listed.
-    """
-    try:
-        values = json.loads(cursor or "")
-        looked_at = datetime.fromisoformat(values["looked_at"]) if values["version"] == _CURSOR_VERSION else now
-        return min(looked_at, now)
-    except (ValueError, KeyError, TypeError):
-        return now
+def _has_failed(instance: DagsterInstance, key: AssetCheckKey) -> bool:
+    last = last_evaluation(instance, key)
+    return last is not None and not last.passed

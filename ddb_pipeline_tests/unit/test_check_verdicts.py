@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import duckdb
 import pytest
 from dagster import (
     AssetCheckKey,
     AssetCheckResult,
+    AssetCheckSeverity,
     AssetCheckSpec,
     AssetKey,
     AssetSpec,
@@ -19,14 +21,18 @@ from dagster import (
     multi_asset_check,
 )
 
+from ddb_pipeline.checks.deliveries import failed_verdict
 from ddb_pipeline.checks.problems import problems_statement
 from ddb_pipeline.checks.repeats import judge
 from ddb_pipeline.checks.state import sample_statement, table_key
 from ddb_pipeline.checks.verdict import Verdict, last_evaluation
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
+from ddb_pipeline.failed_deliveries.looking import Look, OpenObject, Position
+from ddb_pipeline.resources.aws import Deployment
+from ddb_pipeline.resources.failed_deliveries import ErrorObject
 from ddb_pipeline.resources.stream_metrics import PERIOD, StreamMetrics
 from ddb_pipeline.resources.table_items import TableItems
-from ddb_pipeline.sensors.deliveries import last_look
+from ddb_pipeline.sensors.deliveries import Cursor
 
 NOW = datetime(2026, 11, 27, 12, 34, 56, tzinfo=UTC)
 KEY = AssetCheckKey(AssetKey(["persons", "change_table"]), "check")
@@ -74,6 +80,25 @@ def test_a_verdict_is_remembered_behind_any_number_of_runs_that_were_to_judge_an
     last = last_evaluation(instance, KEY)
     assert last
     assert last.metadata["remembered"].value == 1
+
+
+def judged(*objects: OpenObject, left: int = 0, is_whole: bool = True) -> Verdict:
+    deployment = SimpleNamespace(pipeline=PIPELINE, failed_deliveries=SimpleNamespace(body=lambda _key: None))
+    return failed_verdict(cast("Deployment", deployment), Look(objects, (), left, (), is_whole, None))
+
+
+def test_what_failed_is_told_with_its_objects_and_what_a_look_did_not_come_to():
+    lost = OpenObject(ErrorObject("errors/processing-failed/1", "processing-failed", NOW, 1, NOW), None)
+
+    assert judged().problem is None
+    assert str(judged(lost).problem).startswith(
+        "1 objects below errors/ hold records that are in no view: errors/processing-failed/1; mend the cause"
+    )
+    assert "in no view: 7 more were not looked into; errors/processing-failed/1" in str(judged(lost, left=7).problem)
+    for verdict in (judged(left=7), judged(is_whole=False)):
+        assert str(verdict.problem).startswith("of the objects below errors/ that were looked into none waits")
+        assert verdict.severity is AssetCheckSeverity.WARN
+    assert "7 more were not looked into" in str(judged(left=7).problem)
 
 
 @pytest.mark.parametrize(
@@ -221,16 +246,32 @@ def test_the_last_arrivals_are_those_of_a_period_that_is_over():
     assert timedelta(minutes=5) == PERIOD
 
 
-def cursor_of(version: int, looked_at: str) -> str:
-    return f'{{"version": {version}, "looked_at": "{looked_at}"}}'
+def test_a_cursor_says_when_all_was_listed_and_where_a_look_stopped():
+    stopped = Position(NOW.replace(minute=0, second=0, microsecond=0), "errors/x", "300-1-2", 7)
+
+    for cursor in (Cursor(NOW, stopped), Cursor(NOW - timedelta(days=9)), Cursor()):
+        assert Cursor.from_json(cursor.to_json(), NOW) == cursor
+    assert Cursor.from_json(Cursor(NOW + timedelta(days=1)).to_json(), NOW) == Cursor(NOW), "never a time to come"
 
 
-@pytest.mark.parametrize("cursor", [None, "", "5", "[]", "{}", cursor_of(2, "2026-01-01T00:00:00+00:00")])
-def test_a_cursor_that_says_nothing_is_now(cursor: str | None):
-    assert last_look(cursor, NOW) == NOW
+POSITION = '{"hour": "2026-01-01-00:00", "after": "", "fingerprint": "", "open_objects": 0}'
 
 
-def test_a_cursor_says_when_the_last_look_was_and_never_a_time_to_come():
-    assert last_look(cursor_of(1, "2026-01-01T00:00:00+00:00"), NOW) == datetime(2026, 1, 1, tzinfo=UTC)
-    assert last_look(cursor_of(1, "2036-01-01T00:00:00+00:00"), NOW) == NOW
-    assert last_look(cursor_of(1, "2026-01-01T00:00:00"), NOW) == NOW
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "5",
+        "[]",
+        "{}",
+        '{"version": 1, "looked_at": "2026-01-01T00:00:00+00:00"}',
+        '{"version": 2, "looked_at": "2026-01-01T00:00:00", "position": null}',
+        '{"version": 2, "looked_at": "yesterday", "position": null}',
+        '{"version": 2, "looked_at": null, "position": 5}',
+        f'{{"version": 2, "looked_at": null, "position": {POSITION.replace("2026-01-01-00:00", "no hour")}}}',
+        f'{{"version": 2, "looked_at": null, "position": {POSITION.replace("0}", "null}")}}}',
+    ],
+)
+def test_a_cursor_that_cannot_be_read_says_nothing(text: str | None):
+    assert Cursor.from_json(text, NOW) == Cursor()

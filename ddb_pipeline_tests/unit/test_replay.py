@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from ddb_pipeline.assets.failed_deliveries import failure_events, known_hours
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
 from ddb_pipeline.errors import AwsError
-from ddb_pipeline.failed_deliveries import looking
 from ddb_pipeline.failed_deliveries.documents import REPLAY_MARK
-from ddb_pipeline.failed_deliveries.looking import FailedHour, Known, Look, look
+from ddb_pipeline.failed_deliveries.looking import FailedHour, Known, Look, Position, look
 from ddb_pipeline.failed_deliveries.receipts import Receipt
 from ddb_pipeline.failed_deliveries.replay import Replay, Replayed
 from ddb_pipeline.resources.change_stream import (
@@ -108,8 +107,8 @@ def replay(errors: Errors, stream: Stream, *, most_replays: int = 3, most_object
     return replaying.run(errors.objects())
 
 
-def seen(errors: Errors, known: Mapping[datetime, Known], **more: int) -> Look:
-    return look(cast("FailedDeliveries", errors), known, NOW, **more)
+def seen(errors: Errors, known: Mapping[datetime, Known], position: Position | None = None, **bounds: Any) -> Look:
+    return look(cast("FailedDeliveries", errors), known, position=position, **bounds)
 
 
 def test_records_go_to_the_stream_with_a_mark_and_their_object_gets_a_receipt():
@@ -249,7 +248,7 @@ def test_settled_hours_cost_no_receipts_until_they_change():
 
     replay(errors, Stream())
     after = seen(errors, remembered(first.hours))
-    assert after.open == []
+    assert after.open == ()
     errors.read = 0
     known = remembered(after.hours)
     assert seen(errors, known).hours == ()
@@ -280,18 +279,76 @@ def test_an_hour_whose_objects_were_taken_away_is_open_no_more():
     assert seen(errors, remembered([found])).hours == ()
 
 
-def test_a_look_reads_a_bounded_number_of_receipts_the_new_hours_first_and_the_next_look_the_rest():
+def test_a_look_reads_a_bounded_number_of_receipts_and_the_next_one_goes_on_and_comes_round():
     errors = Errors()
-    for hours_ago in range(10):
-        errors.add(document(b"x"), hours_ago=hours_ago)
+    keys = [errors.add(document(b"x"), hours_ago=hours_ago) for hours_ago in reversed(range(7))]
     known: dict[datetime, Known] = {}
-    for left in (7, 4, 1, 0):
+    position, met = None, []
+    for _ in range(4):
         errors.read = 0
-        found = seen(errors, known, most_receipts=3)
-        assert errors.read <= 3
-        assert found.left + len(known) + len(found.hours) >= 10
+        found = seen(errors, known, position, most_receipts=3)
+        assert (errors.read, len(found.open), found.left) == (3, 3, 4)
+        met += [one.found.key for one in found.open]
         known |= remembered(found.hours)
-        assert len(known) == 10 - left
+        position = found.position
+
+    assert met == [*keys, *keys[:5]]
+
+
+def test_an_hour_of_more_objects_than_a_look_reads_is_read_by_several():
+    errors = Errors()
+    for number in range(10):
+        errors.add(document(b"x"), hours_ago=2)
+        if number != 4:
+            errors.receipts[f"errors/processing-failed/{number}"] = Receipt("", "", 1, 0, 3)
+    later = errors.add(document(b"x"))
+    found = seen(errors, {}, most_receipts=3)
+    looks = [found]
+    while found.position:
+        found = seen(errors, {}, found.position, most_receipts=3)
+        looks.append(found)
+
+    assert [[one.found.key for one in found.open] for found in looks] == [
+        [],
+        ["errors/processing-failed/4"],
+        [],
+        [later],
+    ]
+    assert [hour.known.open_objects for found in looks for hour in found.hours] == [1, 1]
+    assert [len(found.unread) for found in looks] == [2, 2, 2, 0]
+
+
+def test_an_hour_that_changed_before_the_position_is_begun_anew_and_one_that_grew_is_not():
+    errors = Errors()
+    for _ in range(4):
+        errors.add(document(b"x"))
+    stopped = seen(errors, {}, most_receipts=3).position
+
+    errors.add(document(b"x"))
+    assert len(seen(errors, {}, stopped).open) == 2
+    errors.contents = {one: body for one, body in errors.contents.items() if not one.key.endswith("/0")}
+    assert len(seen(errors, {}, stopped).open) == 4
+
+
+def test_new_failures_behind_old_ones_that_stay_are_replayed():
+    errors, stream = Errors(), Stream()
+    for _ in range(1200):
+        settled(errors, hours_ago=2)
+    errors.receipts["errors/processing-failed/7"] = Receipt("", "", 0, 1, 3)
+    for _ in range(5):
+        errors.add(document(b"new"))
+
+    found = seen(errors, remembered(seen(errors, {}).hours))
+    done = Replay(
+        cast("FailedDeliveries", errors),
+        ChangeStream(stream, "stream"),
+        run_id="run",
+        most_replays=3,
+        most_objects=1000,
+        note=lambda _line: None,
+    ).run(one.found for one in found.open)
+
+    assert (found.left, len(stream.taken), done.waiting) == (0, 5, 0)
 
 
 # What a look did not come to is met by the next one, however old it is
@@ -308,9 +365,9 @@ PIPELINE = Pipeline(
 )
 
 
-def tick(errors: Errors, instance: DagsterInstance, **more: int) -> Look:
+def tick(errors: Errors, instance: DagsterInstance, looked_at: datetime | None = None, **bounds: int) -> Look:
     """Look, and tell Dagster."""
-    found = seen(errors, known_hours(instance, PIPELINE), **more)
+    found = seen(errors, known_hours(instance, PIPELINE), looked_at=looked_at, **bounds)
     for event in failure_events(instance, PIPELINE, cast("FailedDeliveries", errors), found):
         instance.report_runless_asset_event(event)
     return found
@@ -335,21 +392,22 @@ def test_an_old_open_object_behind_many_that_are_settled_is_found_when_the_histo
     assert [one.found.key for one in after.open] == [lost], "it is open until somebody replays it"
 
 
-def test_what_a_cut_listing_did_not_reach_is_listed_by_the_next_looks(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(looking, "MOST_LISTED", 3)
+def test_what_a_cut_listing_did_not_reach_is_listed_by_the_next_looks():
     errors = Errors()
     for later in range(8):
         settled(errors, OLD - later // 2)
     lost = errors.add(document(b"lost"), hours_ago=OLD - 8)
 
     with DagsterInstance.ephemeral() as instance:
-        looks = [tick(errors, instance) for _ in range(6)]
+        looks = [tick(errors, instance, most_listed=3)]
+        for _ in range(5):
+            looks.append(tick(errors, instance, NOW if looks[-1].is_whole else None, most_listed=3))
 
     assert [found.is_whole for found in looks] == [False, False, False, True, True, True]
     assert [one.found.key for one in looks[-1].open] == [lost]
 
 
-def test_an_open_hour_behind_the_end_of_a_cut_listing_is_not_taken_for_gone(monkeypatch: pytest.MonkeyPatch):
+def test_an_open_hour_behind_the_end_of_a_cut_listing_is_not_taken_for_gone():
     errors = Errors()
     lost = errors.add(document(b"lost"), hours_ago=OLD - 8)
     with DagsterInstance.ephemeral() as instance:
@@ -357,9 +415,20 @@ def test_an_open_hour_behind_the_end_of_a_cut_listing_is_not_taken_for_gone(monk
         for later in range(4):
             settled(errors, OLD - later)
         errors.add(document(b"too old"), hours_ago=OLD)
-        monkeypatch.setattr(looking, "MOST_LISTED", 3)
         known = known_hours(instance, PIPELINE) | {NOW.replace(minute=0) - OLD * HOUR: Known("1-1-1", 1)}
-        found = seen(errors, known)
+        found = seen(errors, known, most_listed=3)
 
     assert not found.is_whole
     assert all(one.objects for one in found.hours), f"{lost} is there still"
+
+
+def test_what_failed_while_nobody_looked_for_months_is_found():
+    errors = Errors()
+    settled(errors, hours_ago=OLD)
+    with DagsterInstance.ephemeral() as instance:
+        tick(errors, instance)
+        lost = errors.add(document(b"lost"), hours_ago=OLD // 2)
+        found = tick(errors, instance)
+
+    assert errors.firsts[-1], "not everything is listed"
+    assert [one.found.key for one in found.open] == [lost]
