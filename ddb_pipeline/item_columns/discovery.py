@@ -61,7 +61,7 @@ def rows_of_hours(hours: Iterable[datetime]) -> str:
 def mark_of(hours: Iterable[datetime], fingerprints: Mapping[datetime, str]) -> str:
     """Return a comment for the end of the query that differs when the hours hold something else.
 
-    A step that is tried again finds the query of the attempt before by its text (`athena_queries`). Without the mark
+    A step that is tried again finds the query of the attempt before by its text (`athena_finding`). Without the mark
     that query would stand for a look at what arrived after it, and nobody would look again.
 
     Args:

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ddb_pipeline.errors import CallAdvice
+from ddb_pipeline.resources.athena_finding import Finding
 from ddb_pipeline.resources.athena_parameters import execution_parameters
 from ddb_pipeline.resources.athena_queries import (
     Advice,
     AthenaLateError,
     AthenaQueryError,
-    Finding,
     Queries,
     describe_request,
     waiting_for_query,
@@ -75,7 +75,6 @@ class AthenaResource(BotoResource):
         database: str | None = None,
         catalog: str | None = None,
         reuse_minutes: int | None = None,
-        type_hints: Mapping[str, str] | None = None,
         deadline_seconds: float = 900,
         on_start: Callable[[str], None] | None = None,
         context: Any = None,
@@ -84,8 +83,8 @@ class AthenaResource(BotoResource):
 
         An interrupt (also Dagster's termination of the run), the deadline and an error that will not pass stop the
         query. After one that may pass, and when the process dies, a query with a `context` goes on: the next attempt
-        of the step finds it, and waits for it. One that failed or was cancelled is asked again; so is one that was
-        done before the run began, in the run that this one repeats.
+        of the step finds it, and waits for it. One that failed or was cancelled is asked again; so is one that only
+        read, and was done before the run began, in the run that this one repeats.
 
         Args:
             sql: One SQL statement. Each `?` stands for a parameter.
@@ -94,8 +93,6 @@ class AthenaResource(BotoResource):
             catalog: Another data catalog than the resource's.
             reuse_minutes: Athena may answer with a result of the same query that is not older, 0 to 10080; it does
                 not look whether the data has changed since. None: it does not.
-            type_hints: Types of columns of arrays, maps and rows by name, such as `{"tags": "array(varchar)"}`: Athena
-                sends these as text that does not tell 1 from '1'.
             deadline_seconds: Longest time to wait; Athena itself gives up after 30 minutes by default.
             on_start: Called with the query's id once Athena has accepted it.
             context: Dagster's context of the asset, op or check, for the next attempt of the step.
@@ -119,10 +116,9 @@ class AthenaResource(BotoResource):
         waiting = waiting_for_query(deadline_seconds, self._clock, self._sleep)
         queries = Queries(self.get_client(), waiting, advice)
         finding = Finding(queries, step_of(context))
-        query_id = finding.run(asked)
-        described = self._followed(queries, query_id, on_start, is_found_again=finding.step is not None)
+        described = self._followed(finding, asked, on_start)
         queries.require_success(described)
-        return self._result(queries, described, type_hints or {}, resumed=finding.found)
+        return self._result(queries, described, resumed=finding.found)
 
     def _advice(self, database: str) -> Advice:
         return Advice(
@@ -138,37 +134,30 @@ class AthenaResource(BotoResource):
         )
 
     def _followed(
-        self, queries: Queries, query_id: str, on_start: Callable[[str], None] | None, *, is_found_again: bool
+        self, finding: Finding, asked: Mapping[str, Any], on_start: Callable[[str], None] | None
     ) -> Mapping[str, Any]:
+        queries = finding.queries
         try:
+            query_id = finding.run(asked)
             if on_start:
                 on_start(query_id)
             return queries.wait(query_id)
         except AthenaLateError as error:
-            queries.stop(query_id)
+            if finding.query_id is None:
+                message = f"{error}, or allow more time (deadline_seconds)"
+                raise AthenaQueryError(message, None, transient=error.transient) from None
+            queries.stop(finding.query_id)
             message = f"{error}, which was stopped: narrow it, or allow more time (deadline_seconds)"
-            raise AthenaQueryError(message, query_id, links=error.links) from None
+            raise AthenaQueryError(message, finding.query_id, links=error.links) from None
         except BaseException as error:
             passes = isinstance(error, AthenaQueryError) and error.transient
-            if not (passes and is_found_again):
-                queries.stop(query_id)
+            if finding.query_id and not (passes and finding.step is not None):
+                queries.stop(finding.query_id)
             raise
 
-    def _result(
-        self, queries: Queries, described: Mapping[str, Any], type_hints: Mapping[str, str], *, resumed: bool
-    ) -> QueryResult:
-        from pyathena.error import Error
-
+    def _result(self, queries: Queries, described: Mapping[str, Any], *, resumed: bool) -> QueryResult:
         query_id, statistics = str(described["QueryExecutionId"]), described.get("Statistics", {})
-        try:
-            fetched = fetch(queries.client, described, type_hints, self.max_attempts)
-        except Error as error:
-            raise AthenaQueryError(
-                f"the result of Athena query {query_id} could not be read: {error}",
-                query_id,
-                links=queries.links(query_id),
-                transient=error.__cause__ is not None,
-            ) from error
+        fetched = fetch(queries, described)
         return QueryResult(
             query_id=query_id,
             columns=fetched.columns,

@@ -1,44 +1,25 @@
-"""A query of Athena from its start to its end, by the API's own means: tokens, states, reasons.
-
-Athena starts no second query for a client request token that it has seen: it answers with the id of the first, however
-that one ended, and refuses the token with other parameters (API StartQueryExecution, ClientRequestToken). So a token
-is made of all that is asked, and a query that ended badly is left behind with its token.
-"""
+"""A query of Athena from its start to its result, by the API's own means: states, reasons, throttling."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ddb_pipeline.errors import AwsError, CallAdvice, of_botocore_error, of_client_error
+from ddb_pipeline.errors import AwsError, CallAdvice, PipelineError, of_botocore_error, of_client_error
 from ddb_pipeline.resources.console import query_page
 from ddb_pipeline.resources.patience import patiently
-from ddb_pipeline.resources.steps import Step
 from ddb_pipeline.resources.waiting import Waiting
 
 FINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 SYSTEM_ERROR = 1
 """ErrorCategory of a fault on the side of Athena (API AthenaError)."""
 
-_BAD = frozenset({"FAILED", "CANCELLED"})
-_TRIES = 50
-_CLOCK = timedelta(seconds=3)
-"""How much earlier than the answer to its start a query may say that it was submitted; the Date of an answer has whole
-seconds."""
 _CUTOFF = "bytes scanned limit"
 _NO_RESULTS = "output bucket"
 """In Athena's words for a bucket of results that is not there: "Unable to verify/create output bucket"."""
-
-_seen: set[str] = set()
-"""Ids of queries that this process was given: given again, they are found and not new."""
-_counts: dict[tuple[str, str, int, str], int] = {}
-"""How often an attempt of a step has asked the same: twice in one attempt means two queries."""
 
 
 class AthenaQueryError(AwsError):
@@ -111,8 +92,20 @@ class Queries:
 
         Returns:
             Athena's id of the query, and when Athena said so.
+
+        Raises:
+            AthenaLateError: It was refused as one too many until the deadline.
+            AthenaQueryError: It was refused for good.
         """
-        answer = self._call("start_query_execution", None, ClientRequestToken=token, **asked)
+        try:
+            answer = self._call("start_query_execution", None, ClientRequestToken=token, **asked)
+        except AthenaLateError as error:
+            raise AthenaLateError(
+                f"{error}: Athena runs as many queries as it may, or has a fault: run this again later, have the "
+                "account's quota of active queries raised",
+                None,
+                transient=True,
+            ) from None
         date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         return str(answer["QueryExecutionId"]), parsedate_to_datetime(date) if date else datetime.now(UTC)
 
@@ -125,13 +118,33 @@ class Queries:
         """Wait until a query is in a final state, and return it.
 
         Raises:
-            AthenaQueryError: It was not there at the deadline.
+            AthenaLateError: It was not there at the deadline.
         """
         while True:
             described = self.describe(query_id)
             if described["Status"]["State"] in FINAL:
                 return described
             self.pause(query_id, f"Athena query {query_id}")
+
+    def results(self, query_id: str, page: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a page of the result of a query that has succeeded.
+
+        Args:
+            query_id: Athena's id of the query.
+            page: The other parameters of GetQueryResults.
+        """
+        try:
+            answer: Mapping[str, Any] = self._call(
+                "get_query_results", query_id, **{**page, "QueryExecutionId": query_id}
+            )
+        except AthenaLateError as error:
+            raise AthenaQueryError(
+                f"{error}: the query is done: run this again, or allow more time",
+                query_id,
+                links=error.links,
+                transient=True,
+            ) from None
+        return answer
 
     def stop(self, query_id: str) -> None:
         """Stop a query; one that has ended stays as it is."""
@@ -186,7 +199,7 @@ class Queries:
         """Sleep before the next look.
 
         Raises:
-            AthenaQueryError: The time is over.
+            AthenaLateError: The time is over.
         """
         if self.waiting.is_over:
             late = f"waited {self.waiting.deadline_seconds:.0f} s for {what}"
@@ -207,82 +220,22 @@ class Queries:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "InvalidRequestException":
                 reason = str(error.response["Error"].get("Message") or error)
+                refused = f"{operation} of query {query_id}" if query_id else "the query"
                 raise AthenaQueryError(
-                    f"Athena query {query_id or '(not started)'} failed: {reason}{self.advice.of_reason(reason)}",
+                    f"Athena refuses {refused}: {reason}{self.advice.of_reason(reason)}",
                     query_id,
+                    links=self.links(query_id),
                 ) from error
-            explained = of_client_error(error, self.advice.where, self.advice.call)
-            raise AthenaQueryError(str(explained), query_id, transient=explained.transient) from error
+            raise self._explained(of_client_error(error, self.advice.where, self.advice.call), query_id) from error
         except BotoCoreError as error:
-            explained = of_botocore_error(error, self.advice.where, self.advice.call)
-            raise AthenaQueryError(str(explained), query_id, transient=explained.transient) from error
+            raise self._explained(of_botocore_error(error, self.advice.where, self.advice.call), query_id) from error
+
+    def _explained(self, error: PipelineError, query_id: str | None) -> AthenaQueryError:
+        return AthenaQueryError(str(error), query_id, links=self.links(query_id), transient=error.transient)
 
 
 class AthenaLateError(AthenaQueryError):
     """The time was over before the query was done, or could be started."""
-
-
-@dataclass
-class Finding:
-    """Finds the query that an earlier attempt of a step has started, or starts one.
-
-    Attributes:
-        queries: Starts and describes queries.
-        step: The attempt; None: always a new query.
-        found: Whether the query had been started by an earlier attempt.
-    """
-
-    queries: Queries
-    step: Step | None
-    found: bool = field(default=False, init=False)
-
-    def run(self, asked: Mapping[str, Any]) -> str:
-        """Return the id of a query that runs, or that succeeded since the run began.
-
-        Args:
-            asked: Parameters of StartQueryExecution, without the token.
-
-        Raises:
-            AthenaQueryError: Athena refused it, or it has ended badly too often in this run.
-        """
-        for token in self._tokens(asked):
-            query_id, at = self.queries.start(asked, token)
-            if self.step is None:
-                return query_id
-            described = self.queries.describe(query_id)
-            is_old = query_id in _seen or _moment(described["Status"].get("SubmissionDateTime")) < at - _CLOCK
-            _seen.add(query_id)
-            if not is_old:
-                return query_id
-            if self._is_of_use(described, self.step):
-                self.found = True
-                return query_id
-        raise AthenaQueryError(f"this statement has ended badly {_TRIES} times in this run: start a new run", None)
-
-    def _tokens(self, asked: Mapping[str, Any]) -> Iterator[str]:
-        if self.step is None:
-            yield uuid.uuid4().hex
-            return
-        step, statement = self.step, _digest(asked)
-        key = (step.run_id, step.key, step.attempt, statement)
-        number = _counts[key] = _counts.get(key, 0) + 1
-        # the first run of those that repeat each other, the one before, this one
-        for run_id in dict.fromkeys(filter(None, (step.root_run_id, step.parent_run_id, step.run_id))):
-            yield _digest([run_id, step.key, statement, number])
-        for attempt in range(_TRIES):
-            yield _digest([step.run_id, step.key, statement, number, attempt])
-
-    def _is_of_use(self, described: Mapping[str, Any], step: Step) -> bool:
-        """Whether a query that was found may stand for a new one.
-
-        One that ended before this run began, in the run that this one repeats, saw what there was then.
-        """
-        status = described["Status"]
-        if status["State"] in _BAD:
-            return False
-        if status["State"] != "SUCCEEDED":
-            return True
-        return _moment(status.get("CompletionDateTime")) >= step.began_at()
 
 
 def describe_request(
@@ -320,12 +273,3 @@ def describe_request(
 def waiting_for_query(deadline_seconds: float, clock: Callable[[], float], sleep: Callable[[float], None]) -> Waiting:
     """Return pauses as they suit queries, which take seconds more often than minutes."""
     return Waiting(deadline_seconds, first_seconds=0.1, longest_seconds=5, clock=clock, sleep=sleep)
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _moment(value: Any) -> datetime:
-    """A time of the API; boto3 gives them with a time zone."""
-    return value if isinstance(value, datetime) else datetime.now(UTC)

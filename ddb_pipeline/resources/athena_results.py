@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from ddb_pipeline.resources.athena_queries import AthenaQueryError, Queries
 from ddb_pipeline.resources.prices import QUERY_BILLED_BYTES_AT_LEAST, TERABYTE
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 """Rows in an answer of GetQueryResults at most."""
+_AMBIGUOUS = ("array", "map", "row")
+"""Types whose text does not tell what is in them: `[a, b]` is one text or two, `[null]` a text or none."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class QueryResult:
         rows_written: Rows that it inserted, updated or deleted; None: it is no such statement.
         reused: Whether Athena gave the result of an earlier query.
         resumed: Whether an earlier attempt of the step had started it.
-        estimated_dollars: What it costs by the resource's price of a terabyte: statements of definition and reused
-            results nothing, others as much as 10 MB at least.
+        estimated_dollars: What it costs by the resource's price of a terabyte: nothing where nothing was scanned, as
+            by statements of definition and reused results, otherwise as much as 10 MB at least.
     """
 
     query_id: str
@@ -83,18 +86,33 @@ class Fetched:
     rows_written: int | None
 
 
-def fetch(client: Any, described: Mapping[str, Any], type_hints: Mapping[str, str], attempts: int) -> Fetched:
+def fetch(queries: Queries, described: Mapping[str, Any]) -> Fetched:
     """Fetch the whole result of a query, through PyAthena: it knows the text of every type.
 
     Args:
-        client: boto3's Athena client.
+        queries: Asks for the pages.
         described: API shape QueryExecution of a query that succeeded.
-        type_hints: Types of columns of arrays, maps and rows by the names of the columns; see PyAthena.
-        attempts: How often a throttled call is made.
 
     Raises:
-        pyathena.error.Error: The result could not be fetched, or a value has no Python type.
+        AthenaQueryError: The result could not be fetched, or a value has no Python type.
     """
+    from pyathena.error import Error
+
+    query_id = str(described["QueryExecutionId"])
+    try:
+        return _fetched(queries, described, query_id)
+    except (Error, ValueError, ArithmeticError) as error:
+        if isinstance(error.__cause__, AthenaQueryError):
+            raise error.__cause__ from None
+        raise AthenaQueryError(
+            f"the result of Athena query {query_id} could not be read: {error}: CAST what Python "
+            "cannot hold to varchar",
+            query_id,
+            links=queries.links(query_id),
+        ) from error
+
+
+def _fetched(queries: Queries, described: Mapping[str, Any], query_id: str) -> Fetched:
     from pyathena.converter import DefaultTypeConverter
     from pyathena.model import AthenaQueryExecution
     from pyathena.result_set import AthenaResultSet
@@ -102,15 +120,17 @@ def fetch(client: Any, described: Mapping[str, Any], type_hints: Mapping[str, st
 
     # PyAthena logs, with traceback, each error that it also raises: without a handler Python would print that
     logging.getLogger("pyathena").addHandler(logging.NullHandler())
-    hints: dict[str | int, str] = {name: hint for name, hint in type_hints.items()}  # noqa: C416 - keys of another type
+    converter = DefaultTypeConverter()
+    for kind in _AMBIGUOUS:
+        converter.remove(kind)
+    # all that it takes of a connection; the waiting is ours
+    client = SimpleNamespace(get_query_results=lambda **page: queries.results(query_id, page))
     result = AthenaResultSet(
-        # all that it takes of a connection
         cast("Connection[Any]", SimpleNamespace(client=client)),
-        DefaultTypeConverter(),
+        converter,
         AthenaQueryExecution({"QueryExecution": described}),
         _PAGE,
-        RetryConfig(attempt=attempts, max_delay=20),
-        result_set_type_hints=hints,
+        RetryConfig(attempt=1),
     )
     columns = tuple((str(column[0]), str(column[1])) for column in result.description or ())
     rows = tuple(tuple(row) for row in result.fetchall()) if columns else ()
@@ -126,7 +146,7 @@ def estimated_dollars(described: Mapping[str, Any], terabyte_dollars: float) -> 
     """
     statistics = described.get("Statistics", {})
     scanned = int(statistics.get("DataScannedInBytes") or 0)
-    if not scanned or described.get("StatementType") != "DML" or was_reused(described):
+    if not scanned or was_reused(described):
         return 0.0
     return round(max(scanned, QUERY_BILLED_BYTES_AT_LEAST) / TERABYTE * terabyte_dollars, 6)
 

@@ -55,6 +55,9 @@ class StatementRuns:
 
         Returns:
             Athena's id of the query.
+
+        Raises:
+            PipelineError: Athena refused it.
         """
         asked = describe_request(sql, workgroup=self.workgroup, database=self.database)
         query_id, _at = self._queries(Waiting(_START_SECONDS)).start(asked, token)
@@ -84,7 +87,7 @@ class StatementRuns:
         except AthenaQueryError as error:
             raise StatementFailedError(str(error), links=error.links) from None
         # API ResultSet, UpdateCount: "the number of rows inserted"
-        written = self.client.get_query_results(QueryExecutionId=query_id, MaxResults=1).get("UpdateCount", 0)
+        written = queries.results(query_id, {"MaxResults": 1}).get("UpdateCount", 0)
         scanned = described.get("Statistics", {}).get("DataScannedInBytes", 0)
         return Finished(query_id, int(written), int(scanned))
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-# dagster._core.storage.tags, which documents them as tags of runs (docs: "Re-execution")
+# dagster._core.storage.tags, which documents it as a tag of runs (docs: "Re-execution")
 _PARENT_RUN = "dagster/parent_run_id"
-_ROOT_RUN = "dagster/root_run_id"
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,6 @@ class Step:
     Attributes:
         instance: Dagster's instance.
         run_id: Its run.
-        root_run_id: The first of the runs that this one repeats; the run itself if it repeats none.
         parent_run_id: The run that this one repeats; None: it repeats none.
         key: Key of the step in its run.
         attempt: How often it was retried in this run.
@@ -31,10 +29,30 @@ class Step:
 
     instance: Any
     run_id: str
-    root_run_id: str
     parent_run_id: str | None
     key: str
     attempt: int
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether there may have been an earlier attempt."""
+        return self.attempt > 0 or self.parent_run_id is not None
+
+    def began_in(self) -> str:
+        """Return the run in which the work of this step began.
+
+        That is the oldest of the runs that this one repeats, but none before one in which the step succeeded: whoever
+        repeats that wants the work done once more.
+        """
+        run_id, parent = self.run_id, self.parent_run_id
+        while parent and not self._succeeded_in(parent):
+            run_id, run = parent, self.instance.get_run_by_id(parent)
+            parent = run.tags.get(_PARENT_RUN) if run else None
+        return run_id
+
+    def _succeeded_in(self, run_id: str) -> bool:
+        found = self.instance.get_run_step_stats(run_id, [self.key])
+        return any(step.status is not None and step.status.value == "SUCCESS" for step in found)
 
     def began_at(self) -> datetime:
         """When the run began, by the clock of the machine that runs it."""
@@ -76,7 +94,6 @@ def step_of(context: Any) -> Step | None:
     return Step(
         instance=step.instance,
         run_id=run.run_id,
-        root_run_id=run.tags.get(_ROOT_RUN, run.run_id),
         parent_run_id=run.tags.get(_PARENT_RUN),
         key=step.step.key,
         attempt=step.previous_attempt_count,

@@ -28,6 +28,7 @@ ALONE = {
     "ddb_pipeline.resources.whole_answers",
     "ddb_pipeline.resources.glue_crawler",
     "ddb_pipeline.resources.athena",
+    "ddb_pipeline.resources.athena_finding",
     "ddb_pipeline.resources.athena_parameters",
     "ddb_pipeline.resources.athena_queries",
     "ddb_pipeline.resources.athena_results",

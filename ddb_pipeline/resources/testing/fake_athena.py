@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
 from typing import Any
@@ -21,8 +22,10 @@ _TYPES: tuple[tuple[type, str], ...] = (
     (Decimal, "decimal"),
     (datetime, "timestamp"),
     (date, "date"),
+    (time, "time"),
     (bytes, "varbinary"),
     (list, "array"),
+    (tuple, "array"),
     (dict, "row"),
 )
 """Athena's types of Python's; the first that fits counts, and text is varchar."""
@@ -124,7 +127,8 @@ class FakeAthena(FakeClient):
 
         Args:
             statement: Text of the statement, its spaces counting as one; or a pattern that is searched for in it.
-            rows: Rows of Python values.
+            rows: Rows of Python values. Lists and dictionaries come back as text, as Athena writes arrays and rows, but
+                as they are in a column of type json.
             columns: Names of the columns, or their names and Athena types; the types follow from the rows otherwise.
             fails: Athena's reason, when it fails.
             cancelled: Athena's reason, when it is cancelled.
@@ -187,7 +191,7 @@ class FakeAthena(FakeClient):
                 "QueryExecutionId": query.query_id,
                 "Query": query.sql,
                 "StatementType": told.kind if told else "DML",
-                "SubstatementType": "INSERT" if told and told.rows_written is not None else "SELECT",
+                "SubstatementType": _substatement(query),
                 "Status": status,
                 "Statistics": {
                     "DataScannedInBytes": told.scanned if told else 0,
@@ -211,7 +215,10 @@ class FakeAthena(FakeClient):
         told = query.answer
         lines: list[list[str | None]] = [
             [name for name, _type in told.columns],
-            *([_text(value) for value in row] for row in told.rows),
+            *(
+                [_text(value, kind) for value, (_name, kind) in zip(row, told.columns, strict=True)]
+                for row in told.rows
+            ),
         ]
         start = int(NextToken or 0)
         page = lines[start : start + MaxResults] if told.columns else []
@@ -249,22 +256,55 @@ def _typed(names: tuple[str, ...], rows: tuple[tuple[Any, ...], ...]) -> dict[st
     width = len(rows[0]) if rows else len(names)
     names = names or tuple(f"_col{place}" for place in range(width))
     firsts = [next((row[place] for row in rows if row[place] is not None), "") for place in range(len(names))]
-    kinds = [next((kind for python, kind in _TYPES if isinstance(first, python)), "varchar") for first in firsts]
-    return dict(zip(names, kinds, strict=True))
+    return dict(zip(names, map(_type_of, firsts), strict=True))
 
 
-def _text(value: Any) -> str | None:  # noqa: PLR0911 - a line a type
-    """A value as Athena writes it; None is no text at all."""
+def _type_of(value: Any) -> str:
+    if isinstance(value, datetime) and value.tzinfo:
+        return "timestamp with time zone"
+    return next((kind for python, kind in _TYPES if isinstance(value, python)), "varchar")
+
+
+def _substatement(query: AskedQuery) -> str:
+    """DML writes or reads; any other statement is called by its first word."""
+    told = query.answer
+    if told and told.kind != "DML":
+        return query.sql.split()[0].upper()
+    return "INSERT" if told and told.rows_written is not None else "SELECT"
+
+
+def _text(value: Any, kind: str) -> str | None:
+    """A value of a column as Athena writes it; None is no text at all."""
     if value is None or isinstance(value, str):
         return value
+    return json.dumps(value) if kind == "json" else _written(value)
+
+
+def _written(value: Any) -> str:  # noqa: PLR0911 - a line a type
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes):
         return value.hex(" ")
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="milliseconds")
+        return value.replace(tzinfo=None).isoformat(sep=" ", timespec=_digits(value)) + _zone(value)
+    if isinstance(value, time):
+        return value.isoformat(timespec=_digits(value))
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(str(_text(item)).replace("None", "null") for item in value) + "]"
+        return "[" + ", ".join(map(_written, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}={_text(item)}" for name, item in value.items()) + "}"
+        return "{" + ", ".join(f"{name}={_written(item)}" for name, item in value.items()) + "}"
     return str(value)
+
+
+def _zone(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        return ""
+    name = getattr(moment.tzinfo, "key", None) or ("UTC" if moment.tzinfo is UTC else moment.isoformat()[-6:])
+    return f" {name}"
+
+
+def _digits(moment: datetime | time) -> str:
+    """Three digits are Athena's default; of those beyond none is lost."""
+    return "microseconds" if moment.microsecond % 1000 else "milliseconds"
