@@ -121,10 +121,12 @@ class Table:
         rule = " or ".join(f'"{choice}"' for choice in choices)
         return str(self._value(key, lambda v: isinstance(v, str) and v in choices, rule, default))
 
-    def day(self, key: str) -> date:
-        """A date."""
+    def day(self, key: str, first: date, last: date) -> date:
+        """A date in a range."""
         # a TOML date-time is a datetime, which is a date too
         value = self._value(key, lambda v: type(v) is date, "a date such as 2026-01-31, without quotes", _MISSING)
+        if not first <= value <= last:
+            self.fail(key, value, f"a date from {first} to {last}")
         return cast("date", value)
 
     def cron(self, key: str, default: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal, cast
 
 from ddb_pipeline.change_row import STORAGES, Format
@@ -12,6 +12,9 @@ from ddb_pipeline.toml_table import IN_NO_STAGE, ByStage, Table
 
 LONGEST_KEY_NAME = 255
 """Bytes of UTF-8 (developerguide/HowItWorks.NamingRulesDataTypes.html); a time-to-live attribute has the same limit."""
+
+FIRST_DAY = date(2012, 1, 1)
+"""The year in which DynamoDB began: no change is older."""
 
 TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
@@ -95,7 +98,8 @@ def read_pipeline(name: str, table: Table) -> Pipeline:
         partition_key=_key_attribute(table.table("partition_key")),
         sort_key=_key_attribute(table.table("sort_key")) if table.has("sort_key") else None,
         time_to_live_attribute=table.text("time_to_live_attribute", default=None),
-        start_date=table.day("start_date"),
+        # tomorrow: where it has begun, it is still today in UTC
+        start_date=table.day("start_date", FIRST_DAY, datetime.now(UTC).date() + timedelta(days=1)),
         crawl_schedule=table.cron("crawl_schedule", default="5 * * * *"),
         views_schedule=table.cron("views_schedule", default="30 6 * * *"),
         columns=declared_columns(table.mapping("columns"), table.fail),

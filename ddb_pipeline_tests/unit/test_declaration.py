@@ -1,5 +1,6 @@
 """pipeline.toml: what it may say, and what a person reads when it says something else."""
 
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,20 @@ def test_what_is_left_out_gets_a_default_that_loses_no_data(written):
     assert declaration.pipelines["persons"].sort_key is None
     assert declaration.pipelines["persons"].format == "json"
     assert [stage.buffer_mebibytes_for(name) for name in ("json", "parquet")] == [5, 128]
+
+
+def test_a_pipeline_starts_in_the_time_of_dynamodb_and_no_later_than_tomorrow(written):
+    today = datetime.now(UTC).date()
+
+    def started(day: date) -> Path:
+        return written(RIGHT.replace("2026-01-01", day.isoformat()))
+
+    for day in (date(2012, 1, 1), today + timedelta(days=1)):
+        assert load_declaration(started(day)).pipelines["persons"].start_date == day
+    for day in (date(1, 1, 1), date(2011, 12, 31), today + timedelta(days=3)):
+        assert complaint(started(day)).startswith(
+            f"pipelines.persons.start_date: found {day}; allowed is a date from 2012-01-01 to 20"
+        )
 
 
 @pytest.mark.parametrize(
