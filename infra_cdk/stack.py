@@ -58,7 +58,8 @@ class PipelineStack(Stack):
             termination_protection=stage.keep_data,
             **stack_properties,
         )
-        removal_policy = RemovalPolicy.RETAIN if stage.keep_data else RemovalPolicy.DESTROY
+        # what a first deployment made and took back holds nothing, and would be made again by the next attempt
+        removal_policy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if stage.keep_data else RemovalPolicy.DESTROY
 
         key = Encryption(
             self,
@@ -91,7 +92,9 @@ class PipelineStack(Stack):
         )
         delivery_stream = delivery.delivery_stream
         existing = pipeline.existing_table.of(stage.name)
-        table = self._table(pipeline, stage, names=names, key=key, stream=stream, after=delivery_stream)
+        table = self._table(
+            pipeline, stage, names=names, key=key, stream=stream, after=delivery_stream, removal_policy=removal_policy
+        )
         # nothing of ours writes to a table that is somebody's
         loader = (
             ItemLoader(
@@ -114,7 +117,7 @@ class PipelineStack(Stack):
             else None
         )
         if stage.lake_formation_operators or stage.lake_formation_readers:
-            LakeFormationGrants(
+            grants = LakeFormationGrants(
                 self,
                 "LakeFormation",
                 database=names.database,
@@ -126,6 +129,8 @@ class PipelineStack(Stack):
                 ),
                 after=(catalog, *([crawlers.role] if crawlers else []), delivery.role),
             )
+            # Firehose looks for the schema of Parquet while it is being made
+            delivery_stream.node.add_dependency(grants)
         workgroup = Analytics(
             self,
             "Analytics",
@@ -221,6 +226,7 @@ class PipelineStack(Stack):
         key: kms.IKey,
         stream: kinesis.IStream,
         after: IDependable,
+        removal_policy: RemovalPolicy,
     ) -> dynamodb.ITable:
         """The table that is streamed: one that exists in this stage, or one that is made."""
         existing = pipeline.existing_table.of(stage.name)
@@ -243,5 +249,5 @@ class PipelineStack(Stack):
             key=key,
             stream=stream,
             after=after,
-            removal_policy=RemovalPolicy.RETAIN if stage.keep_data else RemovalPolicy.DESTROY,
+            removal_policy=removal_policy,
         ).table

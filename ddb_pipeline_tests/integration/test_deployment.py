@@ -200,11 +200,12 @@ def test_an_unknown_property_fails_the_stack_by_its_path(
 def test_a_resource_that_fails_takes_back_those_before_it(stacks: Stacks) -> None:
     template = {
         "Resources": {
-            "Bucket": {"Type": "AWS::S3::Bucket"},
+            "Bucket": {"Type": "AWS::S3::Bucket", "DeletionPolicy": "RetainExceptOnCreate"},
             "Group": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "rolled-back"}},
+            "Kept": {**PARAMETER, "DeletionPolicy": "Retain"},
             "Bad": {
                 "Type": "AWS::Logs::LogStream",
-                "DependsOn": ["Bucket", "Group"],
+                "DependsOn": ["Bucket", "Group", "Kept"],
                 "Properties": {"LogGroupName": "a-group-that-is-nowhere"},
             },
         }
@@ -217,6 +218,8 @@ def test_a_resource_that_fails_takes_back_those_before_it(stacks: Stacks) -> Non
     assert "CreateLogStream" in stacks.reasons(stack["StackName"])
     assert stacks.client("logs").describe_log_groups(logGroupNamePrefix="rolled-back")["logGroups"] == []
     assert len(stacks.client("s3").list_buckets()["Buckets"]) == buckets
+    skipped = [event for event in stacks.events(stack["StackName"]) if event["ResourceStatus"] == "DELETE_SKIPPED"]
+    assert [event["LogicalResourceId"] for event in skipped] == ["Kept"]
 
 
 def test_a_resource_that_fails_half_way_is_taken_back_too(stacks: Stacks) -> None:
@@ -396,11 +399,14 @@ def test_conditions_decide_and_exports_are_imported(stacks: Stacks) -> None:
 
 
 def test_what_is_retained_outlives_its_stack(stacks: Stacks) -> None:
-    stack = stacks.create({"Resources": {"Kept": {**PARAMETER, "DeletionPolicy": "Retain"}, "Other": PARAMETER}})
-    kept = stacks.physical_id(stack["StackName"], "Kept")
+    policies = ("Retain", "RetainExceptOnCreate")
+    retained = {policy: {**PARAMETER, "DeletionPolicy": policy} for policy in policies}
+    stack = stacks.create({"Resources": {**retained, "Other": PARAMETER}})
+    kept = [stacks.physical_id(stack["StackName"], name) for name in policies]
 
     assert stacks.delete(stack["StackId"])["StackStatus"] == "DELETE_COMPLETE"
-    assert stacks.client("ssm").get_parameter(Name=kept)["Parameter"]["Value"] == "1"
+    for name in kept:
+        assert stacks.client("ssm").get_parameter(Name=name)["Parameter"]["Value"] == "1"
 
 
 def test_a_stack_of_the_same_name_is_refused(stacks: Stacks) -> None:

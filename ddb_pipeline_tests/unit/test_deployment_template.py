@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -12,7 +12,7 @@ from ddb_pipeline.local_aws.deployment.intrinsic_functions import Made, Scope, T
 from ddb_pipeline.local_aws.deployment.place import ResourceError
 from ddb_pipeline.local_aws.deployment.properties import HONOURED, NO_EFFECT, refused
 from ddb_pipeline.local_aws.deployment.stacks import TYPES
-from ddb_pipeline.local_aws.deployment.template import decide_conditions, parameter_values, parse, resources_of
+from ddb_pipeline.local_aws.deployment.template import End, decide_conditions, parameter_values, parse, resources_of
 
 
 @pytest.fixture
@@ -90,11 +90,27 @@ def test_a_circle_of_resources_is_refused() -> None:
         resources_of(document)
 
 
-def test_a_deletion_policy_that_would_be_passed_over_is_refused() -> None:
-    document = {"Resources": {"A": {"Type": "T", "DeletionPolicy": "RetainExceptOnCreate"}}}
+@pytest.mark.parametrize("policy", [{"DeletionPolicy": "Snapshot"}, {"UpdateReplacePolicy": "RetainExceptOnCreate"}])
+def test_a_policy_that_would_be_passed_over_is_refused(policy: dict[str, str]) -> None:
+    ((attribute, value),) = policy.items()
 
-    with pytest.raises(TemplateError, match="DeletionPolicy RetainExceptOnCreate of resource A"):
-        resources_of(document)
+    with pytest.raises(TemplateError, match=f"{attribute} {value} of resource A"):
+        resources_of({"Resources": {"A": {"Type": "T", **policy}}})
+
+
+@pytest.mark.parametrize(
+    ("written", "outlived"),
+    [
+        ({}, set()),
+        ({"DeletionPolicy": "Retain"}, {"given up", "rolled back"}),
+        ({"DeletionPolicy": "RetainExceptOnCreate"}, {"given up"}),
+        ({"UpdateReplacePolicy": "Retain"}, {"replaced"}),
+    ],
+)
+def test_what_a_resource_outlives_is_said_by_its_policies(written: dict[str, str], outlived: set[str]) -> None:
+    resource = resources_of({"Resources": {"A": {"Type": "T", **written}}})["A"]
+
+    assert {end for end in get_args(End) if resource.outlives(end)} == outlived
 
 
 def test_conditions_may_name_each_other() -> None:

@@ -68,6 +68,8 @@ class SourceTable(Construct):
             kinesis_stream=stream,
             kinesis_precision_timestamp=dynamodb.ApproximateCreationDateTimePrecision.MICROSECOND,
             deletion_protection=keep_data,
+            # also where its creation is rolled back: CloudFormation cannot delete a table that is protected, and would
+            # end in ROLLBACK_FAILED with all that the table needs
             removal_policy=RemovalPolicy.RETAIN if keep_data else RemovalPolicy.DESTROY,
         )
         self.table.node.add_dependency(after)

@@ -99,7 +99,7 @@ def plan(
     for name in reversed(list(existing)):
         if name not in wanted:
             item = existing[name]
-            policy = "Retain" if item.resource.deletion_policy == "Retain" else "Delete"
+            policy = "Retain" if item.resource.outlives("given up") else "Delete"
             changes.append(Change("Remove", name, item.made.physical_id, item.resource.type, policy_action=policy))
     return Plan(tuple(changes), refusals)
 

@@ -26,7 +26,7 @@ from ddb_pipeline.local_aws.deployment.place import Clients, HalfMadeError, Plac
 from ddb_pipeline.local_aws.deployment.plan import applies, named_replacement, plan
 from ddb_pipeline.local_aws.deployment.properties import refused
 from ddb_pipeline.local_aws.deployment.stack import STACK, Existing, Stack, Wanted
-from ddb_pipeline.local_aws.deployment.template import Resource
+from ddb_pipeline.local_aws.deployment.template import End, Resource
 from ddb_pipeline.local_aws.deployment.updates import keeps_custom_name, replacing, unchangeable
 
 TYPES: dict[str, ResourceType] = {
@@ -76,10 +76,10 @@ class StackWorker:
             return
         if stack.now.on_failure == "DELETE":
             stack.show("DELETE_IN_PROGRESS", f"{reason} Delete requested by user.")
-            self._delete_everything("DELETE")
+            self._delete_everything("DELETE", "rolled back")
             return
         stack.show("ROLLBACK_IN_PROGRESS", f"{reason} Rollback requested by user.")
-        self._delete_everything("ROLLBACK")
+        self._delete_everything("ROLLBACK", "rolled back")
 
     def update(self, wanted: Wanted) -> None:
         """Change the stack to another template; what fails takes it back to the one before."""
@@ -96,7 +96,7 @@ class StackWorker:
             kept = [name for name, resource in resources.items() if applies(resource, wanted.scope)]
             removed = [item for name, item in stack.existing.items() if name not in kept]
             stack.existing = {name: stack.existing[name] for name in kept}
-            self._clean_up("UPDATE_COMPLETE", removed)
+            self._clean_up("UPDATE_COMPLETE", removed, "given up")
             return
         reason = f"The following resource(s) failed to update: [{', '.join(failed)}]."
         if wanted.on_failure == "DO_NOTHING":
@@ -108,12 +108,12 @@ class StackWorker:
     def delete(self) -> None:
         """Delete what the stack has made, in the opposite order, but for what its template retains."""
         self._stack.show("DELETE_IN_PROGRESS", "User Initiated")
-        self._delete_everything("DELETE")
+        self._delete_everything("DELETE", "given up")
 
-    def _delete_everything(self, what: str) -> None:
+    def _delete_everything(self, what: str, end: End) -> None:
         stack = self._stack
-        stack.superseded = self._delete_all(stack.superseded, replaced=True)
-        left = self._delete_all(list(stack.existing.values()))
+        stack.superseded = self._delete_all(stack.superseded, "replaced")
+        left = self._delete_all(list(stack.existing.values()), end)
         stack.existing = {item.resource.logical_id: item for item in left}
         left += stack.superseded
         if left:
@@ -152,13 +152,13 @@ class StackWorker:
             reason = f"The following resource(s) failed to update: [{', '.join(failed)}]."
             stack.show("UPDATE_ROLLBACK_FAILED", reason)
             return
-        self._clean_up("UPDATE_ROLLBACK_COMPLETE", added)
+        self._clean_up("UPDATE_ROLLBACK_COMPLETE", added, "rolled back")
 
-    def _clean_up(self, status: str, removed: list[Existing]) -> None:
+    def _clean_up(self, status: str, removed: list[Existing], end: End) -> None:
         stack = self._stack
         stack.show(f"{status}_CLEANUP_IN_PROGRESS")
-        left = self._delete_all(stack.superseded, replaced=True)
-        left += self._delete_all(removed)
+        left = self._delete_all(stack.superseded, "replaced")
+        left += self._delete_all(removed, end)
         stack.superseded = left
         stack.updated_at = datetime.now(tz=UTC)
         # as on AWS, what cannot be cleaned up does not fail the update; the events have it
@@ -199,7 +199,7 @@ class StackWorker:
             return False
         if known is not None and known.status == "CREATE_FAILED":
             # left half made by an operation that kept its failures
-            self._delete(known, "Delete")
+            self._delete(known)
             del stack.existing[resource.logical_id]
             known = None
         if known is None:
@@ -270,27 +270,25 @@ class StackWorker:
         self._stack.existing[item.resource.logical_id] = item
         self._stack.now.scope.made[item.resource.logical_id] = item.made
 
-    def _delete_all(self, items: Iterable[Existing], *, replaced: bool = False) -> list[Existing]:
-        """Delete resources, last made first; return those that are left because they or their users failed."""
+    def _delete_all(self, items: Iterable[Existing], end: End) -> list[Existing]:
+        """Delete what does not outlive that, last made first; return those left because they or their users failed."""
         left: list[Existing] = []
         for item in reversed(list(items)):
             resource = item.resource
-            policy = resource.update_replace_policy if replaced else resource.deletion_policy
             is_needed = any(resource.logical_id in other.resource.needs for other in left)
-            if is_needed or not self._delete(item, policy):
+            if resource.outlives(end) and not is_needed:
+                self._stack.record(resource.logical_id, item.made.physical_id, resource.type, "DELETE_SKIPPED")
+            elif is_needed or not self._delete(item):
                 left.append(item if is_needed else replace(item, status="DELETE_FAILED"))
         return left[::-1]
 
-    def _delete(self, item: Existing, policy: str) -> bool:
+    def _delete(self, item: Existing) -> bool:
         stack, name, kind, physical_id = (
             self._stack,
             item.resource.logical_id,
             item.resource.type,
             item.made.physical_id,
         )
-        if policy == "Retain":
-            stack.record(name, physical_id, kind, "DELETE_SKIPPED")
-            return True
         stack.record(name, physical_id, kind, "DELETE_IN_PROGRESS")
         try:
             _type(kind).delete(self._place(item.resource), item.made, item.resolved)

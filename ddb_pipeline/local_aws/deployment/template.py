@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ddb_pipeline.local_aws.deployment.intrinsic_functions import Scope, TemplateError, condition_of, references
 
@@ -30,8 +30,13 @@ SECTIONS = frozenset(
 RESOURCE_KEYS = frozenset(
     {"Condition", "DeletionPolicy", "DependsOn", "Metadata", "Properties", "Type", "UpdateReplacePolicy"}
 )
-DELETION_POLICIES = frozenset({"Delete", "Retain"})
-"""What may become of a resource; the others (Snapshot, RetainExceptOnCreate) are not done here."""
+DELETION_POLICIES = frozenset({"Delete", "Retain", "RetainExceptOnCreate"})
+"""What may become of a resource that its stack gives up; Snapshot is not done here."""
+UPDATE_REPLACE_POLICIES = frozenset({"Delete", "Retain"})
+"""What may become of a resource that an update replaces; Snapshot is not done here."""
+End = Literal["given up", "replaced", "rolled back"]
+"""How a stack comes to be without a resource: it, or an update, gives it up; an update makes another one in its place;
+or the operation that made it is rolled back."""
 _SSM_PARAMETER = "AWS::SSM::Parameter::Value<"
 
 
@@ -47,6 +52,14 @@ class Resource:
     deletion_policy: str
     update_replace_policy: str
     metadata: Mapping[str, Any]
+
+    def outlives(self, end: End) -> bool:
+        """Whether it stays after all (aws-attribute-deletionpolicy.html, aws-attribute-updatereplacepolicy.html)."""
+        if end == "replaced":
+            return self.update_replace_policy == "Retain"
+        return self.deletion_policy == "Retain" or (
+            self.deletion_policy == "RetainExceptOnCreate" and end != "rolled back"
+        )
 
     @property
     def needs(self) -> frozenset[str]:
@@ -102,8 +115,11 @@ def _resource(name: str, content: Any) -> Resource:
     unknown = sorted(set(content) - RESOURCE_KEYS)
     if unknown:
         raise TemplateError(f"local AWS does not know {', '.join(unknown)} of resource {name}")
-    for attribute in ("DeletionPolicy", "UpdateReplacePolicy"):
-        if content.get(attribute, "Delete") not in DELETION_POLICIES:
+    for attribute, policies in (
+        ("DeletionPolicy", DELETION_POLICIES),
+        ("UpdateReplacePolicy", UPDATE_REPLACE_POLICIES),
+    ):
+        if content.get(attribute, "Delete") not in policies:
             raise TemplateError(f"local AWS does not know the {attribute} {content[attribute]} of resource {name}")
     depends_on = content.get("DependsOn", [])
     return Resource(
