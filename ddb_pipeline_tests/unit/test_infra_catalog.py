@@ -233,7 +233,17 @@ def test_lake_formation_grants_what_each_needs_on_this_database_alone():
     assert len({principal for principal, _ in found}) == 4
     names = {target.get("DatabaseName", target.get("Name")) for _, target in found.values()}
     assert names == {"ddb_dev_persons"}
-    assert all("TableWildcard" in target for (_, kind), (_, target) in found.items() if kind == "Table")
+    delivery_role = resource("dev", "AWS::KinesisFirehose::DeliveryStream")["Properties"][
+        "ExtendedS3DestinationConfiguration"
+    ]["RoleARN"]
+    tables = {principal: target for (principal, kind), (_, target) in found.items() if kind == "Table"}
+    assert tables.pop(json.dumps(delivery_role))["Name"] == "changes_parquet"
+    assert all("TableWildcard" in target for target in tables.values())
+
+
+def test_lake_formation_knows_firehose_before_it_looks_for_its_schema():
+    after = resource("dev", "AWS::KinesisFirehose::DeliveryStream", ORDERS.name)["DependsOn"]
+    assert set(resources("dev", "AWS::LakeFormation::PrincipalPermissions", ORDERS.name)) <= set(after)
 
 
 @pytest.mark.parametrize("stage_name", ["local", "prod"])

@@ -168,16 +168,16 @@ def test_where_partitions_are_projected_nobody_may_crawl():
     assert "Crawl" not in statements_of("AccessPolicy", pipeline="order_lines")
 
 
-def test_firehose_reads_the_schema_of_parquet_and_no_other_table():
-    assert "ReadSchema" not in statements_of("DeliveryRole")
-    found = statements_of("DeliveryRole", pipeline="order_lines")["ReadSchema"]
+@pytest.mark.parametrize("pipeline", ["persons", "order_lines"])
+def test_firehose_reads_the_schema_of_parquet_and_no_other_table_before_and_after_it_makes_parquet(pipeline):
+    found = statements_of("DeliveryRole", pipeline=pipeline)["ReadSchema"]
     assert found["Action"] == ["glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"]
     assert found["Resource"] == [
         f"arn:aws:glue:eu-west-1:1:{resource}"
         for resource in (
             "catalog",
-            "database/ddb_dev_order_lines",
-            "table/ddb_dev_order_lines/changes_parquet",
+            f"database/ddb_dev_{pipeline}",
+            f"table/ddb_dev_{pipeline}/changes_parquet",
         )
     ]
 

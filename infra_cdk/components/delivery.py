@@ -93,9 +93,15 @@ class Delivery(Construct):
             self, "LogStream", log_group_name=log_group.log_group_name, log_stream_name=LOG_STREAM
         )
         storage, is_parquet = STORAGES[pipeline.format], pipeline.format == "parquet"
-        schema = [reading_the_schema(self, catalog.database_name)] if is_parquet else []
         role = self.role = self._role(
-            key=key, stream=stream, raw_bucket=raw_bucket, converter=converter, log_group=log_group, more=schema
+            key=key,
+            stream=stream,
+            raw_bucket=raw_bucket,
+            converter=converter,
+            log_group=log_group,
+            # of JSON too: Firehose looks for it when it is told to make Parquet, which a new right might come too late
+            # for, and needs it afterwards for what it has buffered until then
+            schema=reading_the_schema(self, catalog.database_name),
         )
         compression, file_extension = PARQUET if is_parquet else COMPRESSION[stage.compression]
         destination = firehose.CfnDeliveryStream.ExtendedS3DestinationConfigurationProperty(
@@ -146,7 +152,7 @@ class Delivery(Construct):
         raw_bucket: s3.IBucket,
         converter: lambda_.IFunction,
         log_group: logs.ILogGroup,
-        more: list[iam.PolicyStatement],
+        schema: iam.PolicyStatement,
     ) -> iam.Role:
         """What firehose/latest/dev/controlling-access.html asks for, on these resources alone."""
         statements = [
@@ -183,7 +189,7 @@ class Delivery(Construct):
                 [converter.function_arn, f"{converter.function_arn}:$LATEST"],
             ),
             allow("Log", ["logs:PutLogEvents"], [log_group.log_group_arn]),
-            *more,
+            schema,
         ]
         role = iam.Role(
             self,

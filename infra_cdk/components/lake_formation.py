@@ -10,6 +10,8 @@ from aws_cdk import Stack
 from aws_cdk import aws_lakeformation as lakeformation
 from constructs import Construct, IDependable
 
+from ddb_pipeline.change_row import STORAGES
+
 
 @dataclass(frozen=True)
 class Grant:
@@ -17,23 +19,26 @@ class Grant:
 
     Attributes:
         database: Permissions on the database.
-        tables: Permissions on all its tables and views, now and later.
+        tables: Permissions on its tables and views.
+        table: The only table that they are on; None: all tables and views, now and later.
     """
 
     database: tuple[str, ...]
     tables: tuple[str, ...]
+    table: str | None = None
 
 
 # lake-formation/latest/dg/lf-permissions-reference.html. Which of them BatchCreatePartition takes is not said there for
 # every case: the crawler gets all that concern the content of a table.
 CRAWLER = Grant(("DESCRIBE",), ("ALTER", "DESCRIBE", "INSERT", "SELECT"))
-DELIVERY = Grant(("DESCRIBE",), ("DESCRIBE", "SELECT"))
+# of JSON too, as with its right to read the schema
+DELIVERY = Grant(("DESCRIBE",), ("DESCRIBE", "SELECT"), STORAGES["parquet"].table)
 OPERATOR = Grant(("CREATE_TABLE", "DESCRIBE"), ("ALTER", "DELETE", "DESCRIBE", "DROP", "INSERT", "SELECT"))
 READER = Grant(("DESCRIBE",), ("DESCRIBE", "SELECT"))
 
 
 class LakeFormationGrants(Construct):
-    """Grants on the database and on all its tables, beside what IAM allows.
+    """Grants on the database and its tables, beside what IAM allows.
 
     Needed only where the account took `IAMAllowedPrincipals` out of Lake Formation's defaults. Whoever deploys (the
     CDK's role for CloudFormation) must be a data lake administrator then. The bucket stays with IAM: it is not
@@ -44,7 +49,7 @@ class LakeFormationGrants(Construct):
         construct_id: Id in the construct tree.
         database: Name of the database.
         grants: Principals by the ids that their grants get, each with what it may do: ARNs of roles or users.
-        after: What must exist before: the database, the roles.
+        after: What must exist before: the database, its tables, the roles.
     """
 
     def __init__(
@@ -61,7 +66,12 @@ class LakeFormationGrants(Construct):
         typed = lakeformation.CfnPrincipalPermissions
         for name, (principal, grant) in grants.items():
             on_database = typed.DatabaseResourceProperty(catalog_id=catalog, name=database)
-            on_tables = typed.TableResourceProperty(catalog_id=catalog, database_name=database, table_wildcard={})
+            on_tables = typed.TableResourceProperty(
+                catalog_id=catalog,
+                database_name=database,
+                name=grant.table,
+                table_wildcard={} if grant.table is None else None,
+            )
             for part, resource, permissions in (
                 ("Database", typed.ResourceProperty(database=on_database), grant.database),
                 ("Tables", typed.ResourceProperty(table=on_tables), grant.tables),
@@ -86,7 +96,7 @@ def grants_of(
         operators: ARNs of who runs Dagster.
         readers: ARNs of who asks the views.
         crawler_role: ARN of the crawlers' role; None: there are no crawlers.
-        delivery_role: ARN of Firehose's role, which reads the table of the contract for Parquet.
+        delivery_role: ARN of Firehose's role, which reads the columns of Parquet from the catalog.
     """
     return {
         **({"Crawler": (crawler_role, CRAWLER)} if crawler_role else {}),
