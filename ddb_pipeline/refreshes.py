@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, RunsFilter
 
-from ddb_pipeline.arrivals import LOOK_BACK, WEEK, hour_of, hour_of_prefix, listed, partition_key, retry_delay
+from ddb_pipeline.arrivals import HOUR, LOOK_BACK, WEEK, hour_of, hour_of_prefix, listed, partition_key, retry_delay
 from ddb_pipeline.declaration import Pipeline
 
 CRAWLED = "change_table"
@@ -21,8 +21,12 @@ LACKING_TAG = "ddb_pipeline/hours_not_in_the_catalog"
 _FAILED = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 _FINISHED = (*_FAILED, DagsterRunStatus.SUCCESS)
 _UNFINISHED = [status for status in DagsterRunStatus if status not in _FINISHED]
-_RUNS_LOOKED_AT = 60
-"""How many of the latest runs are looked at for failures in a row; runs under way are found however old they are."""
+_RUNS_LOOKED_AT = 200
+"""How many of the latest runs are looked at for failures in a row; runs under way are found however old they are.
+
+An hour that no crawl brings in has to show as often as it takes to be asked for every four hours alone (31 times, five
+days), among the runs for the hours that come meanwhile (24 a day).
+"""
 _HOURS_NAMED = 20
 _MORE = " more"
 _KEY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})-([0-9]{2}):00")
@@ -129,18 +133,23 @@ def scope_of_run(tags: Mapping[str, str], now: datetime) -> Scope:
 
 
 def attempts(instance: DagsterInstance, pipeline: Pipeline) -> list[Attempt]:
-    """Return the latest runs of a pipeline's job, newest first, and all runs under way that may crawl."""
-    job, by_hand = refresh_job_name(pipeline), _MATERIALIZED_BY_HAND
-    table = AssetKey([pipeline.name, CRAWLED])
+    """Return the latest runs of a pipeline's job, newest first, and all runs under way that may crawl.
+
+    A run that makes a baseline is one until its crawl is over: the export that it waits for takes hours.
+    """
+    job, table = refresh_job_name(pipeline), AssetKey([pipeline.name, CRAWLED])
+
+    def under_way(name: str) -> Sequence[RunRecord]:
+        return instance.get_run_records(RunsFilter(job_name=name, statuses=_UNFINISHED), limit=_RUNS_LOOKED_AT)
+
     records = [
         *instance.get_run_records(RunsFilter(job_name=job), limit=_RUNS_LOOKED_AT),
-        *instance.get_run_records(RunsFilter(job_name=job, statuses=_UNFINISHED), limit=_RUNS_LOOKED_AT),
+        *under_way(job),
+        *(record for record in under_way(_MATERIALIZED_BY_HAND) if _crawls(record.dagster_run, table)),
         *(
             record
-            for record in instance.get_run_records(
-                RunsFilter(job_name=by_hand, statuses=_UNFINISHED), limit=_RUNS_LOOKED_AT
-            )
-            if _crawls(record.dagster_run, table)
+            for record in under_way(baseline_job_name(pipeline))
+            if not _has_crawled(instance, record.dagster_run, table)
         ),
     ]
     once = {record.dagster_run.run_id: record for record in records}
@@ -154,12 +163,13 @@ def decide(
     now: datetime,
     loaded_at: datetime = LOADED_AT,
     *,
+    absent: Collection[datetime] = (),
     wanted: str = "in the catalog",
 ) -> Decision:
     """Decide whether hours that the catalog lacks are worth a run now, or a run that failed after its crawl is.
 
     Each hour waits for itself: one that no crawl brings in does not delay the others. A run that failed after its
-    crawl leaves nothing lacking, and perhaps no views: its hours are asked for again.
+    crawl leaves its hours in the catalog, and perhaps no views: they are asked for again, and wait for themselves too.
 
     The run key names the hours and the run before. So a repeated tick requests nothing twice, while a failed run is
     followed by another: Dagster drops a request whose key some run has had, failed ones included.
@@ -169,10 +179,14 @@ def decide(
         latest: Latest runs of the job, newest first.
         now: Time of the tick.
         loaded_at: When the code location was loaded: a run that began earlier is lost.
+        absent: Those of `asked_for_in_vain` that the catalog lacks, whether or not a tick has met their data.
         wanted: What an hour is when it wants nothing more, in words.
     """
-    unfinished = () if lacking else _failed_after_its_crawl(latest)
-    if not lacking and not unfinished:
+    in_trouble = {*lacking, *absent}
+    others = max(_failures_that_began(in_trouble, latest) - 1, 0)
+    rows = {hour: _Row(_failed_in_a_row(hour, latest), others) for hour in lacking}
+    rows |= {hour: _Row(failed) for hour, failed in _failed_after_their_crawl(in_trouble, latest).items()}
+    if not rows:
         return Decision(None, f"every hour is {wanted}")
     for attempt in latest:
         if attempt.status == DagsterRunStatus.QUEUED:
@@ -185,30 +199,62 @@ def decide(
                 f"refresh {attempt.run_id[:8]} is running since {since:%H:%M:%S} UTC (if its process has died: "
                 f"terminate it in the UI, or wait until {until:%H:%M:%S})",
             )
-    rows = {hour: _failed_in_a_row(hour, latest) for hour in lacking} or dict.fromkeys(unfinished, _failed(latest))
-    first = min(rows.values(), key=_due)
-    if now < _due(first):
+    first = min(rows.values(), key=lambda row: row.due)
+    if now < first.due:
         return Decision(
             None,
-            f"the last {len(first)} refreshes failed or did not bring in what they were asked for (the latest is "
-            f"{first[0].run_id[:8]}), the next may start at {_due(first):%Y-%m-%d %H:%M:%S} UTC: launch the job in "
-            "the UI to try at once",
+            f"the last {len(first.failed)} refreshes failed or did not bring in what they were asked for (the latest "
+            f"is {first.failed[0].run_id[:8]}), the next may start at {first.due:%Y-%m-%d %H:%M:%S} UTC: launch the "
+            "job in the UI to try at once",
         )
-    # an hour that has waited for half its time comes along: in an outage each hour would have runs of its own
-    keys = [partition_key(hour) for hour, row in rows.items() if now >= _due(row, 0.5)]
+    hours = sorted(hour for hour, row in rows.items() if now >= row.may_come_along)
+    keys, wanting = [partition_key(hour) for hour in hours], len(set(hours).intersection(lacking))
     before = latest[0].run_id if latest else "none"
     return Decision(
         f"{keys[0]}..{keys[-1]} ({len(keys)}) after {before}",
-        f"hours not {wanted}: {len(keys)}" if lacking else f"every hour is {wanted}, but the last refresh failed",
+        f"hours not {wanted}: {wanting}" if wanting else f"hours {wanted} whose refresh failed later: {len(keys)}",
         {LACKING_TAG: listed(keys, _HOURS_NAMED)},
     )
 
 
-def _due(failed: Sequence[Attempt], share: float = 1) -> datetime:
-    """When the next attempt after some may start, or when so much of the wait until then is over."""
-    if not failed:
-        return datetime.min.replace(tzinfo=UTC)
-    return (failed[0].ended_at or failed[0].begun_at) + retry_delay(len(failed)) * share
+@dataclass(frozen=True)
+class _Row:
+    """Attempts in a row that were of no help to an hour, newest first, and how many other rows began beside it.
+
+    A row that others begin beside is no matter of its hour: the crawls fail. Then each further hour is tried at once,
+    and after that waits with the others, ever longer: with a row of its own it would cost seven crawls an hour.
+    """
+
+    failed: Sequence[Attempt]
+    others: int = 0
+
+    @property
+    def delay(self) -> timedelta:
+        return retry_delay(len(self.failed) + self.others if self.failed else 0)
+
+    @property
+    def due(self) -> datetime:
+        """When the next attempt may start."""
+        if not self.failed:
+            return datetime.min.replace(tzinfo=UTC)
+        return (self.failed[0].ended_at or self.failed[0].begun_at) + self.delay
+
+    @property
+    def may_come_along(self) -> datetime:
+        """When the hour may be asked for together with another: in an outage each would have runs of its own.
+
+        After days of failures it does so no more: a run fails of an hour that no crawl brings in, for the others too.
+        """
+        return self.due if self.delay > HOUR or not self.failed else self.due - self.delay / 2
+
+
+def _failures_that_began(absent: set[datetime], latest: Sequence[Attempt]) -> int:
+    """How many runs since the last that succeeded were the first to fail of some hour that is still lacking."""
+    began, known = 0, set[datetime]()
+    for attempt in reversed(_since_the_last_success(latest)):
+        new = attempt.asked_for & absent - known
+        began, known = began + bool(new), known | new
+    return began
 
 
 def _failed_in_a_row(hour: datetime, latest: Sequence[Attempt]) -> list[Attempt]:
@@ -231,15 +277,27 @@ def _failed_in_a_row(hour: datetime, latest: Sequence[Attempt]) -> list[Attempt]
     return failed
 
 
-def _failed_after_its_crawl(latest: Sequence[Attempt]) -> tuple[datetime, ...]:
-    """Hours that the latest run was asked for, oldest first, if neither it nor a run since has succeeded."""
-    asked = (attempt.asked_for for attempt in _failed(latest) if attempt.crawls and attempt.asked_for)
-    return tuple(sorted(next(asked, ())))
+def asked_for_in_vain(latest: Sequence[Attempt]) -> frozenset[datetime]:
+    """Return the hours that the runs since the last that succeeded were asked for."""
+    return frozenset().union(*(attempt.asked_for for attempt in _since_the_last_success(latest)))
 
 
-def _failed(latest: Sequence[Attempt]) -> list[Attempt]:
-    """Runs since the last that succeeded, newest first."""
+def _since_the_last_success(latest: Sequence[Attempt]) -> list[Attempt]:
     return list(itertools.takewhile(lambda attempt: attempt.status != DagsterRunStatus.SUCCESS, latest))
+
+
+def _failed_after_their_crawl(absent: set[datetime], latest: Sequence[Attempt]) -> dict[datetime, list[Attempt]]:
+    """Hours that the catalog has since some run was asked for them, which failed all the same and nothing made good.
+
+    Any run that succeeds makes them good. So the hours of the latest of these runs stand for all, and all their
+    failures count; those of runs for absent hours alone do not: they most likely failed of these.
+
+    Returns:
+        The failures, newest first, by hour.
+    """
+    failed = [run for run in _since_the_last_success(latest) if not run.asked_for or run.asked_for - absent]
+    asked = (run.asked_for - absent for run in failed if run.crawls and run.asked_for)
+    return dict.fromkeys(sorted(next(asked, ())), failed)
 
 
 def _attempt(record: RunRecord, table: AssetKey) -> Attempt:
@@ -259,6 +317,12 @@ def _attempt(record: RunRecord, table: AssetKey) -> Attempt:
 def _crawls(run: DagsterRun, table: AssetKey) -> bool:
     """Whether the crawl is among what a run does; one without a selection does all of its job."""
     return run.asset_selection is None or table in run.asset_selection
+
+
+def _has_crawled(instance: DagsterInstance, run: DagsterRun, table: AssetKey) -> bool:
+    """Whether the crawl of a run is over."""
+    step = table.to_python_identifier()
+    return any(found.end_time for found in instance.get_run_step_stats(run.run_id, [step]))
 
 
 def _hours_named(text: str) -> frozenset[datetime]:

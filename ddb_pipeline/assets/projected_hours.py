@@ -13,7 +13,7 @@ from dagster import DagsterInstance, JsonMetadataValue, MetadataValue
 from ddb_pipeline.arrivals import HourContent, by_prefix, hour_of_key, partition_key
 from ddb_pipeline.assets.common import asset_key
 from ddb_pipeline.declaration import Pipeline
-from ddb_pipeline.refreshes import CRAWLED, Decision, attempts, decide, recent
+from ddb_pipeline.refreshes import CRAWLED, Decision, asked_for_in_vain, attempts, decide, recent
 from ddb_pipeline.resources.aws import Deployment
 
 _REFRESHED = "seen by a refresh"
@@ -38,11 +38,13 @@ def decide_refresh(
         contents: Hours as they are in S3.
         now: The time.
     """
-    latest = attempts(instance, deployment.pipeline)
-    if not deployment.catalog.is_projected:
-        return decide(sorted(lacking), latest, now)
+    catalog, latest = deployment.catalog, attempts(instance, deployment.pipeline)
+    # a tick meets some of the hours that are lacking, so of those that runs failed of it is asked besides
+    absent = catalog.absent(asked_for_in_vain(latest))
+    if not catalog.is_projected:
+        return decide(sorted(lacking), latest, now, absent=absent)
     new = unseen(instance, deployment.pipeline, contents, now)
-    return decide(sorted({*lacking, *new}), latest, now, wanted=_REFRESHED)
+    return decide(sorted({*lacking, *new}), latest, now, absent=absent, wanted=_REFRESHED)
 
 
 def seen(hours: Mapping[str, Iterable[datetime]], now: datetime) -> MetadataValue:

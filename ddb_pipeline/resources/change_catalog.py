@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -124,6 +124,11 @@ class ChangeCatalog:
         """
         found = {table.prefix: self._lacking(table, hours.get(table.prefix, ())) for table in self.change_tables}
         return {prefix: lacking for prefix, lacking in found.items() if lacking}
+
+    def absent(self, hours: Collection[datetime]) -> frozenset[datetime]:
+        """Return those of some hours that a query would find in no change table; none are asked for at no cost."""
+        lacking = [self._lacking(table, hours) for table in self.change_tables] if hours else []
+        return frozenset(hours).intersection(*lacking) if lacking else frozenset()
 
     def all_lacking(self, hours: Mapping[str, Iterable[datetime]]) -> dict[str, tuple[datetime, ...]]:
         """Return the same, from a list of all partitions: fewer requests when the hours are all that there are."""

@@ -7,7 +7,18 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
-from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus, Definitions, asset
+import pytest
+from dagster import (
+    AssetKey,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    Definitions,
+    asset,
+)
+from dagster._core.execution.plan.objects import StepSuccessData
 
 from ddb_pipeline import refreshes
 from ddb_pipeline.declaration import Pipeline
@@ -19,9 +30,15 @@ HOUR = timedelta(hours=1)
 LACKING = [datetime(2026, 3, 5, 11, tzinfo=UTC), datetime(2026, 3, 5, 12, tzinfo=UTC)]
 
 
-def decide(lacking: list[datetime], latest: list[Attempt], now: datetime, loaded_at: datetime = LONG_AGO) -> Decision:
+def decide(
+    lacking: list[datetime],
+    latest: list[Attempt],
+    now: datetime,
+    loaded_at: datetime = LONG_AGO,
+    absent: frozenset[datetime] = frozenset(),
+) -> Decision:
     """The decision of a code location that was loaded long ago, if not said otherwise."""
-    return refreshes.decide(lacking, latest, now, loaded_at)
+    return refreshes.decide(lacking, latest, now, loaded_at, absent=absent)
 
 
 def attempt(status: DagsterRunStatus, minutes_ago: float = 0, run_id: str = "r") -> Attempt:
@@ -179,6 +196,43 @@ def test_hours_that_fail_together_with_new_ones_are_asked_for_together():
     assert named(decide([STUCK, *LACKING], failed, NOW)) == {STUCK, *LACKING}
 
 
+def test_an_hour_that_no_crawl_brings_in_is_asked_for_every_four_hours_though_an_hour_arrives_each_hour():
+    """Runs for the new hours must neither hide how often it was asked for, nor take it along before its time."""
+    now, runs, seen, asked_for = LONG_AGO, [], set(), []
+    while now < LONG_AGO + timedelta(days=12):
+        hour = now.replace(minute=0)
+        arrived = {hour} - seen if now.minute >= 5 else set()
+        decision = decide(sorted({STUCK, *arrived}), runs[: refreshes._RUNS_LOOKED_AT], now, STUCK)
+        if decision.run_key:
+            hours = named(decision)
+            seen |= arrived & hours
+            asked_for.append((now, hours))
+            runs.insert(0, Attempt(f"r{len(runs)}", DagsterRunStatus.SUCCESS, now, now, asked_for=hours))
+        now += timedelta(minutes=10)
+
+    last_week = [hours for at, hours in asked_for if at >= LONG_AGO + timedelta(days=5)]
+    assert sum(STUCK in hours for hours in last_week) <= 7 * 6 + 1
+    assert len(last_week) <= 7 * (24 + 6) + 1
+    assert all(hours == {STUCK} for hours in last_week if STUCK in hours), "no new hour's run fails of it"
+
+
+def test_when_every_crawl_fails_each_new_hour_is_tried_at_once_and_then_waits_with_the_others():
+    """A crawler that is broken for days, while an hour arrives each hour."""
+    now, runs, lacking = LONG_AGO, [], []
+    while now < LONG_AGO + timedelta(days=3):
+        hour = now.replace(minute=0)
+        lacking += [hour] * (now.minute >= 5 and hour not in lacking)
+        decision = decide(lacking, runs[: refreshes._RUNS_LOOKED_AT], now, STUCK)
+        if decision.run_key:
+            text = decision.tags[refreshes.LACKING_TAG]
+            run = Attempt("r", DagsterRunStatus.FAILURE, now, now, asked_for=named(decision), and_more="more" in text)
+            runs.insert(0, run)
+        now += timedelta(minutes=10)
+
+    last_day = [run for run in runs if run.begun_at >= LONG_AGO + timedelta(days=2)]
+    assert 24 <= len(last_day) <= 48, "one for each hour that arrives, and one an hour for all the others"
+
+
 def test_a_run_asked_for_more_hours_than_its_tag_names_was_asked_for_all_that_had_begun():
     many = replace(asked(DagsterRunStatus.FAILURE, 0.5, STUCK), and_more=True)
     unnamed, begun_since = STUCK + timedelta(hours=40), NOW + timedelta(minutes=30)
@@ -193,10 +247,34 @@ def test_a_run_that_failed_after_its_crawl_is_asked_for_again_ever_more_rarely()
     often = [asked(DagsterRunStatus.FAILURE, 30 + 60 * number, STUCK + HOUR * number) for number in range(9)]
 
     assert named(decide([], once, NOW)) == frozenset(LACKING)
-    assert "every hour is in the catalog, but the last refresh failed" in decide([], once, NOW).reason
+    assert decide([], once, NOW).reason == "hours in the catalog whose refresh failed later: 2"
     assert decide([], often, NOW).run_key is None
     assert "the last 9 refreshes failed" in decide([], often, NOW).reason
     assert named(decide([], often, NOW + timedelta(minutes=31))) == {STUCK}
+
+
+def test_an_hour_that_no_crawl_brings_in_does_not_delay_the_repetition_of_a_run_that_failed_after_its_crawl():
+    stuck = [asked(DagsterRunStatus.FAILURE, 40 + 60 * number, STUCK) for number in range(35)]
+    latest = [asked(DagsterRunStatus.FAILURE, 20, *LACKING), *stuck]
+
+    assert refreshes.asked_for_in_vain(latest) == {STUCK, *LACKING}
+    for lacking in ([], [STUCK]):  # a tick meets some of the hours alone
+        assert named(decide(lacking, latest, NOW, absent=frozenset({STUCK}))) == frozenset(LACKING)
+    # a run for the stuck hour since has made no views either
+    since = [asked(DagsterRunStatus.FAILURE, 1, STUCK), *latest]
+    assert named(decide([], since, NOW, absent=frozenset({STUCK}))) == frozenset(LACKING)
+    again = [asked(DagsterRunStatus.FAILURE, 0.5, *LACKING), *latest]
+    assert "the last 2 refreshes failed" in decide([], again, NOW, absent=frozenset({STUCK})).reason
+
+
+def test_an_hour_that_is_gone_from_s3_since_its_crawl_failed_is_not_asked_for_again():
+    assert decide([], [asked(DagsterRunStatus.FAILURE, 90, STUCK)], NOW, absent=frozenset({STUCK})).run_key is None
+
+
+def test_a_run_that_failed_after_its_crawl_does_not_delay_a_new_hour():
+    later = [asked(DagsterRunStatus.FAILURE, 5 + 60 * number, STUCK + HOUR * number) for number in range(9)]
+
+    assert named(decide(LACKING, later, NOW)) == frozenset(LACKING)
 
 
 def test_a_run_that_failed_after_its_crawl_is_made_good_by_any_success_since():
@@ -263,20 +341,38 @@ def run(
     return added.run_id
 
 
-def test_runs_under_way_are_found_however_many_came_after():
+def test_runs_under_way_are_found_however_many_came_after(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(refreshes, "_RUNS_LOOKED_AT", 5)
     with DagsterInstance.ephemeral() as instance:
         old = run(instance, "orders_refresh", DagsterRunStatus.STARTED)
         by_hand = run(instance, "__ASSET_JOB", DagsterRunStatus.STARTING, frozenset({TABLE}))
         run(instance, "__ASSET_JOB", DagsterRunStatus.STARTED, frozenset({AssetKey(["persons", "change_table"])}))
         run(instance, "__ASSET_JOB", DagsterRunStatus.SUCCESS, frozenset({TABLE}))
         run(instance, "persons_refresh", DagsterRunStatus.STARTED)
-        for _ in range(70):
+        for _ in range(7):
             run(instance, "orders_refresh", DagsterRunStatus.FAILURE)
 
         found = refreshes.attempts(instance, PIPELINE)
 
     assert [one.run_id for one in found[-2:]] == [by_hand, old]
-    assert [one.status for one in found[:-2]] == [DagsterRunStatus.FAILURE] * 60
+    assert [one.status for one in found[:-2]] == [DagsterRunStatus.FAILURE] * 5
+
+
+def test_a_run_that_makes_a_baseline_is_in_the_way_until_its_crawl_is_over():
+    with DagsterInstance.ephemeral() as instance:
+        baseline = run(instance, "orders_baseline", DagsterRunStatus.STARTED)
+        run(instance, "orders_baseline", DagsterRunStatus.SUCCESS)
+        run(instance, "persons_baseline", DagsterRunStatus.STARTED)
+        assert [one.run_id for one in refreshes.attempts(instance, PIPELINE)] == [baseline]
+
+        ended = DagsterEvent(
+            DagsterEventType.STEP_SUCCESS.value,
+            "orders_baseline",
+            step_key="orders__change_table",
+            event_specific_data=StepSuccessData(1.0),
+        )
+        instance.report_dagster_event(ended, baseline)
+        assert refreshes.attempts(instance, PIPELINE) == []
 
 
 def test_a_run_says_whether_it_crawls_and_what_it_was_asked_for():

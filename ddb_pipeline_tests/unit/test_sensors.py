@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ddb_pipeline import rounds
 from ddb_pipeline.arrivals import HOUR, LOOK_BACK, WEEK, changed, hour_of, hour_prefix, partition_key
-from ddb_pipeline.refreshes import Attempt, decide, scope_of_run
+from ddb_pipeline.refreshes import Attempt, asked_for_in_vain, decide, scope_of_run
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.rounds import SHARES, Cursor, Share
 from ddb_pipeline.sensors.arrivals import TickReading, read_rounds
@@ -50,7 +50,7 @@ class World:
         for content in changed([one for one in found.contents if one.hour <= self.now], self.reported):
             self.reported[partition_key(content.hour)] = content.fingerprint
         lacking = sorted({met.hour for met in found.met} - self.catalog)
-        decision = decide(lacking, self.runs, self.now, START)
+        decision = decide(lacking, self.runs, self.now, START, absent=asked_for_in_vain(self.runs) - self.catalog)
         assert bool(decision.run_key) <= bool(lacking or self.last_failed)
         if decision.run_key:
             self.refresh(decision.tags)
