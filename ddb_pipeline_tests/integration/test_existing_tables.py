@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import aws_cdk
 import pytest
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from botocore.exceptions import ClientError
 
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.console import UserError
@@ -18,12 +25,14 @@ from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.local_aws.deployment import DeploymentError, deploy
 from ddb_pipeline.names import ComputedNames
 from ddb_pipeline.resources.table_export import TableExport
+from ddb_pipeline_tests import declared
 from ddb_pipeline_tests.deployed import Deployed, wait_until
 from ddb_pipeline_tests.iam_actions import Place, needs
 from ddb_pipeline_tests.integration.test_least_privilege import role_policy
 from ddb_pipeline_tests.policies import Grant, grants
 from ddb_pipeline_tests.recorded_calls import Call, recording
-from infra_cdk.components.existing_table import suffix_of
+from infra_cdk.components.existing_table import ExistingTable, suffix_of
+from infra_cdk.components.source_table import SourceTable
 
 DECLARATION = """
 [pipelines.invoices]
@@ -240,3 +249,103 @@ def test_the_functions_may_do_what_they_did_and_nothing_else(existing: Existing)
         if not any(grant.covers(need) for need in needed[name])
     }
     assert unused == set(UNUSED)
+
+
+# --- the setting changes: the other table streams, the former one does not, and whoever sees to that may
+
+
+OTHERS = ("former", "named")
+FUNCTIONS_OF_TABLES = [ComputedNames("changing", "local").function(suffix_of(table)) for table in OTHERS]
+
+
+@dataclasses.dataclass
+class Streaming:
+    """A stack of a change stream and what streams into it, deployed again and again."""
+
+    stage: Deployed
+    folder: Path
+    policies: dict[str, list[Grant]] = dataclasses.field(default_factory=dict)
+    role_events: set[str] = dataclasses.field(default_factory=set)
+    stack: str = "streaming"
+
+    def deploy(self, table: str | None, *, fails: bool = False) -> None:
+        """Deploy it with the table that is named, or else with one that the stack makes."""
+        out = self.folder / f"{table}-{fails}"
+        app = aws_cdk.App(outdir=str(out))
+        stack = aws_cdk.Stack(app, self.stack)
+        stream = kinesis.Stream(stack, "Changes")
+        key = kms.Key(stack, "Key")
+        if table is None:
+            streams: Any = SourceTable(
+                stack, "Source", pipeline=declared.pipeline(), key=key, stream=stream, after=stream, keep_data=False
+            )
+        else:
+            streams = ExistingTable(
+                stack,
+                "ExistingTable",
+                names=ComputedNames("changing", "local"),
+                pipeline=declared.pipeline(),
+                table_name=table,
+                key=key,
+                stream=stream,
+                after=stream,
+                removal_policy=aws_cdk.RemovalPolicy.DESTROY,
+            )
+        if fails:
+            neighbour = logs.CfnLogStream(stack, "Neighbour", log_group_name="a-group-that-is-nowhere")
+            neighbour.node.add_dependency(streams)
+        app.synth()
+        try:
+            deploy(out, self.stage.endpoint, local_stack.REGION)
+        finally:
+            for name in FUNCTIONS_OF_TABLES:
+                with contextlib.suppress(ClientError):
+                    self.policies[name] = list(grants(role_policy(self.stage, name)))
+            events = self.stage.client("cloudformation").describe_stack_events(StackName=self.stack)["StackEvents"]
+            self.role_events |= {one["ResourceStatus"] for one in events if one["ResourceType"] == "AWS::IAM::Role"}
+
+    def tables(self) -> dict[str, list[str]]:
+        """The states of each table's destinations."""
+        resources = self.stage.client("cloudformation").describe_stack_resources(StackName=self.stack)["StackResources"]
+        made = [one["PhysicalResourceId"] for one in resources if one["ResourceType"] == "AWS::DynamoDB::Table"]
+        found = {"made" if table in made else table: destinations(self.stage, table) for table in (*OTHERS, *made)}
+        return {table: list(states.values()) for table, states in found.items()}
+
+
+def test_a_table_that_is_named_instead_streams_and_the_former_one_does_not(deployed: Deployed, tmp_path: Path) -> None:
+    dynamodb = deployed.client("dynamodb")
+    for table in OTHERS:
+        dynamodb.create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    streaming = Streaming(deployed, tmp_path)
+    with pytest.MonkeyPatch.context() as patch, recording(FUNCTIONS_OF_TABLES, patch) as calls:
+        streaming.deploy("former")
+        assert streaming.tables() == {"former": ["ACTIVE"], "named": []}
+
+        with pytest.raises(DeploymentError, match="ended in state UPDATE_ROLLBACK_COMPLETE"):
+            streaming.deploy("named", fails=True)
+        assert streaming.tables() == {"former": ["ACTIVE"], "named": ["DISABLED"]}
+
+        streaming.deploy("named")
+        assert streaming.tables() == {"former": ["DISABLED"], "named": ["ACTIVE"]}
+
+        streaming.deploy(None)
+        assert streaming.tables() == {"former": ["DISABLED"], "named": ["DISABLED"], "made": ["ACTIVE"]}
+        assert delete(deployed, streaming.stack) == "DELETE_COMPLETE"
+
+    account = deployed.client("sts").get_caller_identity()["Account"]
+    place = Place(dataclasses.replace(declared.NAMES, region=local_stack.REGION, account=account))
+    asked = {(call.caller, call.operation.removesuffix("KinesisStreamingDestination")) for call in calls}
+    assert {(name, verb) for name in FUNCTIONS_OF_TABLES for verb in ("Enable", "Disable")} <= asked
+    # no update has touched a role: what it was made with was in force at each call
+    assert not any(state.startswith("UPDATE") for state in streaming.role_events), streaming.role_events
+    assert [
+        need
+        for call in calls
+        for need in needs(call, place)
+        if not any(grant.covers(need) for grant in streaming.policies[call.caller])
+    ] == []
