@@ -26,6 +26,7 @@ from ddb_pipeline.cli.place import (
     undeclared_stacks,
 )
 from ddb_pipeline.cli.safeguards import require_as_declared, require_detached, require_same_key
+from ddb_pipeline.cli.table_safeguards import require_tables
 from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
 from ddb_pipeline.errors import STAGE_ADVICE, AwsError, NotDeployedError
 from ddb_pipeline.names import PublishedNames
@@ -104,8 +105,12 @@ def run_deploy(stage: str, options: Sequence[str], *, canary: bool) -> None:
     with terminated_as_interrupt():
         ready = prepare(stage, steps)
         require_bootstrap(ready.place)
-        require_same_key(ready.declaration, ready.place, deployed_stacks(ready.declaration, ready.place))
+        stacks = deployed_stacks(ready.declaration, ready.place)
+        require_same_key(ready.declaration, ready.place, stacks)
+        left = require_tables(ready.declaration, ready.place, stacks)
         deploy(ready, options)
+        for sentence in left:
+            console.print(f"  [yellow]{sentence}[/]")
         if canary:
             _say_what_is_not_proved(watch_arrival(ready, steps))
         _write_environment(ready.declaration, ready.place)

@@ -90,12 +90,14 @@ def test_an_arrival_that_is_not_proved_is_said_to_be(is_proved, own, monkeypatch
     prepared(monkeypatch, ready(own), {})
     for nothing in ("require_bootstrap", "require_same_key", "deploy", "_write_environment"):
         monkeypatch.setattr(deploy, nothing, lambda *_arguments: None)
+    monkeypatch.setattr(deploy, "require_tables", lambda *_arguments: ["a table is left behind"])
     monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: NAMES)
     monkeypatch.setattr(deploy, "wait_for_canary", lambda *_arguments: Arrival("key", 1, is_proved=is_proved))
 
     run_deploy("dev", (), canary=True)
 
     said = " ".join(capsys.readouterr().out.split())
+    assert "a table is left behind" in said
     assert ("it is not proved that the canary itself arrived" in said) is not is_proved
     assert ("pip install -c constraints.txt -e '.[erase]'" in said) is not is_proved
 

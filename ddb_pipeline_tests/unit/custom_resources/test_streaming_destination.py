@@ -83,15 +83,17 @@ def test_a_table_that_streams_elsewhere_is_refused_by_that_stream_and_left_alone
     assert dynamodb.statuses() == {THEIRS: status}
 
 
-def test_the_stream_of_another_stage_is_not_advised_to_be_disabled(functions, clock):
+def test_a_table_that_another_stage_streams_is_first_of_all_that_stages(functions, clock):
     theirs = f"arn:aws:kinesis:eu-west-1:111122223333:stream/{PROJECT}-prod-orders-ChangeStreamStream1-x"
     dynamodb = DynamoDb()
     dynamodb.tables["orders"][theirs] = {"StreamArn": theirs, "DestinationStatus": "ACTIVE"}
     with pytest.raises(functions.custom_resource.NotPossibleError) as caught:
         bring_about(functions, dynamodb, request(), clock)
 
-    assert "another stage or pipeline of this project: let existing_table name the table for one" in str(caught.value)
-    assert "disable-kinesis-streaming-destination" not in str(caught.value)
+    assert (
+        "Nothing was changed. That is a stream of this project: if another stage or pipeline has the table, let "
+        "existing_table name it for one of them only, such as { prod = ... }. If nothing needs that stream any more"
+    ) in str(caught.value)
     assert functions.streaming_destination.PROJECT == PROJECT
 
 

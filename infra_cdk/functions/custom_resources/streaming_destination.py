@@ -144,14 +144,15 @@ def is_taken(dynamodb: Any, table: str, stream: str, found: Mapping[str, Destina
 
 def _advice(table: str, arn: str) -> str:
     """What to do about a table that streams to somebody else's stream."""
-    if f":stream/{PROJECT}-" in arn:
-        return (
-            "That is the stream of another stage or pipeline of this project: let existing_table name the table for "
-            "one of them only, such as { prod = ... }"
-        )
-    return (
+    disable_it = (
         "If nothing needs that stream any more, disable it: aws dynamodb disable-kinesis-streaming-destination "
         f"--table-name {table} --stream-arn {arn}"
+    )
+    if f":stream/{PROJECT}-" not in arn:
+        return disable_it
+    return (
+        "That is a stream of this project: if another stage or pipeline has the table, let existing_table name it for "
+        f"one of them only, such as {{ prod = ... }}. {disable_it}"
     )
 
 

@@ -1,0 +1,113 @@
+"""A table as who deploys sees it: what DynamoDB says of it, as far as they may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ddb_pipeline.cli.console import console
+from ddb_pipeline.cli.place import Place
+from ddb_pipeline.declaration import KeyAttribute
+
+_DENIED = {"AccessDenied", "AccessDeniedException"}
+_IN_NOBODYS_WAY = {"DISABLED", "DISABLING", "ENABLE_FAILED"}
+"""States of a destination that allow another one, at once or after a wait (API_KinesisDataStreamDestination.html)."""
+
+
+class NoTableError(Exception):
+    """There is no table of that name in the account and region."""
+
+
+@dataclass(frozen=True)
+class DescribedTable:
+    """A table as DynamoDB describes it.
+
+    Attributes:
+        name: Its name.
+        key: Its key, as `key_text` says it.
+        encrypted_with: ARN of the KMS key in the account that encrypts it; None: a key that DynamoDB owns does.
+        is_protected: Whether it refuses to be deleted.
+        streams_to: ARNs of the streams that are its destinations, or will be in a moment.
+    """
+
+    name: str
+    key: str
+    encrypted_with: str | None = None
+    is_protected: bool = False
+    streams_to: tuple[str, ...] = ()
+
+
+def key_text(attributes: Iterable[KeyAttribute]) -> str:
+    """Say a table's key, partition key first: `id (B), line (N)`."""
+    return ", ".join(f"{attribute.name} ({attribute.type})" for attribute in attributes)
+
+
+def described_table(place: Place, name: str) -> DescribedTable | None:
+    """Describe a table.
+
+    Args:
+        place: Where it is.
+        name: Its name.
+
+    Returns:
+        The table; None, and a line that says so: whose credentials these are may not ask.
+
+    Raises:
+        NoTableError: There is none.
+        PipelineError: DynamoDB cannot be asked.
+    """
+    client = place.client("dynamodb")
+    described = _asked(place, f"table {name}", lambda: client.describe_table(TableName=name))
+    streaming = _asked(place, f"table {name}", lambda: client.describe_kinesis_streaming_destination(TableName=name))
+    if described is None or streaming is None:
+        return None
+    table = described["Table"]
+    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    return DescribedTable(
+        name=name,
+        # DynamoDB lists the partition key first
+        key=key_text(KeyAttribute(one["AttributeName"], types[one["AttributeName"]]) for one in table["KeySchema"]),
+        encrypted_with=table.get("SSEDescription", {}).get("KMSMasterKeyArn"),
+        is_protected=bool(table.get("DeletionProtectionEnabled")),
+        streams_to=tuple(
+            str(one["StreamArn"])
+            for one in streaming["KinesisDataStreamDestinations"]
+            if one["DestinationStatus"] not in _IN_NOBODYS_WAY
+        ),
+    )
+
+
+def is_key_of_aws(place: Place, arn: str) -> bool:
+    """Whether a KMS key is `aws/dynamodb`, which everybody who may read a table may use; False also if nobody can say.
+
+    Raises:
+        PipelineError: KMS cannot be asked.
+    """
+    client = place.client("kms")
+    described = _asked(place, f"key {arn}", lambda: client.describe_key(KeyId=arn))
+    return described is not None and described["KeyMetadata"]["KeyManager"] == "AWS"
+
+
+def _asked(place: Place, what: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    """What AWS says of something; None: it denies that.
+
+    Raises:
+        NoTableError: It is not there.
+        PipelineError: AWS cannot be asked.
+    """
+    from botocore.exceptions import ClientError
+
+    with place.explained():
+        try:
+            return ask()
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code")
+            if code == "ResourceNotFoundException":
+                raise NoTableError(what) from error
+            if code not in _DENIED:
+                raise
+            denied = error.operation_name
+    # who may only assume the CDK's roles may not see it: CloudFormation, or the custom resource, refuses by itself then
+    console.print(f"  [yellow]{what} could not be looked at[/]: AWS denies {denied}")
+    return None

@@ -1,0 +1,264 @@
+"""No table is lost, made anew, or found out to be unfit in the middle of a deployment: it is refused before."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ddb_pipeline.cli.console import UserError
+from ddb_pipeline.cli.place import DeployedStack, Place
+from ddb_pipeline.cli.table_safeguards import require_tables
+from ddb_pipeline.declaration import Declaration, KeyAttribute, load_declaration
+from ddb_pipeline.resources.settings import Connection, Settings
+from ddb_pipeline.toml_table import ByStage
+from ddb_pipeline_tests.conftest import REPOSITORY
+
+ACCOUNT, REGION = "111122223333", "eu-central-1"
+MADE, STREAM = "dev-persons-Source", "ddb-change-analytics-dev-persons-ChangeStream"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/one"
+OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/other"
+DEPLOYED = {"persons": DeployedStack("UPDATE_COMPLETE", protected=True)}
+
+
+def stream(name: str) -> str:
+    return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{name}"
+
+
+def table(
+    *streams: str, key: str = "pk", status: str = "ACTIVE", protected: bool = False, encrypted_with: str | None = None
+) -> dict[str, Any]:
+    """What DynamoDB says of a table: itself, and its destinations."""
+    return {
+        "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+        "AttributeDefinitions": [
+            {"AttributeName": "by_index", "AttributeType": "N"},
+            {"AttributeName": key, "AttributeType": "S"},
+        ],
+        "DeletionProtectionEnabled": protected,
+        **({"SSEDescription": {"KMSMasterKeyArn": encrypted_with}} if encrypted_with else {}),
+        "destinations": [{"StreamArn": stream(name), "DestinationStatus": status} for name in streams],
+    }
+
+
+@dataclasses.dataclass
+class Aws:
+    """DynamoDB, KMS and CloudFormation, which can only be asked: any other call fails the test."""
+
+    tables: dict[str, dict[str, Any]]
+    resources: dict[str, str]
+    denied: bool = False
+    manager: str = "CUSTOMER"
+
+    def _look(self, operation: str, name: str) -> dict[str, Any]:
+        if self.denied:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, operation)
+        if name not in self.tables:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no"}}, operation)
+        return self.tables[name]
+
+    def describe_table(self, TableName: str) -> dict[str, Any]:  # noqa: N803 - boto3 names arguments as AWS does
+        return {"Table": self._look("DescribeTable", TableName)}
+
+    def describe_kinesis_streaming_destination(self, TableName: str) -> dict[str, Any]:  # noqa: N803
+        found = self._look("DescribeKinesisStreamingDestination", TableName)
+        return {"KinesisDataStreamDestinations": found["destinations"]}
+
+    def describe_key(self, KeyId: str) -> dict[str, Any]:  # noqa: N803
+        assert KeyId == KEY
+        return {"KeyMetadata": {"KeyManager": self.manager}}
+
+    def get_paginator(self, _operation: str) -> Aws:
+        return self
+
+    def paginate(self, **_request: str) -> list[dict[str, Any]]:
+        names = ("ResourceType", "PhysicalResourceId", "ResourceStatus")
+        gone = dict(zip(names, ("AWS::DynamoDB::Table", "an-earlier-one", "DELETE_SKIPPED"), strict=True))
+        there = [
+            dict(zip(names, (kind, name, "UPDATE_COMPLETE"), strict=True)) for kind, name in self.resources.items()
+        ]
+        return [{"StackResourceSummaries": there}, {"StackResourceSummaries": [gone]}]
+
+
+@dataclasses.dataclass(frozen=True)
+class AskedPlace(Place):
+    aws: Any = None
+
+    def client(self, _service: str) -> Any:
+        return self.aws
+
+
+def declared(
+    existing: str | None = None, *, table_key: str | None = None, stage_key: str | None = None, key: str = "pk"
+) -> Declaration:
+    own = load_declaration(REPOSITORY / "pipeline.toml")
+    persons = dataclasses.replace(
+        own.pipelines["persons"],
+        partition_key=KeyAttribute(key, "S"),
+        existing_table=ByStage(everywhere=existing),
+        existing_table_key=ByStage(everywhere=table_key),
+    )
+    stage = dataclasses.replace(own.stages["dev"], encryption_key=stage_key)
+    return dataclasses.replace(own, pipelines={"persons": persons}, stages={"dev": stage})
+
+
+def asked(
+    declaration: Declaration,
+    *,
+    made: dict[str, Any] | None = None,
+    stacks: dict[str, DeployedStack] = DEPLOYED,
+    denied: bool = False,
+    manager: str = "CUSTOMER",
+    **tables: dict[str, Any],
+) -> list[str]:
+    resources = {"AWS::Kinesis::Stream": STREAM} | ({} if made is None else {"AWS::DynamoDB::Table": MADE})
+    there = tables | ({} if made is None else {MADE: made})
+    aws = Aws(there, resources, denied, manager)
+    return require_tables(declaration, AskedPlace(Settings("dev", Connection()), ACCOUNT, REGION, aws), stacks)
+
+
+def refusal(*arguments: Any, **more: Any) -> str:
+    with pytest.raises(UserError) as raised:
+        asked(*arguments, **more)
+    assert "nothing was deployed" in str(raised.value)
+    return str(raised.value)
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
+
+
+# --- a table of the stack's
+
+
+def test_a_table_of_the_stack_keeps_its_key_or_an_empty_one_would_take_its_place():
+    assert asked(declared(), made=table(STREAM)) == []
+
+    said = refusal(declared(key="id"), made=table(STREAM))
+
+    assert f"its table {MADE} has the key pk (S), and pipeline.toml says id (S)" in said
+    assert "a pipeline of its own, or a stage that was destroyed before" in said
+
+
+def test_a_stage_that_is_not_deployed_may_have_any_key():
+    assert asked(declared(key="id"), stacks={}) == []
+
+
+def test_a_table_of_the_stack_that_somebody_has_deleted_is_in_nobodys_way():
+    aws = Aws({}, {"AWS::DynamoDB::Table": MADE})
+    place = AskedPlace(Settings("dev", Connection()), ACCOUNT, REGION, aws)
+    assert require_tables(declared(key="id"), place, DEPLOYED) == []
+
+
+def test_the_table_that_the_stack_made_is_not_named_as_existing_where_that_would_delete_it():
+    # the stack's own protection is set before an update that may have failed
+    said = refusal(declared(MADE), made=table(STREAM, protected=False))
+
+    assert f"existing_table names {MADE}, the table that the stack made, and would delete with all its items" in said
+    assert "take the name out, set keep_data = true, deploy, and name it then" in said
+    assert asked(declared(MADE), made=table(STREAM, protected=True)) == []
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_where_nobody_may_look_at_the_table_the_stack_says_whether_it_stays(protected, capsys):
+    stacks = {"persons": DeployedStack("UPDATE_COMPLETE", protected=protected)}
+    if protected:
+        assert asked(declared(MADE), made=table(), stacks=stacks, denied=True) == []
+        assert f"table {MADE} could not be looked at: AWS denies DescribeTable" in printed(capsys)
+    else:
+        assert "would delete with all its items" in refusal(declared(MADE), made=table(), stacks=stacks, denied=True)
+
+
+def test_a_table_that_is_kept_beside_is_said_to_stream_on_with_the_command_that_ends_it(capsys):
+    said = asked(declared("Orders"), made=table(STREAM, protected=True), Orders=table())
+
+    (sentence,) = said
+    assert sentence == (
+        f"pipeline persons: table {MADE}, which the stack made, is kept, and streams on into the same change stream as "
+        "Orders. Unless that is meant, disable it: aws dynamodb disable-kinesis-streaming-destination --table-name "
+        f"{MADE} --stream-arn {stream(STREAM)}"
+    )
+    assert printed(capsys) == ""
+
+
+def test_a_table_that_goes_is_said_to_go_before_it_does(capsys):
+    assert asked(declared("Orders"), made=table(STREAM), Orders=table()) == []
+    assert f"table {MADE}, which the stack made, is deleted with all its items" in printed(capsys)
+
+
+# --- a table that exists
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        table(),
+        table(STREAM),
+        table("theirs", status="DISABLED"),
+        table("theirs", status="DISABLING"),
+        table("theirs", status="ENABLE_FAILED"),
+    ],
+)
+def test_a_table_that_streams_nowhere_else_can_be_streamed(found, capsys):
+    assert asked(declared("Orders"), Orders=found) == []
+    assert printed(capsys) == ""
+
+
+def test_a_table_that_is_not_there_is_named_with_where_it_was_looked_for():
+    said = refusal(declared("Orders"), stacks={})
+    assert f"there is no table Orders in account {ACCOUNT}, region {REGION}" in said
+
+
+def test_a_table_of_another_key_is_refused():
+    said = refusal(declared("Orders"), Orders=table(key="id"))
+    assert "table Orders has the key id (S), and pipeline.toml says pk (S): correct partition_key and sort_key" in said
+
+
+@pytest.mark.parametrize("stacks", [DEPLOYED, {}])
+def test_a_table_that_streams_elsewhere_is_refused_with_the_command_that_ends_that(stacks):
+    said = refusal(declared("Orders"), stacks=stacks, Orders=table("theirs", status="UPDATING"))
+    assert "if nothing needs that stream any more, disable it: aws dynamodb disable-kinesis" in said
+    assert said.endswith(f"--table-name Orders --stream-arn {stream('theirs')}")
+    assert "stream of this project" not in said
+
+
+def test_a_table_that_another_stage_streams_is_first_of_all_that_stages():
+    said = refusal(declared("Orders"), Orders=table("ddb-change-analytics-prod-persons-ChangeStream"))
+    assert "if another stage or pipeline has the table, let existing_table name it for one of them only" in said
+
+
+def test_who_may_not_look_at_tables_deploys_all_the_same(capsys):
+    assert asked(declared("Orders"), denied=True) == []
+    assert "table Orders could not be looked at: AWS denies DescribeTable" in printed(capsys)
+
+
+# --- keys of KMS
+
+
+@pytest.mark.parametrize(
+    ("encrypted_with", "advice"),
+    [(OTHER_KEY, f"is encrypted with {OTHER_KEY}: say that one"), (None, "leave stage dev out there")],
+)
+def test_another_key_than_the_one_that_encrypts_the_table_is_refused(encrypted_with, advice):
+    said = refusal(declared("Orders", table_key=KEY), Orders=table(encrypted_with=encrypted_with))
+    assert f"existing_table_key says {KEY}, and table Orders is encrypted with" in said
+    assert advice in said
+    assert asked(declared("Orders", table_key=KEY), Orders=table(encrypted_with=KEY)) == []
+
+
+@pytest.mark.parametrize(("manager", "is_said"), [("CUSTOMER", True), ("AWS", False)])
+def test_a_key_of_the_users_own_that_is_not_declared_is_said(manager, is_said, capsys):
+    assert asked(declared("Orders"), Orders=table(encrypted_with=KEY), manager=manager) == []
+    assert (f"table Orders is encrypted with {KEY}, and no existing_table_key says so" in printed(capsys)) is is_said
+
+
+def test_a_stages_key_is_in_the_region_of_the_stage_and_may_be_of_another_account(capsys):
+    elsewhere = "arn:aws:kms:us-east-1:111122223333:key/one"
+    assert f"is a key in us-east-1, and the stage is deployed to {REGION}" in refusal(declared(stage_key=elsewhere))
+
+    assert asked(declared(stage_key=KEY)) == []
+    assert printed(capsys) == ""
+    assert asked(declared(stage_key=KEY.replace(ACCOUNT, "4" * 12))) == []
+    assert "a key of account 444444444444, and the stage is deployed to account 111122223333" in printed(capsys)
