@@ -49,6 +49,8 @@ from ddb_pipeline.view_sql import View, ViewInputs, create_view_statement, views
 
 STATEMENT_HASH = "statement_sha256"
 STORED_HASH = "stored_view_sha256"
+MEASURED_BY = "query"
+"""Name of the metadata of a view that was measured: Athena's id of the query."""
 PREVIEW_ROWS = 10
 PREVIEW_ATTRIBUTES = 30
 _LATE_REFRESH = timedelta(hours=6)
@@ -237,7 +239,7 @@ def _measured(result: QueryResult, view: View) -> dict[str, Any]:
     names = [column.name for column in view.columns]
     metadata: dict[str, Any] = {
         "dagster/row_count": int(result.rows[0][-1]) if result.rows else 0,
-        "query": result.query_id,
+        MEASURED_BY: result.query_id,
         "query_in_console": MetadataValue.url(result.console_url),
         "bytes_scanned": result.data_scanned_in_bytes,
         "engine_milliseconds": result.engine_milliseconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -10,14 +11,24 @@ from typing import Any
 
 import pytest
 
+from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.cli.table_scan import differing_keys, distinct_keys, key_text
 from ddb_pipeline.cli.verification import observations
-from ddb_pipeline.cli.verification.comparison import Agreement, Bounds, compare
+from ddb_pipeline.cli.verification.comparison import (
+    Agreement,
+    Bounds,
+    Measured,
+    compare,
+    compare_first,
+    compare_measured,
+)
 from ddb_pipeline.cli.verification.evidence import Evidence
 from ddb_pipeline.cli.verification.observations import StreamRecord
 from ddb_pipeline.cli.verification.report import Report, redacted
 from ddb_pipeline.cli.verification.writing import LARGE_BYTES, Writer, canonical
+from ddb_pipeline.cli.verify import PERSONS
 from ddb_pipeline.declaration import KeyAttribute
+from ddb_pipeline.errors import PipelineError
 from ddb_pipeline_tests import declared
 
 KEYS = {"pk": {"S": "1"}}
@@ -84,10 +95,13 @@ def test_repeats_without_a_common_event_id_are_seen(counts, verdict):
         (observations.large_changes(1, 1), "otherwise"),
         (observations.writes_without_change(1), "as assumed"),
         (observations.writes_without_change(2), "otherwise"),
+        (observations.hours_of_arrival(5, 0, 0), "not seen"),
         (observations.hours_of_arrival(5, 0, 2), "as assumed"),
         (observations.hours_of_arrival(5, 1, 0), "otherwise"),
-        (observations.delays((5, 50), (60, 90), 3600), "as assumed"),
-        (observations.delays((5, 50), (60, 9000), 3600), "otherwise"),
+        (observations.delays((5, 50), [60.4, 90.4], 3600), "as assumed"),
+        (observations.delays((5, 50), [60.4, 9000.4], 3600), "otherwise"),
+        (observations.delays((5, 50), [], 3600), "not seen"),
+        (observations.delays(None, [], 3600), "not seen"),
         (observations.crawls([], ("0", "0")), "not seen"),
         (observations.crawls([{"State": "COMPLETED", "Summary": '{"PARTITION": {}}'}], ("0", "0")), "as assumed"),
         (observations.crawls([{"State": "COMPLETED", "Summary": "?"}], ("0", "1")), "otherwise"),
@@ -141,6 +155,40 @@ def test_what_must_arrive_is_all_but_what_aws_decides_on(expires, sure, unsure):
     assert (thrice.least, thrice.most) == (once.least, once.most + 2)
 
 
+class FakeItemLoader:
+    """The client of Lambda, as the item loader answers."""
+
+    def __init__(self, **answer: Any) -> None:
+        self.asked: list[dict[str, int]] = []
+        self._answer = answer
+
+    def invoke(self, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803
+        assert FunctionName == declared.NAMES.item_loader
+        self.asked.append(json.loads(Payload))
+        size = self.asked[-1]["batchSize"]
+        counts = {"inserted": size, "updated": size // 2, "deleted": 1}
+        return {"Payload": io.BytesIO(json.dumps(self._answer.pop("payload", counts)).encode()), **self._answer}
+
+
+def test_a_thousand_persons_are_loaded_by_as_many_calls_as_it_takes_and_no_two_alike():
+    loader = FakeItemLoader()
+    writer = Writer(SilentDynamoDb(), loader, declared.NAMES, declared.pipeline())
+
+    writer.first_part(PERSONS // 2)
+    writer.second_part(PERSONS // 2 + 1)
+
+    assert [asked["batchSize"] for asked in loader.asked] == [250, 250, 250, 250, 1]
+    assert len({asked["seed"] for asked in loader.asked}) == 5
+    assert writer.counts == {"inserted": PERSONS + 1, "updated": 500, "deleted": 5}
+
+
+def test_a_loader_that_fails_says_so_itself():
+    loader = FakeItemLoader(FunctionError="Unhandled", payload={"errorMessage": "table is gone"})
+
+    with pytest.raises(UserError, match="the item loader failed: table is gone"):
+        Writer(SilentDynamoDb(), loader, declared.NAMES, declared.pipeline()).first_part(1)
+
+
 GOOD = {
     "agreement": Agreement(items=5, differing=0, rows=5, keys=5, counted=12),
     "bounds": Bounds(10, 12, "…"),
@@ -178,6 +226,65 @@ def test_a_verification_that_saw_what_it_should_is_right():
 )
 def test_what_is_wrong_is_told(found, what):
     assert wrong_in(**found) == [what]
+
+
+def first(agreement: Agreement) -> bool:
+    report = Report("stage dev", {})
+    compare_first(report, agreement)
+    ((_, _, right),) = report.results
+    return right
+
+
+def test_what_the_views_showed_before_the_hour_passed_counts_too():
+    assert first(Agreement(5, 0, 5, 5, 0))
+    assert not first(Agreement(5, 1, 5, 5, 9))
+    assert not first(Agreement(5, 0, 6, 5, 9))
+    assert not first(Agreement(0, 0, 0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("views", "checks", "right"),
+    [
+        (6, {"a": True, "b": True}, True),
+        (5, {"a": True, "b": True}, False),
+        (6, {"a": True, "b": False}, False),
+        (6, {"a": True, "judged elsewhere": False}, True),
+        (6, {}, False),
+    ],
+)
+def test_a_daily_refresh_measures_every_view_and_its_checks_pass(views, checks, right):
+    report = Report("stage dev", {})
+    compare_measured(report, Measured(views, checks), views=6, judged_elsewhere={"judged elsewhere"})
+    ((_, found, is_right),) = report.results
+    assert is_right is right
+    assert all((f"{name} failed" in found) is not passed for name, passed in checks.items())
+
+
+class AskedAthena:
+    """Takes any query, and fails on one view."""
+
+    def __init__(self, broken: str) -> None:
+        self.asked: list[str] = []
+        self._broken = broken
+
+    def execute(self, sql: str) -> Any:
+        self.asked.append(sql)
+        if self._broken in sql:
+            raise PipelineError("VIEW_IS_STALE")
+        return SimpleNamespace(rows=[(1,)])
+
+
+def test_a_view_answers_only_if_each_of_its_columns_does(monkeypatch):
+    monkeypatch.setattr(Evidence, "_client", lambda _self, _service: None)
+    athena = AskedAthena('"item_history"')
+    deployment: Any = SimpleNamespace(names=declared.NAMES, pipeline=declared.pipeline(), athena=athena)
+
+    answers = Evidence(deployment, datetime.now(UTC)).view_answers()
+
+    assert {name for name, said in answers.items() if said} == {"item_history"}
+    # a count alone computes no column: engines leave out what nobody asks for
+    assert all("SELECT DISTINCT * FROM" in sql for sql in athena.asked)
+    assert len(athena.asked) == len(answers) == 6
 
 
 def test_it_waits_for_rows_that_are_doubled_and_changes_that_are_under_way():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ddb_pipeline.cli.verification.report import Report
@@ -48,6 +48,51 @@ class Agreement:
             least: How many changes must have arrived: an item that came and went in one batch shows in no state.
         """
         return self.differing == 0 and self.rows == self.keys and self.counted >= least
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a refresh that measures, as one a day does, told.
+
+    Attributes:
+        views: How many views it counted and previewed.
+        checks: By name of a check: whether it passed.
+    """
+
+    views: int
+    checks: Mapping[str, bool]
+
+
+def compare_first(report: Report, agreement: Agreement) -> None:
+    """Note how table and views compared after the first refresh, before the hour passed.
+
+    Args:
+        report: Takes it.
+        agreement: Without the item whose change may be too large for the stream.
+    """
+    report.add(
+        "latest_item_state and a scan of the table, first",
+        f"{agreement.items} items, {agreement.differing} differ, {agreement.rows} rows of {agreement.keys} keys",
+        right=bool(agreement.items) and agreement.is_reached(0),
+    )
+
+
+def compare_measured(report: Report, measured: Measured, *, views: int, judged_elsewhere: Collection[str]) -> None:
+    """Note what the measuring refresh told.
+
+    Args:
+        report: Takes it.
+        measured: What it told.
+        views: How many views it was to measure.
+        judged_elsewhere: Checks that may fail here, as the report compares what they look at by itself.
+    """
+    failed = sorted(name for name, passed in measured.checks.items() if not passed)
+    report.add(
+        "row counts, previews and checks of a daily refresh",
+        f"{measured.views} of {views} views measured; {len(measured.checks) - len(failed)} of {len(measured.checks)} "
+        "checks passed" + "".join(f"; {name} failed" for name in failed),
+        right=measured.views == views and bool(measured.checks) and set(failed) <= set(judged_elsewhere),
+    )
 
 
 def compare(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from statistics import median
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -39,11 +38,12 @@ class Evidence:
         self._changes = f"{quote_identifier(names.database)}.{quote_identifier(names.change_table)}"
 
     def view_answers(self) -> dict[str, str]:
-        """Ask every view for the number of its rows; by view: empty, or what was said instead of an answer."""
+        """Ask every view for all its columns; by view: empty, or what was said instead of an answer."""
         answers = {}
         for view in views(self._deployment.pipeline):
             try:
-                self._ask(f"SELECT count(*) FROM {quote_identifier(view.name)}")  # noqa: S608 - quoted
+                # no engine can tell rows apart without computing every column; a bare count(*) needs none of them
+                self._ask(f"SELECT count(*) FROM (SELECT DISTINCT * FROM {quote_identifier(view.name)})")  # noqa: S608 - quoted
                 answers[view.name] = ""
             except PipelineError as error:
                 answers[view.name] = str(error)
@@ -129,9 +129,9 @@ class Evidence:
         )[0]
         written = self._written()
         oldest = self._ask(f'SELECT "$path", min(changed_at_us) FROM {self._changes} GROUP BY 1')  # noqa: S608 - quoted
-        took = [round(written[path] - first / 1_000_000) for path, first in oldest if path in written] or [0]
-        margin = self._deployment.stage.baseline_margin_seconds
-        return observations.delays((int(half), int(longest)), (round(median(took)), max(took)), margin)
+        took = [written[path] - first / 1_000_000 for path, first in oldest if path in written]
+        to_stream = None if half is None else (int(half), int(longest))
+        return observations.delays(to_stream, took, self._deployment.stage.baseline_margin_seconds)
 
     def _written(self) -> dict[str, float]:
         """When each raw object was written, in epoch seconds, by its address."""

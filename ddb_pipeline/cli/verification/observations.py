@@ -10,6 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Literal
 
 Verdict = Literal["as assumed", "otherwise", "not seen"]
@@ -179,24 +180,30 @@ def hours_of_arrival(rows: int, before: int, after: int) -> Observation:
         "Is an object's hour that of the oldest record in it?",
         "the look-back of the arrivals sensor, and which hours a query of recent changes must read",
         f"{rows} rows: {before} arrived before the hour of their partition, {after} after it",
-        _verdict(before == 0, seen=bool(rows)),
+        # only an object that was open when an hour ended tells
+        _verdict(before == 0, seen=bool(before or after)),
     )
 
 
-def delays(stream_ms: Sequence[int], object_seconds: Sequence[int], margin_seconds: int) -> Observation:
+def delays(stream_ms: tuple[int, int] | None, object_seconds: Sequence[float], margin_seconds: int) -> Observation:
     """Look at how long changes are under way.
 
     Args:
-        stream_ms: Half, and the longest, from a change to its arrival in Kinesis, in milliseconds.
-        object_seconds: Half, and the longest, from a change to its raw object, in seconds.
+        stream_ms: Half, and the longest, from a change to its arrival in Kinesis, in milliseconds; None: no changes.
+        object_seconds: From the oldest change in a raw object to that object, of each object that was found.
         margin_seconds: What a baseline takes for granted.
     """
+    to_stream = f"{stream_ms[0]} ms (half of them), {stream_ms[1]} ms (the longest)" if stream_ms else "none seen"
+    to_object = (
+        f"{round(median(object_seconds))} s and {round(max(object_seconds))} s, of {len(object_seconds)} objects"
+        if object_seconds
+        else "none seen"
+    )
     return Observation(
         "How long is a change under way?",
         "baseline_margin_seconds: a change that takes longer may be missing in a baseline",
-        f"to Kinesis {stream_ms[0]} ms (half of them), {stream_ms[1]} ms (the longest); to the raw object "
-        f"{object_seconds[0]} s and {object_seconds[1]} s; baseline_margin_seconds is {margin_seconds}",
-        _verdict(object_seconds[1] <= margin_seconds, seen=True),
+        f"to Kinesis {to_stream}; to the raw object {to_object}; baseline_margin_seconds is {margin_seconds}",
+        _verdict(max(object_seconds, default=0) <= margin_seconds, seen=bool(object_seconds)),
     )
 
 
