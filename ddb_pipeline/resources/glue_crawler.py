@@ -203,9 +203,7 @@ class _Crawl:
             crawl = next((found for found in self._crawls() if found["CrawlId"] == crawl_id), None)
             state = crawl.get("State") if crawl else None
             if crawl and state == "COMPLETED":
-                # a crawler is READY a moment after its crawl has ended, and only then takes the next start
-                while self._call("get_crawler", Name=self._name)["Crawler"].get("State") == "STOPPING":
-                    self._pause("the crawler to be ready")
+                self._wait_until_ready()
                 return result_of(
                     crawl,
                     self._name,
@@ -216,6 +214,20 @@ class _Crawl:
             if crawl and state in {"FAILED", "STOPPED"}:
                 raise failure_of(crawl, self._name, self._region)
             self._pause(f"crawl {crawl_id}")
+
+    def _wait_until_ready(self) -> None:
+        """A crawler is READY a moment after its crawl has ended, and only then takes the next start.
+
+        That is a kindness to whoever crawls next: the crawl has completed, whether or not Glue tells us more.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+        from dagster import get_dagster_logger
+
+        try:
+            while self._call("get_crawler", Name=self._name)["Crawler"].get("State") == "STOPPING":
+                self._pause("the crawler to be ready")
+        except (_DeadlineError, NotDeployedError, ClientError, BotoCoreError) as error:
+            get_dagster_logger().warning("crawler %s may not be ready yet for its next crawl: %s", self._name, error)
 
     @property
     def _region(self) -> str:

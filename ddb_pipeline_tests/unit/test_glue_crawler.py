@@ -265,6 +265,25 @@ def test_at_the_deadline_a_joined_crawl_goes_on():
     assert glue.stops == 0
 
 
+def test_a_crawl_that_completed_before_the_deadline_is_a_success_though_the_crawler_is_not_ready_by_then():
+    glue = FakeGlue(seconds=60, stopping=600)
+
+    assert glue.resource().crawl("crawler", deadline_seconds=90).state == "COMPLETED"
+    assert (glue.stops, glue.now) == (0, pytest.approx(90, abs=1))
+
+
+def test_a_crawl_that_completed_is_a_success_though_glue_does_not_say_whether_the_crawler_is_ready(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    glue = FakeGlue()
+
+    def denied(**_asked: str) -> None:
+        raise refusal("AccessDeniedException", "no glue:GetCrawler")
+
+    monkeypatch.setattr(glue, "get_crawler", denied)
+    assert glue.resource().crawl("crawler").state == "COMPLETED"
+
+
 def test_the_deadline_holds_for_the_crawl_that_is_waited_for_too():
     glue = FakeGlue(seconds=10_000)
     glue.begin(at=-20)
