@@ -7,12 +7,14 @@ name the run before them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-# dagster._core.storage.tags, which documents it as a tag of runs (docs: "Re-execution")
+# dagster._core.storage.tags. Only the daemon that retries runs sets the second (_daemon.auto_run_reexecution)
 _PARENT_RUN = "dagster/parent_run_id"
+_RETRIED_BY_DAGSTER = "dagster/retry_number"
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,21 @@ class Step:
     Attributes:
         instance: Dagster's instance.
         run_id: Its run.
-        parent_run_id: The run that this one repeats; None: it repeats none.
+        tags: Tags of the run.
         key: Key of the step in its run.
         attempt: How often it was retried in this run.
     """
 
     instance: Any
     run_id: str
-    parent_run_id: str | None
+    tags: Mapping[str, str]
     key: str
     attempt: int
+
+    @property
+    def parent_run_id(self) -> str | None:
+        """The run that this one repeats; None: it repeats none."""
+        return self.tags.get(_PARENT_RUN)
 
     @property
     def comes_again(self) -> bool:
@@ -41,13 +48,13 @@ class Step:
     def began_in(self) -> str:
         """Return the run in which the work of this step began.
 
-        That is the oldest of the runs that this one repeats, but none before one in which the step succeeded: whoever
-        repeats that wants the work done once more.
+        That is the oldest of the runs that this one repeats. A run in which the step succeeded counts only where
+        Dagster itself repeats it: a person who does so wants the work done once more.
         """
-        run_id, parent = self.run_id, self.parent_run_id
-        while parent and not self._succeeded_in(parent):
+        run_id, tags = self.run_id, self.tags
+        while (parent := tags.get(_PARENT_RUN)) and (_RETRIED_BY_DAGSTER in tags or not self._succeeded_in(parent)):
             run_id, run = parent, self.instance.get_run_by_id(parent)
-            parent = run.tags.get(_PARENT_RUN) if run else None
+            tags = run.tags if run else {}
         return run_id
 
     def _succeeded_in(self, run_id: str) -> bool:
@@ -94,7 +101,7 @@ def step_of(context: Any) -> Step | None:
     return Step(
         instance=step.instance,
         run_id=run.run_id,
-        parent_run_id=run.tags.get(_PARENT_RUN),
+        tags=run.tags,
         key=step.step.key,
         attempt=step.previous_attempt_count,
     )

@@ -217,8 +217,8 @@ def test_a_query_that_does_not_say_that_it_reads_may_have_written(statement: str
     assert athena_finding.only_reads(described) is reads
 
 
-def test_what_was_written_by_a_step_that_did_not_succeed_is_written(monkeypatch: pytest.MonkeyPatch):
-    """Its worker died a moment later; whoever repeats a step that succeeded wants it once more."""
+def test_what_was_written_is_not_written_again_until_somebody_wants_it(monkeypatch: pytest.MonkeyPatch):
+    """Its worker died a moment later. A person who repeats a step that succeeded wants it again, Dagster does not."""
     athena = FakeAthena()
     athena.began_at -= timedelta(days=1)
     athena.answer("INSERT INTO t SELECT 1", rows_written=7)
@@ -242,10 +242,11 @@ def test_what_was_written_by_a_step_that_did_not_succeed_is_written(monkeypatch:
         died = repeated({})
         died_again = repeated(after(died))
         done = repeated({"dagster/parent_run_id": died_again, "dagster/root_run_id": died})
-        assert (resumed, len(athena.queries)) == ([False, True, True], 1)
+        repeated({"dagster/parent_run_id": done, "dagster/root_run_id": died, "dagster/retry_number": "1"})
+        assert (resumed, len(athena.queries)) == ([False, True, True, True], 1)
         repeated({"dagster/parent_run_id": done, "dagster/root_run_id": died})
 
-    assert (resumed[3:], len(athena.queries)) == ([False], 2)
+    assert (resumed[4:], len(athena.queries)) == ([False], 2)
 
 
 def test_a_retry_inside_the_run_takes_the_queries_of_the_attempt_before_it():
