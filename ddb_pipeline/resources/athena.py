@@ -147,7 +147,7 @@ class AthenaResource(BotoResource):
                 message = f"{error}, or allow more time (deadline_seconds)"
                 raise AthenaQueryError(message, None, transient=error.transient) from None
             queries.stop(finding.query_id)
-            message = f"{error}, which was stopped: narrow it, or allow more time (deadline_seconds)"
+            message = f"{error}: the query was stopped: narrow it, or allow more time (deadline_seconds)"
             raise AthenaQueryError(message, finding.query_id, links=error.links) from None
         except BaseException as error:
             passes = isinstance(error, AthenaQueryError) and error.transient

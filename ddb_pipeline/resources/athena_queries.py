@@ -101,8 +101,8 @@ class Queries:
             answer = self._call("start_query_execution", None, ClientRequestToken=token, **asked)
         except AthenaLateError as error:
             raise AthenaLateError(
-                f"{error}: Athena runs as many queries as it may, or has a fault: run this again later, have the "
-                "account's quota of active queries raised",
+                f"{error}: Athena runs as many queries as it may, or has a fault: run this again later, or have "
+                "the account's quota of active queries raised",
                 None,
                 transient=True,
             ) from None

@@ -255,7 +255,7 @@ def test_a_query_that_was_just_started_is_stopped_too(end: str):
 def test_at_the_deadline_the_query_is_stopped(athena: FakeAthena):
     athena.answer("SELECT 2", seconds=1000)
 
-    with pytest.raises(AthenaQueryError, match=r"waited 30 s for Athena query .*, which was stopped: narrow it"):
+    with pytest.raises(AthenaQueryError, match=r"waited 30 s for Athena query .*: the query was stopped: narrow it"):
         athena.resource().execute("SELECT 2", deadline_seconds=30)
     assert athena.queries[0].stopped == pytest.approx(30, abs=1)
 
