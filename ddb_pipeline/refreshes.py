@@ -207,7 +207,9 @@ def decide(
             f"is {first.failed[0].run_id[:8]}), the next may start at {first.due:%Y-%m-%d %H:%M:%S} UTC: launch the "
             "job in the UI to try at once",
         )
-    hours = sorted(hour for hour, row in rows.items() if now >= row.may_come_along)
+    together = [hour for hour, row in rows.items() if now >= row.may_come_along]
+    # a run fails of an hour that no crawl brings in, for the others too
+    hours = sorted([hour for hour in together if not rows[hour].is_hopeless] or together)
     keys, wanting = [partition_key(hour) for hour in hours], len(set(hours).intersection(lacking))
     before = latest[0].run_id if latest else "none"
     return Decision(
@@ -241,11 +243,13 @@ class _Row:
 
     @property
     def may_come_along(self) -> datetime:
-        """When the hour may be asked for together with another: in an outage each would have runs of its own.
+        """When the hour may be asked for together with another: in an outage each would have runs of its own."""
+        return self.due - self.delay / 2 if self.failed and not self.is_hopeless else self.due
 
-        After days of failures it does so no more: a run fails of an hour that no crawl brings in, for the others too.
-        """
-        return self.due if self.delay > HOUR or not self.failed else self.due - self.delay / 2
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the hour, and not crawling as such, failed so often that it is asked for by itself, and rarely."""
+        return self.delay > HOUR and not self.others
 
 
 def _failures_that_began(absent: set[datetime], latest: Sequence[Attempt]) -> int:

@@ -225,8 +225,8 @@ def test_when_every_crawl_fails_each_new_hour_is_tried_at_once_and_then_waits_wi
         decision = decide(lacking, runs[: refreshes._RUNS_LOOKED_AT], now, STUCK)
         if decision.run_key:
             text = decision.tags[refreshes.LACKING_TAG]
-            run = Attempt("r", DagsterRunStatus.FAILURE, now, now, asked_for=named(decision), and_more="more" in text)
-            runs.insert(0, run)
+            hours = refreshes._hours_named(text)
+            runs.insert(0, Attempt("r", DagsterRunStatus.FAILURE, now, now, asked_for=hours, and_more="more" in text))
         now += timedelta(minutes=10)
 
     last_day = [run for run in runs if run.begun_at >= LONG_AGO + timedelta(days=2)]
