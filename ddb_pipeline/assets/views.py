@@ -8,7 +8,7 @@ held afterwards, and a view is current as long as both still hold.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster import (
@@ -40,17 +40,24 @@ from ddb_pipeline.assets.common import (
 from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
 from ddb_pipeline.assets.item_attributes import views_with_columns
 from ddb_pipeline.assets.view_inputs import column_lineage, view_inputs
+from ddb_pipeline.baselines.records import microseconds, moment_of
 from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declaration import Automation, Pipeline, Stage
 from ddb_pipeline.resources.athena import QueryResult
+from ddb_pipeline.resources.athena_queries import AthenaQueryError
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.sql_text import quote_identifier
-from ddb_pipeline.view_sql import View, ViewInputs, create_view_statement, views
+from ddb_pipeline.view_sql import View, ViewInputs, create_view_statement, select_statement, views
 
 STATEMENT_HASH = "statement_sha256"
 STORED_HASH = "stored_view_sha256"
 MEASURED_BY = "query"
 """Name of the metadata of a view that was measured: Athena's id of the query."""
+NOT_MEASURED = "not_measured"
+"""Name of the metadata of a view that was too large to be measured: why, and what to do."""
+STATE_VIEW = "latest_item_state"
+MEASURED_PERIOD = timedelta(days=1)
+"""How far back changes are measured once a day."""
 PREVIEW_ROWS = 10
 PREVIEW_ATTRIBUTES = 30
 _LATE_REFRESH = timedelta(hours=6)
@@ -117,9 +124,7 @@ def _view_asset(
             (current,) = [one for one in views(deployment.pipeline, inputs) if one.name == view.name]
             metadata = _create_when_changed(context, deployment, current, inputs)
             if measures(deployment.stage, context.run):
-                shown = preview_of(current, inputs)
-                result = deployment.athena.execute(measure_statement(shown, deployment.names.database), context=context)
-                metadata |= _measured(result, shown)
+                metadata |= _measure(context, deployment, current, inputs)
                 for name in (STATEMENT_HASH, STORED_HASH):  # last in the UI: people read the rest
                     metadata[name] = metadata.pop(name)
             else:
@@ -169,14 +174,35 @@ def preview_of(view: View, inputs: ViewInputs) -> View:
     return replace(view, columns=tuple(column for column in view.columns if column.name not in left_out))
 
 
-def measure_statement(view: View, database: str) -> str:
-    """Return the one query that both counts and previews a view: the newest rows, with the count beside each."""
+def measured_since(stage: Stage, view: View, now: datetime) -> int | None:
+    """Return since when changes are measured, epoch microseconds; None: all of the view is.
+
+    The views of history grow for ever, and a measurement that reads all of them would cost more each day. The state is
+    what a baseline bounds.
+
+    Args:
+        stage: Says how often is measured.
+        view: The view.
+        now: The time.
+    """
+    if stage.measure == "each" or view.name == STATE_VIEW:
+        return None
+    return microseconds(now.replace(minute=0, second=0, microsecond=0) - MEASURED_PERIOD)
+
+
+def measure_statement(view: View, source: str) -> str:
+    """Return the one query that both counts and previews a view: the newest rows, with the count beside each.
+
+    Args:
+        view: The view, with the columns that are shown.
+        source: The view's name, quoted, or a query in parentheses.
+    """
     columns = ", ".join(quote_identifier(column.name) for column in view.columns)
     newest = next((column.name for column in view.columns if column.type.startswith("timestamp")), None)
     order = f" ORDER BY {quote_identifier(newest)} DESC" if newest else ""
     # every name is quoted
     counted = f"SELECT {columns}, count(*) OVER () AS {quote_identifier(_COUNT_COLUMN)}"
-    return f"{counted} FROM {quote_identifier(database)}.{quote_identifier(view.name)}{order} LIMIT {PREVIEW_ROWS}"
+    return f"{counted} FROM {source}{order} LIMIT {PREVIEW_ROWS}"
 
 
 def preview_records(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> list[TableRecord]:
@@ -235,10 +261,31 @@ def _recorded(instance: DagsterInstance, key: Any) -> Recorded | None:
     return Recorded(*texts) if len(texts) == len(values) else None
 
 
-def _measured(result: QueryResult, view: View) -> dict[str, Any]:
+def _measure(context: AssetExecutionContext, deployment: Deployment, view: View, inputs: ViewInputs) -> dict[str, Any]:
+    """Count and preview a view. That it is too large to be measured fails no run: the view itself stands."""
+    shown, names = preview_of(view, inputs), deployment.names
+    since_us = measured_since(deployment.stage, view, datetime.now(UTC))
+    source = f"{quote_identifier(names.database)}.{quote_identifier(view.name)}"
+    if since_us is not None:
+        since = replace(inputs, baseline=None, since_us=since_us)
+        source = f"(\n{select_statement(view, deployment.pipeline, names, since)}\n) AS {quote_identifier(view.name)}"
+    try:
+        result = deployment.athena.execute(measure_statement(shown, source), context=context)
+    except AthenaQueryError as error:
+        if not error.cut_off:
+            raise
+        context.log.warning("not measured: %s", error)
+        return {NOT_MEASURED: str(error)}
+    return _measured(result, shown, since_us)
+
+
+def _measured(result: QueryResult, view: View, since_us: int | None) -> dict[str, Any]:
     names = [column.name for column in view.columns]
+    rows = int(result.rows[0][-1]) if result.rows else 0
     metadata: dict[str, Any] = {
-        "dagster/row_count": int(result.rows[0][-1]) if result.rows else 0,
+        # Dagster takes its own name for the rows of all of the view
+        **({"dagster/row_count": rows} if since_us is None else {"rows_of_the_last_day": rows}),
+        **({} if since_us is None else {"measured_since": MetadataValue.timestamp(moment_of(since_us))}),
         MEASURED_BY: result.query_id,
         "query_in_console": MetadataValue.url(result.console_url),
         "bytes_scanned": result.data_scanned_in_bytes,

@@ -70,10 +70,18 @@ class Baseline:
 
     @property
     def first_hour(self) -> datetime:
-        """First hour of arrival in which there may be changes since the cut.
+        """First hour of arrival in which there may be changes since the cut."""
+        return first_hour_since(self.cut_us)
 
-        An hour is named after the arrival of the oldest record of an object, and a buffer spans up to 15 minutes:
-        what arrived just after the cut may be in the hour before.
-        """
-        cut = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.cut_us)
-        return cut.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+
+def first_hour_since(moment_us: int) -> datetime:
+    """Return the first hour of arrival in which there may be changes since a moment.
+
+    An hour is named after the arrival of the oldest record of an object, and a buffer spans up to 15 minutes: what
+    arrived just after the moment may be in the hour before.
+
+    Args:
+        moment_us: The moment, epoch microseconds.
+    """
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment_us)
+    return moment.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)

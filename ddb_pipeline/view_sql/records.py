@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ddb_pipeline.baselines import CERTAIN_COLUMN
+from ddb_pipeline.baselines import CERTAIN_COLUMN, first_hour_since
 from ddb_pipeline.baselines import TABLE_NAME as BASELINE_TABLE
 from ddb_pipeline.change_row import PARTITION_COLUMNS
 from ddb_pipeline.names import PublishedNames
@@ -12,6 +12,7 @@ from ddb_pipeline.sql_text import quote_identifier, quote_literal
 from ddb_pipeline.view_sql.inputs import ViewInputs
 
 # what every reading of the change tables needs beside its own columns: which rows count, and which hours are read
+_AND = "\n        AND "
 _CONDITION_COLUMNS = ("table_name", "changed_at_us", *(column.name for column in PARTITION_COLUMNS))
 
 
@@ -44,19 +45,28 @@ def change_conditions(names: PublishedNames, inputs: ViewInputs, *, bounded: boo
     """
     conditions = [f"table_name = {quote_literal(names.table)}"]
     if bounded and inputs.baseline is not None:
-        first = inputs.baseline.first_hour
-        # partition columns are strings; each condition on them alone lets Athena leave hours out
-        conditions.append(f"year >= {quote_literal(f'{first:%Y}')}")
-        conditions.append(f"concat(year, month, day, hour) >= {quote_literal(f'{first:%Y%m%d%H}')}")
-        conditions.append(f"changed_at_us >= {inputs.baseline.cut_us}")
-    if inputs.as_of_us is not None:
-        conditions.append(moment_condition(inputs))
-    return "\n        AND ".join(conditions)
+        conditions += _since(inputs.baseline.cut_us)
+    return _AND.join([*conditions, *_moments(inputs)])
 
 
 def moment_condition(inputs: ViewInputs) -> str:
     """Return which rows of the change table count for a view that looks at other tables' records too."""
-    return "true" if inputs.as_of_us is None else f"changed_at_us <= {inputs.as_of_us}"
+    return _AND.join(_moments(inputs) or ["true"])
+
+
+def _moments(inputs: ViewInputs) -> list[str]:
+    since = [] if inputs.since_us is None else _since(inputs.since_us)
+    return [*since, *([] if inputs.as_of_us is None else [f"changed_at_us <= {inputs.as_of_us}"])]
+
+
+def _since(moment_us: int) -> list[str]:
+    first = first_hour_since(moment_us)
+    return [
+        # partition columns are strings; each condition on them alone lets Athena leave hours out
+        f"year >= {quote_literal(f'{first:%Y}')}",
+        f"concat(year, month, day, hour) >= {quote_literal(f'{first:%Y%m%d%H}')}",
+        f"changed_at_us >= {moment_us}",
+    ]
 
 
 def baseline_rows(columns: Sequence[str], names: PublishedNames, inputs: ViewInputs) -> str:

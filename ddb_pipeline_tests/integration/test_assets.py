@@ -247,7 +247,8 @@ def test_with_measure_daily_only_the_daily_run_scans(
     assert _only_check(daily, instance, "one_row_per_item").passed
 
     measured = refresh(daily, instance, tags={MEASURE_TAG: "daily"})
-    assert "dagster/row_count" in metadata(measured, "change_counts")
+    assert "dagster/row_count" in metadata(measured, "latest_item_state")
+    assert "rows_of_the_last_day" in metadata(measured, "change_counts")
     assert "one_row_per_item" in {check.check_name for check in measured.get_asset_check_evaluations()}
 
 

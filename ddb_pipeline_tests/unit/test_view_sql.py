@@ -31,6 +31,7 @@ BASELINE = Baseline("it's", "snapshot", as_of_us=T + 3_600_000_000, margin_us=3_
 INPUTS = {
     "alone": NOTHING_KNOWN,
     "as of a moment": ViewInputs(as_of_us=T),
+    "since a moment": ViewInputs(as_of_us=T + 1, since_us=T),
     "baseline": ViewInputs(BASELINE),
     "two formats": ViewInputs(BASELINE, other_change_table="the_other_change_table"),
     "all": ViewInputs(BASELINE, (ItemColumn("first_name", "varchar", ("person", "first name")),), BASELINE.as_of_us),
