@@ -6,7 +6,7 @@ docs/checks.md tells each of them.
 from dagster import AssetCheckKey, AssetChecksDefinition
 
 from ddb_pipeline.checks.baselines import baseline_check_keys, baseline_checks
-from ddb_pipeline.checks.change_table import contract_problems, hours_check, schema_check
+from ddb_pipeline.checks.change_table import hours_check, schema_check
 from ddb_pipeline.checks.columns import fit_check, fit_check_key
 from ddb_pipeline.checks.deliveries import delivered_check_key, delivery_checks, failed_check_key
 from ddb_pipeline.checks.one_row import ITEM_VIEW, items_check, items_check_key
@@ -18,7 +18,6 @@ from ddb_pipeline.declaration import Pipeline
 __all__ = [
     "ITEM_VIEW",
     "baseline_check_keys",
-    "contract_problems",
     "pipeline_checks",
     "scanning_check_keys",
     "upstream_check_keys",

@@ -1,8 +1,7 @@
 """Checks of the change table: whether it has every hour, and is what the views expect. Both stop the refresh."""
 
-from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from typing import Any, cast
+from datetime import UTC, datetime
+from typing import Any
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -13,18 +12,16 @@ from dagster import (
     asset_check,
 )
 
-from ddb_pipeline import change_row, projection
 from ddb_pipeline.arrivals import CLOCKS, listed, partition_key
 from ddb_pipeline.assets.change_table import LISTED_AT
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
-from ddb_pipeline.change_row import Column
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.errors import REPAIR_ADVICE
 from ddb_pipeline.refreshes import scope_of_run
 from ddb_pipeline.resources.aws import PipelineAwsResource
-from ddb_pipeline.resources.change_catalog import columns
 from ddb_pipeline.survey import Survey, survey
+from ddb_pipeline.table_changes import CHOSEN, declared_tables, table_changes
 
 HOURS_CHECK = "every_s3_hour_is_in_the_catalog"
 SCHEMA_CHECK = "schema_is_the_contract"
@@ -106,16 +103,17 @@ def schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
         asset=asset_key(pipeline, CHANGE_TABLE),
         name=SCHEMA_CHECK,
         blocking=True,
-        description="Columns, types, format and partition keys of each change table are those of the change row.",
+        description="Columns, partition keys, format, location and parameters of each change table are as declared.",
         retry_policy=RETRY_TRANSIENT,
     )
     def schema_is_the_contract(aws: PipelineAwsResource) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            described = deployment.catalog.require_change_tables()
+            described, bucket = deployment.catalog.require_change_tables(), deployment.names.raw_bucket
             problems = [
-                f"{table.name}: {problem}"
-                for table in deployment.names.change_tables
-                for problem in contract_problems(described[table.name], table.format, is_projected=table.is_projected)
+                f"{table.name}: {change.text}"
+                for table in declared_tables(deployment)
+                if table.name in described
+                for change in table_changes(described[table.name], table.table_input(bucket), CHOSEN)
             ]
         return AssetCheckResult(
             passed=not problems,
@@ -129,54 +127,3 @@ def schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
         )
 
     return schema_is_the_contract
-
-
-def contract_problems(table: Mapping[str, Any], format_: str, *, is_projected: bool = False) -> list[str]:
-    """Say where a table in the Glue catalog departs from the change row.
-
-    Args:
-        table: Glue's description of the table.
-        format_: What its raw objects are: json or parquet.
-        is_projected: Whether its partitions are projected. If they were against this, Athena would overlook all hours
-            that the crawler has registered; if they were not, it would find none.
-    """
-    wanted_storage = change_row.STORAGES[cast("change_row.Format", format_)]
-    storage = table.get("StorageDescriptor", {})
-    problems = [
-        *_column_problems("column", change_row.COLUMNS, columns(storage.get("Columns", []))),
-        *_column_problems("partition key", change_row.PARTITION_COLUMNS, columns(table.get("PartitionKeys", []))),
-    ]
-    formats = {
-        "SerDe": (wanted_storage.serialization_library, storage.get("SerdeInfo", {}).get("SerializationLibrary")),
-        "input format": (wanted_storage.input_format, storage.get("InputFormat")),
-        "output format": (wanted_storage.output_format, storage.get("OutputFormat")),
-    }
-    problems.extend(f"{what} is {found}, not {wanted}" for what, (wanted, found) in formats.items() if found != wanted)
-    return [*problems, *_projection_problems(table.get("Parameters") or {}, is_projected=is_projected)]
-
-
-def _projection_problems(parameters: Mapping[str, str], *, is_projected: bool) -> list[str]:
-    if not is_projected:
-        return ["partition projection is on, not off"] if projection.is_enabled(parameters) else []
-    # from which year on is the declaration's choice; a wrong one is told by the hours that it leaves out
-    wanted = {name: value for name, value in projection.parameters(date.min).items() if name != projection.YEARS}
-    return [
-        f"{name} is {parameters.get(name)}, not {value}"
-        for name, value in wanted.items()
-        if parameters.get(name) != value
-    ]
-
-
-def _column_problems(what: str, wanted: tuple[Column, ...], found: list[tuple[str, str]]) -> list[str]:
-    types = dict(found)
-    problems = [f"{what} {column.name} is missing" for column in wanted if column.name not in types]
-    problems += [
-        f"{what} {column.name} is {types[column.name]}, not {column.type}"
-        for column in wanted
-        if types.get(column.name, column.type) != column.type
-    ]
-    names = [column.name for column in wanted]
-    problems += [f"{what} {name} is unknown to the contract" for name, _type in found if name not in names]
-    if not problems and [name for name, _type in found] != names:
-        problems.append(f"{what}s are in another order: {', '.join(name for name, _type in found)}")
-    return problems

@@ -6,6 +6,7 @@ deliveries sensor tells the same verdicts, by the same functions.
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -13,16 +14,18 @@ from dagster import (
     AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
+    DagsterInstance,
+    MetadataValue,
     asset_check,
 )
 
-from ddb_pipeline.arrivals import CLOCKS, LOOK_BACK, hour_of, listed, partition_key
+from ddb_pipeline.arrivals import CLOCKS, LOOK_BACK, WEEK, hour_of, hour_of_key, listed, partition_key
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.failed_deliveries import NAME as FAILED_DELIVERIES
 from ddb_pipeline.assets.failed_deliveries import known_hours, reasons_of, replay_job_name
 from ddb_pipeline.assets.raw_changes import NAME as RAW_CHANGES
-from ddb_pipeline.checks.verdict import Verdict
+from ddb_pipeline.checks.verdict import Verdict, last_evaluation
 from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.errors import RESTORE_ADVICE, PipelineError
@@ -46,6 +49,7 @@ TICK_OBJECTS = 50_000
 else."""
 _TICK_PAGES = 100
 """Pages of objects that a tick of the sensor reads at most to see whether something was delivered."""
+_OVERDUE = "overdue"
 _PAGES = 20
 """Requests that one look may spend on what hours hold: one is enough for each that is lacking, oldest first."""
 
@@ -138,7 +142,7 @@ def delivered_verdict(deployment: Deployment, now: datetime) -> Verdict:
     metadata = {"last_records_in_the_stream": "none in five days" if arrived is None else f"{arrived:%Y-%m-%d %H:%M}"}
     if arrived is None:
         return Verdict(None, metadata)
-    delivered = _has_delivered_since(deployment, arrived - CLOCKS)
+    delivered = _has_delivered_since(deployment, arrived)
     if delivered is None:
         raise NotKnownError(
             f"the last hours hold more objects than a tick reads ({_TICK_PAGES} pages), so it does not tell whether "
@@ -147,33 +151,38 @@ def delivered_verdict(deployment: Deployment, now: datetime) -> Verdict:
     if delivered:
         return Verdict(None, metadata)
     return Verdict(
-        f"records came into stream {names.change_stream} at {arrived:%Y-%m-%d %H:%M} UTC, and nothing was delivered to "
-        f"S3 since: look at delivery stream {names.delivery_stream} (its state, its error log, the metrics "
-        f"KinesisMillisBehindLatest and DeliveryToS3.Success); the stream keeps records for "
+        f"records came into stream {names.change_stream} at {arrived:%Y-%m-%d %H:%M} UTC, and since then nothing was "
+        f"written to S3 into the hours from {partition_key(_first_hour(arrived))} on: delivery stream "
+        f"{names.delivery_stream} stands still, or is catching up and is at older hours yet: look at its state, its "
+        f"error log, and the metrics KinesisMillisBehindLatest (falls while it catches up) and DeliveryToS3.Success; "
+        f"the stream keeps records for "
         f"{deployment.stage.stream_retention_hours} hours, then they are lost",
         metadata,
     )
 
 
-def crawled_verdict(deployment: Deployment, now: datetime) -> Verdict:
+def crawled_verdict(deployment: Deployment, now: datetime, before: frozenset[datetime]) -> Verdict:
     """Judge whether hours get into the catalog in time. A table without writes has no new hours.
 
     Args:
         deployment: The pipeline on its stage.
         now: The time.
+        before: Hours that were overdue when this was judged last (`overdue_before`): looked at however old they are.
     """
     if deployment.catalog.is_projected:
         return Verdict(None, {"not_applicable": "partitions are projected: no hour waits for a crawl"})
     patience = (longest_gap(deployment.pipeline.crawl_schedule) or _DAY) + _CRAWL_PATIENCE
-    found = survey(deployment, Scope(hour_of(now) - patience - _DAY), pages=_PAGES)
+    first = hour_of(now) - max(WEEK, patience) - _DAY
+    found = survey(deployment, Scope(first, before), pages=_PAGES)
     overdue = [
         partition_key(hour)
         for hour in found.lacking
         if hour in found.begun and found.begun[hour].oldest < now - patience
     ]
-    metadata = {"hours_overdue": len(overdue), "overdue_after_hours": patience / timedelta(hours=1)}
+    metadata: dict[str, Any] = {"hours_overdue": len(overdue), "overdue_after_hours": patience / timedelta(hours=1)}
     if not overdue:
         return Verdict(None, metadata)
+    metadata[_OVERDUE] = MetadataValue.json(overdue[:_PAGES])
     job = refresh_job_name(deployment.pipeline)
     return Verdict(
         f"in S3 for more than {patience / timedelta(hours=1):g} hours and not in the catalog: {listed(overdue, 20)}: "
@@ -182,9 +191,24 @@ def crawled_verdict(deployment: Deployment, now: datetime) -> Verdict:
     )
 
 
-def _has_delivered_since(deployment: Deployment, moment: datetime) -> bool | None:
-    """Whether an object was written at a moment or later: one of rows, or one of records that failed; None: unknown."""
-    first = hour_of(moment) - LOOK_BACK
+def overdue_before(instance: DagsterInstance, pipeline: Pipeline) -> frozenset[datetime]:
+    """Return the hours that were overdue when crawls were judged last: a crawl brings them in, and not their age."""
+    last = last_evaluation(instance, crawled_check_key(pipeline))
+    named: Any = last.metadata.get(_OVERDUE) if last else None
+    try:
+        return frozenset(map(hour_of_key, named.value))
+    except (AttributeError, TypeError, ValueError):
+        return frozenset()
+
+
+def _first_hour(arrived: datetime) -> datetime:
+    """The oldest hour in which an object is looked for that has what came into the stream at a moment."""
+    return hour_of(arrived - CLOCKS) - LOOK_BACK
+
+
+def _has_delivered_since(deployment: Deployment, arrived: datetime) -> bool | None:
+    """Whether an object was written since records arrived: one of rows, or one that failed; None: unknown."""
+    first, moment = _first_hour(arrived), arrived - CLOCKS
     most_objects = TICK_OBJECTS if deployment.hurried else None
     failed = deployment.failed_deliveries.objects(first)
     if any(one.last_modified >= moment for one in islice(failed, most_objects)):
@@ -233,8 +257,9 @@ def _crawled_check(pipeline: Pipeline) -> AssetChecksDefinition:
         "alarm.",
         retry_policy=RETRY_TRANSIENT,
     )
-    def crawls_keep_up(aws: PipelineAwsResource) -> AssetCheckResult:
+    def crawls_keep_up(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            return crawled_verdict(deployment, datetime.now(UTC)).result(crawled_check_key(pipeline))
+            before = overdue_before(context.instance, pipeline)
+            return crawled_verdict(deployment, datetime.now(UTC), before).result(crawled_check_key(pipeline))
 
     return crawls_keep_up

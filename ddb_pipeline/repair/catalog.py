@@ -8,15 +8,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from ddb_pipeline import projection
 from ddb_pipeline.arrivals import hour_values, listed, partition_key
 from ddb_pipeline.baselines.choice import newest
-from ddb_pipeline.catalog_tables import CatalogTable, all_tables
+from ddb_pipeline.catalog_tables import CatalogTable
 from ddb_pipeline.errors import RESTORE_ADVICE, NotDeployedError, PipelineError
 from ddb_pipeline.names import ChangeTable
 from ddb_pipeline.repair.findings import Finding
 from ddb_pipeline.resources.aws import Deployment
-from ddb_pipeline.resources.change_catalog import columns
+from ddb_pipeline.table_changes import TableChange, declared_tables, folder_of, table_changes
 
 # API_BatchCreatePartition.html, API_BatchUpdatePartition.html
 _PARTITIONS_AT_ONCE = 100
@@ -39,7 +38,7 @@ class CatalogRepair:
 
     def tables(self) -> Iterator[Finding]:
         """Tables that somebody dropped or changed."""
-        for table in self._declared_tables:
+        for table in declared_tables(self.deployment):
             described = self.deployment.catalog.table(table.name)
             wanted = table.table_input(self._bucket)
             if described is None:
@@ -51,9 +50,10 @@ class CatalogRepair:
             elif changes := table_changes(described, wanted):
                 yield self._changed(table, changes, wanted)
 
-    def _changed(self, table: CatalogTable, changes: Sequence[str], wanted: Mapping[str, Any]) -> Finding:
-        what = f"table {self._database}.{table.name} was changed: {'; '.join(changes)}"
-        if "partition keys" in changes:
+    def _changed(self, table: CatalogTable, changes: Sequence[TableChange], wanted: Mapping[str, Any]) -> Finding:
+        parts = list(dict.fromkeys(change.part for change in changes))
+        what = f"table {self._database}.{table.name} was changed: {'; '.join(parts)}"
+        if "partition keys" in parts:
             # the partitions hang on them: nothing is dropped without a person's word
             return Finding(what, "drop the table (the data in S3 is untouched), then repair again")
         return Finding(what, "brought back to what the stack declares", partial(self._update, wanted))
@@ -72,14 +72,8 @@ class CatalogRepair:
     def _update(self, wanted: Mapping[str, Any]) -> None:
         self.deployment.catalog.client.update_table(DatabaseName=self._database, TableInput=wanted)
 
-    @property
-    def _declared_tables(self) -> tuple[CatalogTable, ...]:
-        deployment = self.deployment
-        projected = projection.parameters(deployment.pipeline.start_date) if deployment.catalog.is_projected else {}
-        return all_tables(deployment.stage.compression, projected)
-
     def _declared(self, change_table: ChangeTable) -> CatalogTable:
-        (table,) = [table for table in self._declared_tables if table.name == change_table.name]
+        (table,) = [table for table in declared_tables(self.deployment) if table.name == change_table.name]
         return table
 
     # --- hours
@@ -198,40 +192,14 @@ class CatalogRepair:
         return self.deployment.names.raw_bucket
 
 
-def table_changes(described: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Say where a table in the catalog is not what is declared.
-
-    Args:
-        described: Glue's description of the table; a crawler adds parameters of its own, and Glue fills in defaults.
-        wanted: The declaration (shape TableInput).
-    """
-    found, storage = described.get("StorageDescriptor", {}), wanted["StorageDescriptor"]
-    parameters = described.get("Parameters", {})
-    differs = {
-        "partition keys": columns(described.get("PartitionKeys", [])) != columns(wanted["PartitionKeys"]),
-        "columns": columns(found.get("Columns", [])) != columns(storage["Columns"]),
-        "location": _folder(found.get("Location")) != _folder(storage["Location"]),
-        "format": any(found.get(name) != storage[name] for name in ("InputFormat", "OutputFormat")),
-        "SerDe": found.get("SerdeInfo", {}).get("SerializationLibrary") != storage["SerdeInfo"]["SerializationLibrary"],
-        "parameters": any(parameters.get(name) != value for name, value in wanted["Parameters"].items())
-        # if it were on against the declaration, Athena would overlook every partition
-        or projection.is_enabled(parameters) != projection.is_enabled(wanted["Parameters"]),
-    }
-    return [what for what, is_so in differs.items() if is_so]
-
-
 def _leads_astray(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a partition (without its columns) is of another folder or format than its hour's."""
     storage, declared = found.get("StorageDescriptor", {}), wanted["StorageDescriptor"]
     return (
-        _folder(storage.get("Location")) != _folder(declared["Location"])
+        folder_of(storage.get("Location")) != folder_of(declared["Location"])
         or storage.get("InputFormat") != declared["InputFormat"]
         or storage.get("SerdeInfo", {}).get("SerializationLibrary") != declared["SerdeInfo"]["SerializationLibrary"]
     )
-
-
-def _folder(location: object) -> str:
-    return str(location or "").rstrip("/")
 
 
 def _hours(hours: Sequence[datetime]) -> str:

@@ -32,6 +32,7 @@ from ddb_pipeline.checks.deliveries import (
     delivered_verdict,
     failed_check_key,
     failed_verdict,
+    overdue_before,
 )
 from ddb_pipeline.checks.verdict import last_evaluation
 from ddb_pipeline.declaration import Automation, Pipeline
@@ -132,7 +133,7 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
         most_receipts=_TICK_RECEIPTS,
     )
     events = failure_events(instance, pipeline, deployment.failed_deliveries, found)
-    verdicts = {crawled_check_key(pipeline): crawled_verdict(deployment, now)}
+    verdicts = {crawled_check_key(pipeline): crawled_verdict(deployment, now, overdue_before(instance, pipeline))}
     not_known: list[str] = []
     try:
         verdicts[delivered_check_key(pipeline)] = delivered_verdict(deployment, now)

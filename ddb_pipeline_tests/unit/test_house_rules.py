@@ -42,7 +42,16 @@ FLOORS = (
         "dynamodb_json",
         "toml_table",
     },
-    {"item_columns", "view_sql", "refreshes", "resources", "baseline_making", "failed_deliveries", "survey"},
+    {
+        "item_columns",
+        "view_sql",
+        "refreshes",
+        "resources",
+        "baseline_making",
+        "failed_deliveries",
+        "survey",
+        "table_changes",
+    },
     {"assets"},
     {
         "checks",
@@ -118,7 +127,7 @@ def orchestration():
 
 def test_the_rules_see_the_imports():
     assert "ddb_pipeline.local_aws.server" in imports()["ddb_pipeline.cli.local"], "one inside a function"
-    assert "ddb_pipeline.change_row" in imports()["ddb_pipeline.checks.change_table"], "a module taken from its package"
+    assert "ddb_pipeline.projection" in imports()["ddb_pipeline.table_changes"], "a module taken from its package"
     assert len(modules()) > 100
 
 

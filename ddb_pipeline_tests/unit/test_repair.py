@@ -14,7 +14,7 @@ from ddb_pipeline.arrivals import hour_values
 from ddb_pipeline.catalog_tables import all_tables, change_tables
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.names import ChangeTable
-from ddb_pipeline.repair.catalog import CatalogRepair, table_changes
+from ddb_pipeline.repair.catalog import CatalogRepair
 from ddb_pipeline.repair.findings import Finding, go_through
 from ddb_pipeline.resources.change_catalog import ChangeCatalog
 from ddb_pipeline_tests.declared import NAMES, pipeline
@@ -243,31 +243,6 @@ def test_a_database_that_is_gone_is_the_stacks_to_bring_back():
         PipelineError, match=r"database database is not in the Glue catalog: bring it back .*revert-drift"
     ):
         place.look()
-
-
-def changed(**changes: Any) -> dict[str, Any]:
-    """The table as it is declared, with another storage descriptor."""
-    return {**WANTED, "StorageDescriptor": WANTED["StorageDescriptor"] | changes}
-
-
-@pytest.mark.parametrize(
-    ("described", "said"),
-    [
-        (WANTED, []),
-        ({**WANTED, "Description": "another", "Owner": "me"}, []),
-        ({**WANTED, "Parameters": WANTED["Parameters"] | {"UPDATED_BY_CRAWLER": "it"}}, []),
-        (changed(Location=WANTED["StorageDescriptor"]["Location"].rstrip("/")), []),
-        (changed(Location="s3://elsewhere/"), ["location"]),
-        (changed(Columns=WANTED["StorageDescriptor"]["Columns"][1:]), ["columns"]),
-        (changed(SerdeInfo={"SerializationLibrary": "openx"}), ["SerDe"]),
-        (changed(OutputFormat="other"), ["format"]),
-        ({**WANTED, "Parameters": {}}, ["parameters"]),
-        ({**WANTED, "PartitionKeys": WANTED["PartitionKeys"][:1]}, ["partition keys"]),
-        ({"Name": "changes"}, ["partition keys", "columns", "location", "format", "SerDe", "parameters"]),
-    ],
-)
-def test_a_table_is_held_to_its_declaration(described: dict[str, Any], said: list[str]):
-    assert table_changes(described, WANTED) == said
 
 
 def test_a_table_of_other_partition_keys_is_left_to_a_person():

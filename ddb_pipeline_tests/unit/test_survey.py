@@ -38,7 +38,7 @@ class Catalog:
     """A catalog with some hours."""
 
     def __init__(self, *hours: datetime) -> None:
-        self.hours = set(hours)
+        self.hours, self.is_projected = set(hours), False
 
     def lacking(self, hours: Mapping[str, Iterable[datetime]]) -> dict[str, tuple[datetime, ...]]:
         found = {prefix: tuple(sorted(set(asked) - self.hours)) for prefix, asked in hours.items()}
