@@ -179,6 +179,12 @@ def changed(contents: Iterable[HourContent], known: Mapping[str, str]) -> tuple[
     return tuple(found for found in ordered if known.get(partition_key(found.hour)) != found.fingerprint)
 
 
+def objects_of(fingerprint: str | None) -> int:
+    """Return how many objects an hour held whose fingerprint this is; 0 if it is none."""
+    count = (fingerprint or "").partition("-")[0]
+    return int(count) if count.isdecimal() else 0
+
+
 def retry_delay(failed_attempts: int) -> timedelta:
     """Return how long after the last of some failed refreshes the next may start: 1, 2, 4 ... 60 minutes.
 

@@ -31,7 +31,7 @@ from ddb_pipeline.assets.common import (
 )
 from ddb_pipeline.assets.projected_hours import NEWEST_HOURS, seen
 from ddb_pipeline.assets.raw_changes import NAME as RAW_CHANGES
-from ddb_pipeline.assets.raw_changes import arrival_events
+from ddb_pipeline.assets.raw_changes import arrival_events, losses
 from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, STORAGES
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.names import ChangeTable
@@ -133,6 +133,8 @@ def _report_arrivals(context: AssetExecutionContext, deployment: Deployment, fou
     events = arrival_events(context.instance, pipeline, reportable, deployment.names.raw_bucket)
     for event in events:
         context.log_event(event)
+    if lost := losses(events):
+        context.log.warning(lost)
     looked_at = "hours in S3" if found.is_everything else "hours looked at"
     context.log.info("%s: %d, reported as changed: %d", looked_at, len(found.hours), len(events))
 

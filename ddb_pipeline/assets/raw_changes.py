@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from dagster import (
     AssetMaterialization,
@@ -19,12 +20,14 @@ from dagster import (
     MetadataValue,
 )
 
-from ddb_pipeline.arrivals import HourContent, changed, hour_prefix, listed, partition_key
+from ddb_pipeline.arrivals import HourContent, changed, hour_prefix, listed, objects_of, partition_key
 from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, asset_key
 from ddb_pipeline.declaration import Pipeline
 
 NAME = "raw_changes"
 _KIND = {"json": "JSON lines", "parquet": "Parquet"}
+OBJECTS_GONE = "objects_gone"
+"""Metadata of an hour that holds fewer objects than were reported before: how many fewer."""
 DATA_VERSION_TAG = "dagster/data_version"
 """Dagster's tag of an event's data version (docs: asset versioning); it exports no constant for it."""
 
@@ -75,18 +78,40 @@ def arrival_events(
     """
     contents = list(contents)
     known = known_fingerprints(instance, pipeline, (found.hour for found in contents))
-    return [
-        AssetMaterialization(
-            asset_key(pipeline, NAME),
-            partition=partition_key(found.hour),
-            description=f"{found.objects} objects, {found.size} bytes",
-            metadata={
-                "objects": found.objects,
-                "bytes": found.size,
-                "newest_object": MetadataValue.timestamp(found.newest),
-                "uri": listed([f"s3://{bucket}/{prefix}{hour_prefix(found.hour)}" for prefix in found.first_written]),
-            },
-            tags={DATA_VERSION_TAG: found.fingerprint},
-        )
-        for found in changed(contents, known)
-    ]
+    return [_event(pipeline, found, known.get(partition_key(found.hour)), bucket) for found in changed(contents, known)]
+
+
+def _event(pipeline: Pipeline, found: HourContent, known: str | None, bucket: str) -> AssetMaterialization:
+    said = f"{found.objects} objects, {found.size} bytes"
+    metadata: dict[str, Any] = {
+        "objects": found.objects,
+        "bytes": found.size,
+        "newest_object": MetadataValue.timestamp(found.newest),
+        "uri": listed([f"s3://{bucket}/{prefix}{hour_prefix(found.hour)}" for prefix in found.first_written]),
+    }
+    if gone := max(objects_of(known) - found.objects, 0):
+        metadata[OBJECTS_GONE] = gone
+        said += f"; at least {gone} are gone that were there"
+    return AssetMaterialization(
+        asset_key(pipeline, NAME),
+        partition=partition_key(found.hour),
+        description=said,
+        metadata=metadata,
+        tags={DATA_VERSION_TAG: found.fingerprint},
+    )
+
+
+def losses(events: Iterable[AssetMaterialization]) -> str:
+    """Say which of some hours lost objects, and what to do; empty: none did.
+
+    Args:
+        events: What `arrival_events` returns.
+    """
+    lost = ((event.partition, event.metadata.get(OBJECTS_GONE)) for event in events)
+    hours = [f"{hour} ({gone.value})" for hour, gone in lost if gone]
+    return (
+        f"raw objects are gone that were there: {listed(hours)}: unless they expired or were erased, somebody deleted "
+        "them, and with them changes that the views were made of: docs/repair.md says what can be done"
+        if hours
+        else ""
+    )

@@ -139,12 +139,11 @@ class Making:
 
     def _parent(self, moment_us: int) -> tuple[Manifest | None, tuple[str, ...]]:
         deployment = self.deployment
-        in_catalog = deployment.hours_in_tables()
-        in_s3 = set(deployment.raw_bucket.all_hours())
+        hours_gone = deployment.hours_gone()
         lacking: list[str] = []
 
         def is_whole(manifest: Manifest) -> bool:
-            if expired_too_early(manifest, in_catalog, in_s3):
+            if expired_too_early(manifest, hours_gone):
                 return False
             if self._lacks_nothing(manifest):
                 return True
@@ -152,7 +151,7 @@ class Making:
             return False
 
         parent = parent_for(deployment.baselines.manifests(), moment_us, is_whole)
-        if parent is None and (gone := expired_too_early(None, in_catalog, in_s3)):
+        if parent is None and (gone := expired_too_early(None, hours_gone)):
             raise PipelineError(
                 f"no baseline can be the start of a snapshot, and the raw objects of {len(gone)} hours (from "
                 f"{gone[0]:%Y-%m-%d %H}:00 UTC) are gone: only an export of the table holds what they said: set "

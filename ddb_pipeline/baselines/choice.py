@@ -48,18 +48,15 @@ def is_behind_a_gap(baselines: Iterable[Manifest], capture: Capture | None, mome
     return capture is not None and capture.number > number and moment_us >= capture.active_since_us
 
 
-def expired_too_early(
-    baseline: Manifest | None, in_catalog: Collection[datetime], in_s3: Collection[datetime]
-) -> list[datetime]:
+def expired_too_early(baseline: Manifest | None, gone: Iterable[datetime]) -> list[datetime]:
     """Return hours that are gone from S3 though they are still read, oldest first.
 
     Args:
         baseline: What bounds the hours that are read; None: all are.
-        in_catalog: Hours that the change table has partitions for: all that ever were crawled.
-        in_s3: Hours that S3 holds.
+        gone: Hours that are gone.
     """
     first = baseline.baseline.first_hour if baseline else None
-    return sorted(hour for hour in set(in_catalog) - set(in_s3) if first is None or hour >= first)
+    return sorted(hour for hour in gone if first is None or hour >= first)
 
 
 def parent_for(baselines: Iterable[Manifest], moment_us: int, is_whole: Callable[[Manifest], bool]) -> Manifest | None:

@@ -89,7 +89,7 @@ def baseline_at(deployment: Deployment, at: datetime) -> Baseline | None:
             f"{_shown(at)} lies before the first change that is known: the first arrived in the hour "
             f"{min(in_catalog):%Y-%m-%dT%H}:00Z"
         )
-    gone = expired_too_early(chosen, in_catalog, deployment.raw_bucket.all_hours())
+    gone = expired_too_early(chosen, deployment.hours_gone())
     # a change that arrived in an hour after the moment was, but for a late one, made after it
     gone = [hour for hour in gone if hour <= hour_of(at)]
     if gone:

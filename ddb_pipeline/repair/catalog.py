@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ddb_pipeline.arrivals import hour_values, listed, partition_key
-from ddb_pipeline.baselines.choice import newest
+from ddb_pipeline.baselines.choice import expired_too_early, newest
 from ddb_pipeline.catalog_tables import CatalogTable
 from ddb_pipeline.errors import RESTORE_ADVICE, NotDeployedError, PipelineError
 from ddb_pipeline.names import ChangeTable
@@ -106,14 +106,8 @@ class CatalogRepair:
     def gone(self) -> Iterator[Finding]:
         """Hours whose raw objects are gone though the views read them. Their partitions stay: they are the evidence."""
         deployment = self.deployment
-        if deployment.catalog.is_projected:
-            return  # no catalog tells which hours there were
-        stored, in_catalog = set(deployment.raw_bucket.all_hours()), set[datetime]()
-        for change_table in deployment.names.change_tables:
-            in_catalog |= self._partitions(change_table).keys()
         manifest = None if deployment.pipeline.baseline == "none" else newest(deployment.baselines.manifests())
-        first = manifest.baseline.first_hour if manifest else None
-        gone = sorted(hour for hour in in_catalog - stored if first is None or hour >= first)
+        gone = expired_too_early(manifest, deployment.hours_gone())
         if not gone:
             return
         export = "" if deployment.pipeline.baseline == "export" else 'set baseline = "export", deploy, and '

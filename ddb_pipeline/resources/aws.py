@@ -99,6 +99,18 @@ class Deployment:
         """Return the hours that queries find: those in the catalog, or where they are projected, those in S3."""
         return set(self.raw_bucket.all_hours()) if self.catalog.is_projected else self.catalog.hours()
 
+    def hours_gone(self) -> set[datetime]:
+        """Return the hours of which raw objects were in a change table's format and none is left in S3.
+
+        Those that the table has a partition for and its prefix no folder: an hour of the other format does not stand in
+        for one. None where partitions are projected, or a table is not there: then nothing tells which hours it had.
+        """
+        stored, gone = self.raw_bucket.hours_by_prefix(), set[datetime]()
+        for table in self.names.change_tables:
+            if not table.is_projected and self.catalog.table(table.name) is not None:
+                gone |= self.catalog.hours_of(table) - set(stored.get(table.prefix, ()))
+        return gone
+
     @property
     def other_change_table(self) -> str:
         """Name of the change table of the other format, if it holds something; empty: it does not."""

@@ -21,7 +21,7 @@ from dagster import (
 
 from ddb_pipeline.arrivals import HOUR, LOOK_BACK, HourContent, by_prefix, classify, hour_of, merged, oddities
 from ddb_pipeline.assets.projected_hours import decide_refresh
-from ddb_pipeline.assets.raw_changes import arrival_events
+from ddb_pipeline.assets.raw_changes import arrival_events, losses
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.refreshes import refresh_job_name
@@ -107,6 +107,8 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment, until: float
         sentences = [f"nothing has arrived in {bucket.uri} yet: {_NOTHING_YET}"]
     if found.more:
         sentences.append("more hours wait for the next tick")
+    if lost := losses(events):
+        sentences.append(lost)
     if odd := oddities(sorted_hours, found.unreadable, pipeline.start_date):
         sentences.append(odd)
     message = "; ".join(sentences)

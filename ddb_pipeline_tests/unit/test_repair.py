@@ -16,6 +16,7 @@ from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.names import ChangeTable
 from ddb_pipeline.repair.catalog import CatalogRepair
 from ddb_pipeline.repair.findings import Finding, go_through
+from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.resources.change_catalog import ChangeCatalog
 from ddb_pipeline_tests.declared import NAMES, pipeline
 
@@ -94,17 +95,21 @@ class Place:
             other_change_table=of_changes[1].name,
             other_changes_prefix=of_changes[1].prefix,
         )
-        bucket = SimpleNamespace(
-            hours_by_prefix=lambda: {CHANGES.prefix: self.hours}, all_hours=lambda: list(self.hours)
-        )
+        self.parquet_hours: list[datetime] = []
+        bucket = SimpleNamespace(hours_by_prefix=self._stored)
         self.deployment: Any = SimpleNamespace(
             catalog=ChangeCatalog(self.glue, "database", of_changes),
             names=names,
             raw_bucket=bucket,
             pipeline=pipeline(),
             stage=SimpleNamespace(compression="gzip"),
+            hours_gone=lambda: Deployment.hours_gone(self.deployment),
         )
         self.repair = CatalogRepair(self.deployment, self.lines.append)
+
+    def _stored(self) -> dict[str, list[datetime]]:
+        below = {CHANGES.prefix: self.hours, change_tables("gzip")["parquet"].prefix: self.parquet_hours}
+        return {prefix: found for prefix, found in below.items() if found}
 
     def look(self, *, dry_run: bool = False) -> list[str]:
         looks = [self.repair.tables, self.repair.hours, self.repair.baselines, self.repair.gone]
@@ -232,6 +237,19 @@ def test_hours_whose_objects_are_gone_are_told_and_their_partitions_stay():
     assert said.startswith("hours whose raw objects are gone from S3 though the views read them: 2 (2026-03-05-01:00, ")
     assert said.endswith('set baseline = "export", deploy, and run persons_baseline')
     assert len(place.glue.partitions["changes"]) == 3
+
+
+def test_a_gone_hour_does_not_hide_behind_an_hour_of_the_other_format():
+    place = Place(hours(3))
+    place.parquet_hours = hours(3)[1:]
+    place.look()
+    place.parquet_hours = place.parquet_hours[1:]
+    (one,) = place.look()
+    place.parquet_hours = []
+    (both,) = place.look()
+
+    assert "gone from S3 though the views read them: 1 (2026-03-05-01:00)" in one
+    assert "gone from S3 though the views read them: 2 (2026-03-05-01:00, 2026-03-05-02:00)" in both
 
 
 def test_a_database_that_is_gone_is_the_stacks_to_bring_back():
