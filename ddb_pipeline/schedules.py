@@ -1,5 +1,6 @@
 """The schedules: an hourly refresh as the safety net beside the arrivals sensor, daily views, and baselines."""
 
+import time
 from datetime import UTC, datetime
 
 from dagster import (
@@ -23,7 +24,9 @@ from ddb_pipeline.survey import survey
 from ddb_pipeline.view_sql import views
 
 _PAGES = 40
-"""How many pages of LIST a tick may spend on what hours hold. Dagster ends a tick after 60 seconds."""
+_READING_SECONDS = 15.0
+"""How many pages of LIST a tick may spend on what hours hold, and how long after its start it may begin another: time
+is left for what it asks besides (`tick_limit`)."""
 
 
 def pipeline_schedules(pipeline: Pipeline, automation: Automation) -> list[ScheduleDefinition]:
@@ -48,11 +51,11 @@ def _crawl_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
         description="Launches the refresh when the catalog lacks an hour that the arrivals sensor missed.",
     )
     def crawl(context: ScheduleEvaluationContext, aws: PipelineAwsResource) -> RunRequest | SkipReason:
-        now = datetime.now(UTC)
+        now, until = datetime.now(UTC), time.monotonic() + _READING_SECONDS
         try:
             with aws.deployment(pipeline.name, hurried=True) as deployment:
                 # older hours: the sensor's rounds come by them, and a run by hand compares all
-                found = survey(deployment, recent(now), pages=_PAGES)
+                found = survey(deployment, recent(now), pages=_PAGES, out_of_time=lambda: time.monotonic() > until)
                 decision = decide_refresh(context.instance, deployment, found.lacking, found.contents.values(), now)
         except PipelineError as error:
             return SkipReason(str(error))

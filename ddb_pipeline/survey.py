@@ -1,6 +1,6 @@
 """The survey: what S3 holds and the catalog lacks. The crawl, its check and the hourly schedule go by it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -41,7 +41,13 @@ class Survey:
         return merged(self.lacking_below)
 
 
-def survey(deployment: Deployment, scope: Scope = EVERYTHING, *, pages: int = 200) -> Survey:
+def survey(
+    deployment: Deployment,
+    scope: Scope = EVERYTHING,
+    *,
+    pages: int = 200,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> Survey:
     """Compare hours in S3 with those in the catalog.
 
     Costs a LIST request per day that is looked at, and one per thousand objects in the hours that are recent or
@@ -53,6 +59,7 @@ def survey(deployment: Deployment, scope: Scope = EVERYTHING, *, pages: int = 20
         pages: How many pages of LIST may go into what hours hold, a thousand objects each: first one for each hour that
             is lacking, oldest first, then the rest, newest first. What is not read the sensor's rounds read; that an
             hour holds data is taken for granted then.
+        out_of_time: Whether no other page may be begun; asked before each.
     """
     bucket, catalog = deployment.raw_bucket, deployment.catalog
     stored = bucket.hours_by_prefix(scope.first)
@@ -66,7 +73,7 @@ def survey(deployment: Deployment, scope: Scope = EVERYTHING, *, pages: int = 20
     first = sorted(merged(absent), key=lambda hour: (hour not in scope.named, hour))
     # those that were named may be gone by now; then the newest
     order = sorted({*first, *recent}, key=lambda hour: (hour in scope.named, hour), reverse=True)
-    contents, begun, without = _contents(bucket, first, order, pages)
+    contents, begun, without = _contents(bucket, first, order, pages, out_of_time)
     lacking = {
         prefix: tuple(hour for hour in found if prefix not in without.get(hour, ())) for prefix, found in absent.items()
     }
@@ -82,7 +89,11 @@ def survey(deployment: Deployment, scope: Scope = EVERYTHING, *, pages: int = 20
 
 
 def _contents(
-    bucket: RawBucket, first: Sequence[datetime], hours: Sequence[datetime], pages: int
+    bucket: RawBucket,
+    first: Sequence[datetime],
+    hours: Sequence[datetime],
+    pages: int,
+    out_of_time: Callable[[], bool],
 ) -> tuple[dict[datetime, HourContent], dict[datetime, HourContent], dict[datetime, set[str]]]:
     """Read what hours hold, a page of the first ones and then all of it, as far as the pages go.
 
@@ -95,11 +106,11 @@ def _contents(
     without: dict[datetime, set[str]] = {}
     ended: set[datetime] = set()
     for hour, most in [*((hour, 1) for hour in first), *((hour, pages) for hour in hours)]:
-        if pages <= 0:
+        if pages <= 0 or out_of_time():
             break
         if hour in ended:
             continue
-        reading = bucket.read_hour(hour, min(most, pages))
+        reading = bucket.read_hour(hour, min(most, pages), out_of_time)
         pages -= reading.pages
         contents |= {content.hour: content for content in reading.contents}
         met = [met for met in reading.met if met.hour == hour]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_prefix, hour_prefix
@@ -57,8 +57,8 @@ class ModelBucket:
                     days.add(hour.date())
                 yield hour
 
-    def read_hour(self, hour: datetime, pages: int) -> Reading:
-        return read(self.page, Span(before_hour(hour), after_hour(hour)), None, Share(pages, 1))
+    def read_hour(self, hour: datetime, pages: int, out_of_time: Callable[[], bool] = lambda: False) -> Reading:
+        return read(self.page, Span(before_hour(hour), after_hour(hour)), None, Share(pages, 1), out_of_time)
 
     def truth(self) -> dict[datetime, HourContent]:
         """What each hour holds."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ from ddb_pipeline.resources.statement_runs import StatementRuns
 from ddb_pipeline.resources.stream_metrics import StreamMetrics
 from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
 from ddb_pipeline.resources.table_items import TableItems
+from ddb_pipeline.resources.tick_limit import refuse_late_calls, within_a_tick
 from ddb_pipeline.resources.whole_answers import refuse_cut_answers
 
 MAKE_VIEWS_ADVICE = (
@@ -210,7 +211,7 @@ class PipelineAwsResource(ConfigurableResource):  # type: ignore[type-arg]  # th
 
         Args:
             pipeline_name: Name of the pipeline in `pipeline.toml`.
-            hurried: Whether a call is given up early, as in a tick.
+            hurried: Whether a call is given up early and none is begun late, as in a tick.
 
         Yields:
             The deployment. botocore's errors inside the block come out as `PipelineError`.
@@ -226,7 +227,7 @@ class PipelineAwsResource(ConfigurableResource):  # type: ignore[type-arg]  # th
             raise SettingsError(str(error)) from error
         if pipeline_name not in declaration.pipelines:
             raise SettingsError(f"{declaration.path}: pipelines: '{pipeline_name}' is gone: reload the definitions")
-        with explained(settings.where):
+        with within_a_tick() if hurried else nullcontext(), explained(settings.where):
             names = published_names(pipeline_name, settings, hurried=hurried)
             yield Deployment(declaration.pipelines[pipeline_name], stage, settings, names, hurried)
 
@@ -253,11 +254,11 @@ def make_client(service: str, connection: Connection, *, hurried: bool = False) 
     Args:
         service: boto3's name of the service.
         connection: How AWS is reached.
-        hurried: Whether a call is given up after 21 seconds at most: two attempts of ten seconds.
+        hurried: Whether a call is given up after 24 seconds at most, and refused in a tick that has no time for it.
     """
     if hurried:
         return _clients.get(
-            (service, connection, "hurried"), lambda: _make_client(service, connection, 7, hurried=True)
+            (service, connection, "hurried"), lambda: _make_client(service, connection, 5, hurried=True)
         )
     return _clients.get((service, connection), lambda: _make_client(service, connection))
 
@@ -267,14 +268,16 @@ def _make_client(service: str, connection: Connection, read_timeout: int = 60, *
 
     session = _sessions.get(connection, lambda: _make_session(connection))
     config = Config(
-        connect_timeout=3 if hurried else 5,
+        connect_timeout=2 if hurried else 5,
         read_timeout=read_timeout,
-        retries={"mode": "standard", "max_attempts": 2 if hurried else 4},
+        retries={"mode": "standard", "total_max_attempts": 3 if hurried else 5},
     )
     # a session is not safe between threads
     with _session_in_use:
         client = session.client(service, endpoint_url=connection.endpoint_url, config=config)
     refuse_cut_answers(client)
+    if hurried:
+        refuse_late_calls(client)
     return client
 
 

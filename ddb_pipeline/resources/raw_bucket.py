@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -127,9 +127,15 @@ class RawBucket:
         """Read what an hour holds; None when Athena would find nothing in it."""
         return content(hour, {prefix: self._objects(prefix + hour_prefix(hour)) for prefix in self.used_prefixes})
 
-    def read_hour(self, hour: datetime, pages: int) -> Reading:
-        """Read what an hour holds, in so many pages at most: `rest` says whether it holds more."""
-        return read(self.page, Span(before_hour(hour), after_hour(hour)), None, Share(pages, 1))
+    def read_hour(self, hour: datetime, pages: int, out_of_time: Callable[[], bool] = lambda: False) -> Reading:
+        """Read what an hour holds, in so many pages at most: `rest` says whether it holds more.
+
+        Args:
+            hour: The hour.
+            pages: How many pages may be read.
+            out_of_time: Whether no other page may be begun; asked before each.
+        """
+        return read(self.page, Span(before_hour(hour), after_hour(hour)), None, Share(pages, 1), out_of_time)
 
     def page(self, after: str) -> Page:
         """List the next objects, a thousand at most of each prefix: a request for each prefix that is used.

@@ -31,8 +31,9 @@ from ddb_pipeline.rounds import AGAIN, NEW, SHARES, Cursor, Reading, next_cursor
 
 _NOTHING_YET = "write to the table; its changes arrive when the delivery stream has buffered them (buffer_seconds)"
 _READING_SECONDS = 15.0
-"""How long after its start a tick may begin to read another page. Dagster ends a tick after 60 seconds; the page that
-was begun last and the question to the catalog take 21 seconds each at most (`make_client`)."""
+"""How long after its start a tick may begin to read another page. So time is left for the question to the catalog, two
+requests where there are two formats, which like all calls of a tick is refused after 35 seconds (`tick_limit`): as long
+as a first attempt answers, within seven seconds, a tick gets on."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def read_rounds(
     readings[NEW] = read(bucket.page, wanted[NEW], cursor.positions.get(NEW), SHARES[NEW], _after_once(out_of_time))
     if readings[NEW].rest is not None:
         # so long as a long past is being read, the present must not wait for its crawl
-        return TickReading(readings, () if out_of_time() else _recent(bucket, now))
+        return TickReading(readings, _recent(bucket, now, out_of_time))
     for name in (name for name in AGAIN if name in wanted):
         readings[name] = read(bucket.page, wanted[name], cursor.positions.get(name), SHARES[name], out_of_time)
     return TickReading(readings)
@@ -148,7 +149,9 @@ def _after_once(out_of_time: Callable[[], bool]) -> Callable[[], bool]:
     return lambda: bool(next(asked)) and out_of_time()
 
 
-def _recent(bucket: RawBucket, now: datetime) -> tuple[HourContent, ...]:
-    """Hours around now that hold data, at the price of a few requests."""
-    hours = itertools.islice(bucket.hours(hour_of(now) - LOOK_BACK), int(LOOK_BACK / HOUR) + 2)
-    return tuple(met for hour in hours for met in bucket.read_hour(hour, 1).met if met.hour == hour)
+def _recent(bucket: RawBucket, now: datetime, out_of_time: Callable[[], bool]) -> tuple[HourContent, ...]:
+    """Hours around now that hold data, the newest first, at the price of a page each."""
+    newest = hour_of(now) + HOUR  # the clock of S3 may be ahead of ours
+    hours = (newest - HOUR * behind for behind in range(int(LOOK_BACK / HOUR) + 2))
+    in_time = itertools.takewhile(lambda _: not out_of_time(), hours)
+    return tuple(met for hour in in_time for met in bucket.read_hour(hour, 1).met if met.hour == hour)

@@ -265,6 +265,18 @@ def test_a_slow_bucket_ends_a_tick_early_and_the_next_goes_on():
     assert world.tick_until(world.is_told, 5) == 1
 
 
+@pytest.mark.parametrize("last", [0, 1, 2, 4])
+def test_no_page_is_begun_when_the_time_is_used_up_also_where_a_long_past_is_read(last: int):
+    world = World(now=START + HOUR * 960)
+    world.bucket.put_all([name(START + HOUR * hour) for hour in range(961)])
+
+    found = world.tick(lambda: world.bucket.requests > last)
+
+    assert found.more
+    assert world.bucket.requests == last + 1
+    assert (world.now in {met.hour for met in found.met}) is (last > 1), "then the newest hour comes first"
+
+
 def test_a_failing_crawl_is_asked_for_ever_more_rarely_and_helps_when_it_works_again():
     world = World(now=START)
     world.crawler_works = False

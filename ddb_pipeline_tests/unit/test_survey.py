@@ -121,6 +121,17 @@ def test_where_the_pages_do_not_suffice_the_oldest_lacking_hours_are_looked_into
     assert sorted(found.begun) == sorted(hours)[:20]
 
 
+def test_when_the_time_is_used_up_no_page_is_begun_and_what_is_lacking_is_known_all_the_same():
+    hours = [THIS_HOUR - HOUR * step for step in range(30)]
+    bucket = Bucket(*hours)
+    times = iter([False, False, True])
+
+    found = surveyed(bucket, Catalog(), recent(NOW), pages=20, out_of_time=lambda: next(times, True))
+
+    assert len(found.begun) <= 1
+    assert found.lacking == tuple(sorted(hours))
+
+
 def test_a_named_hour_of_many_objects_leaves_pages_for_the_others():
     bucket = Bucket(LONG_AGO, objects=12_000)
     bucket.put(f"{hour_prefix(THIS_HOUR)}0")
