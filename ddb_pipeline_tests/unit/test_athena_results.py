@@ -88,6 +88,11 @@ def test_the_played_athena_gives_back_what_it_was_told(athena: FakeAthena):
     )
 
 
+def test_the_played_athena_refuses_a_row_that_does_not_fit(athena: FakeAthena):
+    with pytest.raises(ValueError, match=r"the row \(1,\) has 1 values: there are 2 columns"):
+        athena.answer("SELECT short", [(1,)], ["a", "b"])
+
+
 def test_a_value_that_python_cannot_hold_names_the_query(athena: FakeAthena):
     athena.answer("SELECT odd", [("2026-03-05 12:00:00.000 Nowhere/Land",)], {"a": "timestamp with time zone"})
 

@@ -136,8 +136,15 @@ class FakeAthena(FakeClient):
             scanned: Bytes that it scans.
             rows_written: Rows that it writes.
             kind: DML, DDL or UTILITY.
+
+        Raises:
+            ValueError: A row has not as many values as there are columns.
         """
         table = tuple(tuple(row) for row in rows)
+        width = len(columns) or (len(table[0]) if table else 0)
+        for row in table:
+            if len(row) != width:
+                raise ValueError(f"the row {row} has {len(row)} values: there are {width} columns")
         typed = columns if isinstance(columns, Mapping) else _typed(tuple(columns), table)
         told = Answer(statement, tuple(typed.items()), table, fails, cancelled, seconds, scanned, rows_written, kind)
         self._answers.insert(0, told)
