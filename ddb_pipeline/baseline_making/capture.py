@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ddb_pipeline.baselines.records import Capture, Manifest, moment_of, next_capture
+from ddb_pipeline.baselines.captures import Capture, next_capture
+from ddb_pipeline.baselines.records import Manifest, moment_of
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.aws import Deployment
 
@@ -64,7 +65,7 @@ def complaint(deployment: Deployment, capture: Capture, manifest: Manifest | Non
     Args:
         deployment: The pipeline on its stage.
         capture: What was seen just now.
-        manifest: The newest baseline; None: there is none yet.
+        manifest: The newest baseline of the table; None: there is none yet.
     """
     heal = (
         f"run {deployment.pipeline.name}_baseline"
@@ -77,5 +78,5 @@ def complaint(deployment: Deployment, capture: Capture, manifest: Manifest | Non
         seen = f"{moment_of(capture.active_since_us):%Y-%m-%d %H:%M:%S} UTC"
         return f"{capture.gap} (seen at {seen}), so baseline {manifest.baseline_id} may lack changes: {heal}"
     if manifest is None and capture.number > 1 and deployment.pipeline.baseline == "export":
-        return f"{capture.gap}: changes may be missing: {heal}"
+        return f"{capture.gap}, and no baseline was made since: items and changes may be missing: {heal}"
     return None

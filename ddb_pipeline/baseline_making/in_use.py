@@ -12,7 +12,7 @@ from ddb_pipeline.view_sql import views
 
 
 def baseline_in_use(deployment: Deployment) -> Baseline | None:
-    """Return the newest verified baseline, which is in the catalog afterwards; None: the pipeline has none.
+    """Return the newest verified baseline of the table, which is in the catalog afterwards; None: there is none.
 
     Args:
         deployment: The pipeline on its stage.

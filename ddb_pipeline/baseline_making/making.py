@@ -12,8 +12,9 @@ from ddb_pipeline.baseline_making.export import convert_export
 from ddb_pipeline.baseline_making.in_use import ids_in_views
 from ddb_pipeline.baseline_making.late import LateChanges, late_changes
 from ddb_pipeline.baseline_making.sql import export_statement, snapshot_statement, verification_statement
+from ddb_pipeline.baselines.captures import Capture
 from ddb_pipeline.baselines.choice import expired_too_early, newest, parent_for, to_retire
-from ddb_pipeline.baselines.records import Capture, Manifest, Pending, baseline_id, microseconds, moment_of
+from ddb_pipeline.baselines.records import Manifest, Pending, baseline_id, microseconds, moment_of
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.resources.statement_runs import Finished, StatementFailedError
@@ -83,14 +84,13 @@ class Making:
 
     def _broken_off(self, capture: Capture) -> Pending | None:
         """The baseline that another run did not finish, if it is worth finishing; others are cleared away."""
-        store, found = self.deployment.baselines, None
-        known = {manifest.baseline_id for manifest in store.manifests()}
+        store, table, found = self.deployment.baselines, self.deployment.names.table, None
+        known = {manifest.baseline_id for manifest in store.manifests_of_all_tables()}
         for pending in store.pending():
             is_fresh = pending.source == "export" or (moment_of(pending.started_at_us) > self.clock() - _FRESH)
             # a snapshot rests on what its parent rests on, an export on the capture of its time
-            wanted = pending.source == self.deployment.pipeline.baseline and (
-                pending.source == "snapshot" or pending.capture == capture.number
-            )
+            rests = pending.source == "snapshot" or pending.capture == capture.number
+            wanted = pending.source == self.deployment.pipeline.baseline and pending.table == table and rests
             if pending.baseline_id in known:
                 store.forget(pending.baseline_id)
             elif is_fresh and wanted and found is None:
@@ -101,7 +101,7 @@ class Making:
         return found
 
     def _begin(self, capture: Capture) -> Pending:
-        now_us, store = microseconds(self.clock()), self.deployment.baselines
+        now_us, store, table = microseconds(self.clock()), self.deployment.baselines, self.deployment.names.table
         if self.deployment.pipeline.baseline == "export":
             # before it costs something
             require_settled(capture, now_us, self._margin_us)
@@ -111,7 +111,9 @@ class Making:
             second_us = 1_000_000
             margin_us = min(self._margin_us, (now_us - capture.active_since_us) // second_us * second_us)
             name = baseline_id(now_us, margin_us, "export")
-            return Pending(name, "export", now_us, margin_us, now_us, now_us, None, capture.number, lacking)
+            return Pending(
+                name, "export", now_us, margin_us, now_us, now_us, None, capture.number, lacking, table=table
+            )
         # What happened since then may still be under way. So the views read all of it, and the baseline is what was
         # before: none of it may be in there, for half of an instant would be worse than nothing.
         as_of_us = now_us - self._margin_us
@@ -122,9 +124,9 @@ class Making:
                 f"snapshot is of {self.deployment.stage.baseline_margin_seconds} s ago (baseline_margin_seconds): run "
                 f"the job after {moment_of(before.as_of_us + self._margin_us):%H:%M:%S}"
             )
-        parent, lacking = self._parent(as_of_us)
+        parent, lacking = self._parent(as_of_us, capture)
         # a snapshot heals no gap: it rests on what its parent rests on, and without one on the first capture
-        number = parent.capture if parent else 1
+        number = parent.capture if parent else capture.first_number
         return Pending(
             baseline_id(as_of_us, 0, "snapshot"),
             "snapshot",
@@ -135,15 +137,16 @@ class Making:
             parent.baseline_id if parent else None,
             number,
             lacking,
+            table=table,
         )
 
-    def _parent(self, moment_us: int) -> tuple[Manifest | None, tuple[str, ...]]:
+    def _parent(self, moment_us: int, capture: Capture) -> tuple[Manifest | None, tuple[str, ...]]:
         deployment = self.deployment
         hours_gone = deployment.hours_gone()
         lacking: list[str] = []
 
         def is_whole(manifest: Manifest) -> bool:
-            if expired_too_early(manifest, hours_gone):
+            if expired_too_early(manifest, capture, hours_gone):
                 return False
             if self._lacks_nothing(manifest):
                 return True
@@ -151,7 +154,7 @@ class Making:
             return False
 
         parent = parent_for(deployment.baselines.manifests(), moment_us, is_whole)
-        if parent is None and (gone := expired_too_early(None, hours_gone)):
+        if parent is None and (gone := expired_too_early(None, capture, hours_gone)):
             raise PipelineError(
                 f"no baseline can be the start of a snapshot, and the raw objects of {len(gone)} hours (from "
                 f"{gone[0]:%Y-%m-%d %H}:00 UTC) are gone: only an export of the table holds what they said: set "
@@ -279,9 +282,9 @@ class Making:
 
     def _retire(self) -> tuple[str, ...]:
         store = self.deployment.baselines
-        manifests = store.manifests()
+        manifests = store.manifests_of_all_tables()
         in_use = ids_in_views(self.deployment, manifests)
-        gone = to_retire(manifests, self.deployment.pipeline.baselines_kept, in_use)
+        gone = to_retire(manifests, self.deployment.names.table, self.deployment.pipeline.baselines_kept, in_use)
         for manifest in gone:
             store.retire(manifest.baseline_id)
         return tuple(manifest.baseline_id for manifest in gone)

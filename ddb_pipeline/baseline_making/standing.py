@@ -37,7 +37,7 @@ def expired_hours(deployment: Deployment, manifest: Manifest | None) -> Sequence
         deployment: The pipeline on its stage.
         manifest: The newest baseline; None: there is none yet.
     """
-    return expired_too_early(manifest, deployment.hours_gone())
+    return expired_too_early(manifest, deployment.baselines.capture(), deployment.hours_gone())
 
 
 def expired(manifest: Manifest | None, gone: Sequence[datetime]) -> str | None:

@@ -1,11 +1,16 @@
-"""Which baseline serves what: the newest, the one for a past moment, the parent of a snapshot. Pure."""
+"""Which baseline serves what: the newest, the one for a past moment, the parent of a snapshot. Pure.
+
+Where nothing else is said, the baselines are those of the table that is streamed now.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
-from ddb_pipeline.baselines.records import Capture, Manifest
+from ddb_pipeline.baselines import first_hour_since
+from ddb_pipeline.baselines.captures import Capture
+from ddb_pipeline.baselines.records import Manifest
 
 
 def newest(baselines: Iterable[Manifest]) -> Manifest | None:
@@ -40,23 +45,34 @@ def is_behind_a_gap(baselines: Iterable[Manifest], capture: Capture | None, mome
     """
     known = list(baselines)
     start = for_moment(known, moment_us)
-    number = start.capture if start else 1
+    number = start.capture if start else capture.first_number if capture else 1
     # a snapshot tells nothing of gaps: it rests on what its parent rests on
     later = [found for found in known if found.source == "export" and found.as_of_us > moment_us]
     if later:
         return min(later, key=lambda found: found.as_of_us).capture > number
-    return capture is not None and capture.number > number and moment_us >= capture.active_since_us
+    if capture is None:
+        return False
+    if start is None and capture.begun_us and moment_us < capture.first_seen_us:
+        return True  # another table may have been the one that was streamed
+    begun = [(capture.number, capture.active_since_us)]
+    begun += [(found.number, found.active_since_us) for found in capture.earlier]
+    return any(other > number and 0 < since_us <= moment_us for other, since_us in begun)
 
 
-def expired_too_early(baseline: Manifest | None, gone: Iterable[datetime]) -> list[datetime]:
-    """Return hours that are gone from S3 though they are still read, oldest first.
+def expired_too_early(baseline: Manifest | None, capture: Capture | None, gone: Iterable[datetime]) -> list[datetime]:
+    """Return hours that are gone from S3 though they told of the state, oldest first.
 
     Args:
         baseline: What bounds the hours that are read; None: all are.
+        capture: What is known of the capture of changes: hours from before the pipeline streamed this table tell
+            nothing of it.
         gone: Hours that are gone.
     """
-    first = baseline.baseline.first_hour if baseline else None
-    return sorted(hour for hour in gone if first is None or hour >= first)
+    if baseline is not None:
+        first = baseline.baseline.first_hour
+    else:
+        first = first_hour_since(capture.begun_us if capture else 0)
+    return sorted(hour for hour in gone if hour >= first)
 
 
 def parent_for(baselines: Iterable[Manifest], moment_us: int, is_whole: Callable[[Manifest], bool]) -> Manifest | None:
@@ -75,17 +91,23 @@ def parent_for(baselines: Iterable[Manifest], moment_us: int, is_whole: Callable
     return None
 
 
-def to_retire(baselines: Iterable[Manifest], kept: int, in_use: Collection[str]) -> list[Manifest]:
+def to_retire(baselines: Iterable[Manifest], table: str, kept: int, in_use: Collection[str]) -> list[Manifest]:
     """Return the baselines that may go, oldest first: what is too old, and what another one healed.
 
+    Those of a table that was streamed before go in their turn, as they grow older: not with the first of the new
+    table, for somebody may find that it was named by mistake.
+
     Args:
-        baselines: All that there are.
+        baselines: All that there are, of whatever table.
+        table: The table that is streamed now.
         kept: How many stay, 2 or more: until the views are made anew, they read the one before the newest.
         in_use: Ids that a view reads: they stay whatever is known of them.
     """
     ordered = _newest_first(baselines)
-    fit = {found.baseline_id for found in _newest_first(without_healed(ordered))[:kept]}
-    staying = {found.baseline_id for found in ordered[:2]} | fit | set(in_use)
+    staying = set(in_use)
+    for known in ordered, [found for found in ordered if found.table == table]:
+        fit = _newest_first(without_healed(known))[:kept]
+        staying |= {found.baseline_id for found in (*known[:2], *fit)}
     return [found for found in reversed(ordered) if found.baseline_id not in staying]
 
 

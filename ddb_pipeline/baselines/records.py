@@ -1,11 +1,11 @@
-"""What is written down about baselines in S3: manifests, baselines that are being made, and the capture of changes."""
+"""What is written down about baselines in S3: manifests, and baselines that are being made."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from ddb_pipeline.baselines import Baseline, BaselineSource
 
@@ -88,7 +88,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """The object in S3."""
-        return _to_json(self)
+        return to_json_object(self)
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -97,7 +97,7 @@ class Manifest:
         Raises:
             RecordError: It is of another format.
         """
-        values = _values(cls, text)
+        values = values_of(cls, text)
         files = tuple(StoredFile(**found) for found in values["files"])
         return cls(**{**values, "files": files, "heals": tuple(values["heals"])})
 
@@ -118,6 +118,7 @@ class Pending:
         lacking: Ids of baselines that were found to lack changes or data, which this one will have.
         export_arn: The export, once DynamoDB has accepted it.
         query_id: The query that writes the data, once Athena has accepted it.
+        table: Name of the table; empty: an older version began it.
     """
 
     baseline_id: str
@@ -131,10 +132,11 @@ class Pending:
     lacking: tuple[str, ...] = ()
     export_arn: str | None = None
     query_id: str | None = None
+    table: str = ""
 
     def to_json(self) -> str:
         """The object in S3."""
-        return _to_json(self)
+        return to_json_object(self)
 
     @classmethod
     def from_json(cls, text: str) -> Pending:
@@ -143,77 +145,8 @@ class Pending:
         Raises:
             RecordError: It is of another format.
         """
-        values = _values(cls, text)
+        values = values_of(cls, text)
         return cls(**{**values, "lacking": tuple(values["lacking"])})
-
-
-@dataclass(frozen=True)
-class Capture:
-    """Since when the table's changes are captured without a gap, as far as it was seen.
-
-    AWS says whether a streaming destination is active, not since when (API DescribeKinesisStreamingDestination), so
-    the first sight of it counts. A gap between two looks stays unseen.
-
-    Attributes:
-        number: 1 for the first capture; one more after each gap that was seen.
-        table_id: DynamoDB's id of the table.
-        stream: Name of the change stream.
-        active: Whether the destination was active when it was last looked at.
-        active_since_us: When it was first seen active in this capture, epoch microseconds; 0: not yet.
-        gap: Why this capture is not the one before, in words; empty for the first.
-    """
-
-    number: int
-    table_id: str
-    stream: str
-    active: bool
-    active_since_us: int
-    gap: str = ""
-
-    def to_json(self) -> str:
-        """The object in S3."""
-        return _to_json(self)
-
-    @classmethod
-    def from_json(cls, text: str) -> Capture:
-        """Read the object.
-
-        Raises:
-            RecordError: It is of another format.
-        """
-        return cls(**_values(cls, text))
-
-
-@dataclass(frozen=True)
-class Sight:
-    """The table and its streaming destination as they were at one look."""
-
-    table_id: str
-    stream: str
-    active: bool
-    seen_at_us: int
-
-
-def next_capture(known: Capture | None, sight: Sight) -> Capture:
-    """Return what is known of the capture after one more look.
-
-    Args:
-        known: What was known before; None: nothing.
-        sight: What was seen.
-    """
-    since = sight.seen_at_us if sight.active else 0
-    if known is None or (known.number == 1 and not known.active_since_us):
-        return Capture(1, sight.table_id, sight.stream, sight.active, since)
-    if known.table_id != sight.table_id:
-        gap = "the table was deleted and made again"
-    elif known.stream != sight.stream:
-        gap = "the table streams into another stream"
-    elif sight.active and not known.active:
-        gap = "the streaming destination was not active for a while"
-    else:
-        # seen inactive: the gap is counted once it has ended, for the next baseline has to be younger than that
-        return replace(known, active=sight.active)
-    return Capture(known.number + 1, sight.table_id, sight.stream, sight.active, since, gap)
 
 
 def baseline_id(moment_us: int, margin_us: int, source: BaselineSource) -> str:
@@ -237,22 +170,29 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-Record = TypeVar("Record", Manifest, Pending, Capture)
-
-
-def _to_json(record: Any) -> str:
+def to_json_object(record: Any) -> str:
+    """Return a record, which is a dataclass, as the text of its object in S3."""
     return json.dumps({"format": FORMAT, **asdict(record)}, indent=1)
 
 
-def _values(kind: type[Record], text: str) -> dict[str, Any]:
+def values_of(kind: type[Any], text: str) -> dict[str, Any]:
+    """Return the values of a record as JSON has them, with defaults for what an older version did not write.
+
+    Args:
+        kind: The record's dataclass.
+        text: The object in S3.
+
+    Raises:
+        RecordError: It is of another format.
+    """
     try:
         values = json.loads(text)
     except ValueError:
         raise RecordError(f"is not JSON: {text[:80]!r}") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise RecordError(f"is not of format {FORMAT}: {text[:80]!r}")
-    wanted = [found.name for found in fields(kind)]
-    missing = [name for name in wanted if name not in values]
+    values = {found.name: found.default for found in fields(kind) if found.default is not MISSING} | values
+    missing = [found.name for found in fields(kind) if found.name not in values]
     if missing:
         raise RecordError(f"lacks {', '.join(missing)}")
-    return {name: values[name] for name in wanted}
+    return {found.name: values[found.name] for found in fields(kind)}

@@ -150,9 +150,9 @@ def _data_check(pipeline: Pipeline) -> AssetChecksDefinition:
     def baseline_is_what_was_verified(aws: PipelineAwsResource) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             store = deployment.baselines
-            manifests = store.manifests()
-            changed = (*store.register_manifests(), *store.hide_healed(ids_in_views(deployment, manifests)))
-            manifest = newest(manifests)
+            in_use = ids_in_views(deployment, store.manifests_of_all_tables())
+            changed = (*store.register_manifests(), *store.hide_healed(in_use))
+            manifest = newest(store.manifests())
             said = damaged(deployment, manifest) if manifest else None
         return AssetCheckResult(
             passed=said is None,

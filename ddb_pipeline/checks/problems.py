@@ -1,7 +1,7 @@
 """The check that no item's story has a problem that is not explained."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster import (
@@ -18,6 +18,8 @@ from dagster import (
 from ddb_pipeline.arrivals import listed
 from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan, preview_records
+from ddb_pipeline.baseline_making.capture import observe
+from ddb_pipeline.baselines.captures import Capture
 from ddb_pipeline.baselines.choice import newest
 from ddb_pipeline.baselines.records import moment_of
 from ddb_pipeline.checks.deliveries import FAILED_CHECK, under_way
@@ -31,6 +33,11 @@ PROBLEMS_VIEW = "change_problems"
 _SHOWN = 20
 # the history lacks a change, and the state is right if the item changed since
 _HISTORY_ONLY = {"broken_chain"}
+_OTHER_TABLE = "other_table"
+_STOPPED = timedelta(hours=1)
+"""How long a table that was streamed before may go on beside the new one: a deployment stops it last."""
+_SILENT = timedelta(days=7)
+"""After how long without a change another table is taken for one that streams no more."""
 _COLUMNS = ("problem", "item_key", "table_name", "changes", "event_ids", "last_changed_at")
 
 
@@ -51,8 +58,8 @@ def problems_check(pipeline: Pipeline) -> AssetChecksDefinition:
                 PROBLEMS_CHECK,
                 asset=check_key.asset_key,
                 description="The story of every item adds up, save where changes may be under way, and before the "
-                "newest baseline of an export, which holds the state itself. Scans the data: follows `measure` of the "
-                "stage, except when it is asked for by itself.",
+                "newest baseline of an export, which holds the state itself; and no other table streams into the "
+                "pipeline. Scans the data: follows `measure` of the stage, except when it is asked for by itself.",
             )
         ],
         can_subset=True,
@@ -71,7 +78,9 @@ def problems_check(pipeline: Pipeline) -> AssetChecksDefinition:
     return no_unexplained_problems
 
 
-def problems_statement(view: str, *, under_way_since: datetime, healed_before: datetime | None) -> str:
+def problems_statement(
+    view: str, *, under_way_since: datetime, healed_before: datetime | None, stopped_before: datetime
+) -> str:
     """Return the query for problems, with how many there are of each.
 
     Those without an explanation come first, and among them those that make the check fail: what is shown decides.
@@ -80,17 +89,37 @@ def problems_statement(view: str, *, under_way_since: datetime, healed_before: d
         view: The view, quoted.
         under_way_since: Changes since then may not all have arrived.
         healed_before: A baseline of an export was made of the table after all changes before this moment.
+        stopped_before: Another table whose last change is older than this streams no more.
     """
     healed = f" WHEN last_changed_at < {_timestamp(healed_before)} THEN 1" if healed_before else ""
-    explained = f"CASE WHEN last_changed_at >= {_timestamp(under_way_since)} THEN 1{healed} ELSE 0 END"
+    # neither waiting nor an export ends the stream of another table
+    explained = (
+        f"CASE WHEN problem = {quote_literal(_OTHER_TABLE)}"
+        f" THEN CASE WHEN last_changed_at < {_timestamp(stopped_before)} THEN 1 ELSE 0 END"
+        f" WHEN last_changed_at >= {_timestamp(under_way_since)} THEN 1{healed} ELSE 0 END"
+    )
     columns = ", ".join(_COLUMNS)
     lesser = ", ".join(quote_literal(problem) for problem in sorted(_HISTORY_ONLY))
+    order = f"CASE WHEN problem = {quote_literal(_OTHER_TABLE)} THEN 0 WHEN problem IN ({lesser}) THEN 2 ELSE 1 END"
     # the name of the view is quoted
     return (
         f"SELECT {columns}, explained, count(*) OVER () AS problems, sum(explained) OVER () AS all_explained "  # noqa: S608
         f"FROM (SELECT {columns}, {explained} AS explained FROM {view}) AS judged "
-        f"ORDER BY explained, CASE WHEN problem IN ({lesser}) THEN 1 ELSE 0 END, last_changed_at DESC LIMIT {_SHOWN}"
+        f"ORDER BY explained, {order}, last_changed_at DESC LIMIT {_SHOWN}"
     )
+
+
+def stopped_before(capture: Capture, now: datetime) -> datetime:
+    """Return the moment before which the last change of a table lies that streams into the pipeline no more.
+
+    A table that was streamed before this one has stopped by the time when this one was first seen streaming, or soon
+    after it. Of any other, only its silence tells.
+
+    Args:
+        capture: What is known of the capture of this table's changes.
+        now: The time.
+    """
+    return max(moment_of(capture.table_since_us) + _STOPPED, now - _SILENT)
 
 
 def _judge(deployment: Deployment, now: datetime) -> Verdict:
@@ -100,6 +129,7 @@ def _judge(deployment: Deployment, now: datetime) -> Verdict:
         f"{quote_identifier(names.database)}.{quote_identifier(PROBLEMS_VIEW)}",
         under_way_since=now - under_way(deployment.stage),
         healed_before=moment_of(manifest.cut_us) if manifest and manifest.source == "export" else None,
+        stopped_before=stopped_before(observe(deployment, now), now),
     )
     result = deployment.athena.execute(statement)
     problems, explained = (int(value) for value in result.rows[0][-2:]) if result.rows else (0, 0)
@@ -115,15 +145,38 @@ def _judge(deployment: Deployment, now: datetime) -> Verdict:
         return Verdict(None, metadata)
     metadata["unexplained"] = MetadataValue.table(preview_records(_COLUMNS, unexplained))
     kinds = {str(row[0]) for row in unexplained}
-    # of a table that is not ours there is no item key to show
-    places = [f"{row[0]} {row[1] or f'of table {row[2]}'}" for row in unexplained]
     return Verdict(
-        f"{problems - explained} problems: {listed(places, 5)}: records are missing, wrong or of another table: if "
-        f"{FAILED_CHECK} fails, too, replay what failed; docs/correctness.md says what each problem means for the "
-        "state; a baseline of an export explains what lies before it",
+        sentence(problems - explained, unexplained, names.change_stream),
         metadata,
         severity=AssetCheckSeverity.WARN if kinds <= _HISTORY_ONLY else AssetCheckSeverity.ERROR,
     )
+
+
+def sentence(problems: int, shown: Sequence[Sequence[Any]], stream: str) -> str:
+    """Say what is not explained, and what to do.
+
+    Args:
+        problems: How many problems there are.
+        shown: Rows of some of them, at least one; other tables first.
+        stream: Name of the change stream.
+    """
+    # of a table that is not ours there is no item key to show
+    others = [(str(row[2]), row[5]) for row in shown if row[0] == _OTHER_TABLE]
+    stories = problems - len(others)
+    sentences = [
+        f"table {table} streams into {stream}, too, with its last change at {at:%Y-%m-%d %H:%M:%S} UTC: no view shows "
+        f"its changes, and each is paid for: disable the Kinesis streaming destination of table {table}; the check "
+        f"passes {_SILENT.days} days after its last change"
+        for table, at in others
+    ]
+    if stories:
+        places = listed([f"{row[0]} {row[1]}" for row in shown if row[0] != _OTHER_TABLE], 5)
+        sentences.append(
+            f"{stories} problems: {places}: records are missing or wrong: if {FAILED_CHECK} fails, too, replay what "
+            "failed; docs/correctness.md says what each problem means for the state; a baseline of an export explains "
+            "what lies before it"
+        )
+    return "; ".join(sentences)
 
 
 def _timestamp(moment: datetime) -> str:

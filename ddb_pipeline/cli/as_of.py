@@ -74,6 +74,12 @@ def baseline_at(deployment: Deployment, at: datetime) -> Baseline | None:
     """
     store, pipeline, at_us = deployment.baselines, deployment.pipeline, microseconds(at)
     manifests = [] if pipeline.baseline == "none" else store.manifests()
+    capture = store.capture()
+    if capture is not None and at_us < capture.begun_us:
+        raise UserError(
+            f"{_shown(at)} lies before this pipeline streamed table {deployment.names.table}: until "
+            f"{_shown(moment_of(capture.begun_us))} it streamed another one; states from then on can be told"
+        )
     chosen = for_moment(manifests, at_us)
     if chosen is None and pipeline.baseline == "export":
         first = min((found.settled_us for found in manifests), default=None)
@@ -89,7 +95,7 @@ def baseline_at(deployment: Deployment, at: datetime) -> Baseline | None:
             f"{_shown(at)} lies before the first change that is known: the first arrived in the hour "
             f"{min(in_catalog):%Y-%m-%dT%H}:00Z"
         )
-    gone = expired_too_early(chosen, deployment.hours_gone())
+    gone = expired_too_early(chosen, capture, deployment.hours_gone())
     # a change that arrived in an hour after the moment was, but for a late one, made after it
     gone = [hour for hour in gone if hour <= hour_of(at)]
     if gone:
@@ -108,14 +114,13 @@ def gap_note(deployment: Deployment, at: datetime) -> str | None:
         deployment: The pipeline on its stage.
         at: The moment.
     """
-    if deployment.pipeline.baseline == "none":
-        return None
     store = deployment.baselines
-    if not is_behind_a_gap(store.manifests(), store.capture(), microseconds(at)):
+    manifests = [] if deployment.pipeline.baseline == "none" else store.manifests()
+    if not is_behind_a_gap(manifests, store.capture(), microseconds(at)):
         return None
     return (
-        "between this moment and the baseline before it, changes were not captured for a while, or the table was made "
-        "again: the state may lack some of them"
+        "between this moment and the baseline before it, or the first change, changes were not captured for a while, "
+        "another table was streamed, or the table was made again: the state may lack some of them"
     )
 
 

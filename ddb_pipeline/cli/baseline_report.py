@@ -59,8 +59,8 @@ def baseline_report(deployment: Deployment, now: datetime) -> Iterator[str]:
     ]
     if manifest is None:
         yield (
-            f"there is no baseline yet, so the views read all changes: run {pipeline.name}_baseline in Dagster, or "
-            f"leave it to its schedule ({pipeline.baseline_schedule})"
+            f"there is no baseline of table {deployment.names.table} yet, so the views read all its changes: run "
+            f"{pipeline.name}_baseline in Dagster, or leave it to its schedule ({pipeline.baseline_schedule})"
         )
     else:
         source = "an export of the table" if manifest.source == "export" else "a snapshot of our own state"

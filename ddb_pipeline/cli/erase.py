@@ -218,7 +218,7 @@ def _mend_manifests(deployment: Deployment, objects: RawObjects) -> None:
     is_mended = False
     while not is_mended:
         is_mended = True
-        for manifest in store.manifests():
+        for manifest in store.manifests_of_all_tables():
             mended = objects.mended(manifest, store.files(manifest.baseline_id))
             if mended != manifest:
                 store.rewrite(mended)

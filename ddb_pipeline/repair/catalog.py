@@ -107,7 +107,7 @@ class CatalogRepair:
         """Hours whose raw objects are gone though the views read them. Their partitions stay: they are the evidence."""
         deployment = self.deployment
         manifest = None if deployment.pipeline.baseline == "none" else newest(deployment.baselines.manifests())
-        gone = expired_too_early(manifest, deployment.hours_gone())
+        gone = expired_too_early(manifest, deployment.baselines.capture(), deployment.hours_gone())
         if not gone:
             return
         export = "" if deployment.pipeline.baseline == "export" else 'set baseline = "export", deploy, and '

@@ -135,7 +135,9 @@ class Deployment:
         """The pipeline's baselines."""
         connection = self.settings.connection
         s3 = _clients.get(("s3", connection), lambda: _make_s3_client(connection))
-        return BaselineStore(s3, make_client("glue", connection), self.names.raw_bucket, self.names.database)
+        return BaselineStore(
+            s3, make_client("glue", connection), self.names.raw_bucket, self.names.database, self.names.table
+        )
 
     @property
     def statement_runs(self) -> StatementRuns:

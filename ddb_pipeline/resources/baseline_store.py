@@ -16,8 +16,9 @@ from ddb_pipeline.baselines import (
     PENDING_PREFIX,
     TABLE_NAME,
 )
+from ddb_pipeline.baselines.captures import Capture
 from ddb_pipeline.baselines.choice import without_healed
-from ddb_pipeline.baselines.records import Capture, Manifest, Pending, RecordError, StoredFile
+from ddb_pipeline.baselines.records import Manifest, Pending, RecordError, StoredFile
 from ddb_pipeline.errors import DEPLOY_ADVICE, REPAIR_ADVICE, NotDeployedError, PipelineError
 
 # API_DeleteObjects.html: up to 1000 keys
@@ -33,17 +34,26 @@ class BaselineStore:
         glue: boto3's Glue client.
         bucket: Name of the raw bucket.
         database: Name of the database.
+        table: Name of the table that is streamed now.
     """
 
     s3: Any
     glue: Any
     bucket: str
     database: str
+    table: str
 
     # --- what is written down
 
     def manifests(self) -> list[Manifest]:
-        """Return all complete, verified baselines."""
+        """Return all complete, verified baselines of the table; those of a table that was streamed before are none."""
+        return [found for found in self.manifests_of_all_tables() if found.table == self.table]
+
+    def manifests_of_all_tables(self) -> list[Manifest]:
+        """Return all complete, verified baselines, also of tables that were streamed before.
+
+        They stay in the catalog, where every row says whose it is: a view that was not made again yet reads them.
+        """
         return [self._read(Manifest, key) for key in self._keys(MANIFESTS_PREFIX)]
 
     def pending(self) -> list[Pending]:
@@ -90,7 +100,7 @@ class BaselineStore:
 
         Where there is no such table, every baseline is missing.
         """
-        manifests = self.manifests()
+        manifests = self.manifests_of_all_tables()
         wanted = {found.baseline_id for found in without_healed(manifests)}
         known = {found.baseline_id for found in manifests}
         try:
@@ -110,7 +120,7 @@ class BaselineStore:
         Returns:
             Ids whose partition was dropped.
         """
-        manifests = self.manifests()
+        manifests = self.manifests_of_all_tables()
         healed = {found.baseline_id for found in manifests} - {found.baseline_id for found in without_healed(manifests)}
         gone = sorted((healed & self.registered()) - set(in_use))
         for baseline_id in gone:

@@ -15,7 +15,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ddb_pipeline.baselines import EXPORTS_PREFIX
-from ddb_pipeline.baselines.records import Sight, microseconds
+from ddb_pipeline.baselines.captures import Sight
+from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.errors import AwsError, PipelineError
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.resources.waiting import Waiting
@@ -68,7 +69,7 @@ class TableExport:
             for destination in found["KinesisDataStreamDestinations"]
         }
         active = statuses.get(self.names.change_stream) in STREAMING
-        return Sight(table_id, self.names.change_stream, active, microseconds(now))
+        return Sight(self.names.table, table_id, self.names.change_stream, active, microseconds(now))
 
     def start(self, token: str) -> Export:
         """Start an export of the table's present state, or find the one that was started with this token.

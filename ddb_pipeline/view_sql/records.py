@@ -87,5 +87,6 @@ def baseline_rows(columns: Sequence[str], names: PublishedNames, inputs: ViewInp
             f"SELECT {', '.join(columns)}, 0 AS instant_us, true AS from_baseline, {CERTAIN_COLUMN.name} AS certain",
             f"FROM {table}",
             f"WHERE baseline_id = {quote_literal(inputs.baseline.baseline_id)}",
+            f"    AND table_name = {quote_literal(names.table)}",
         ]
     )

@@ -59,8 +59,8 @@ def test_no_baseline_yet(stage: Deployed, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(BaselineStore, "manifests", lambda _store: [])
 
     assert said("shots")[-1] == (
-        "there is no baseline yet, so the views read all changes: run shots_baseline in Dagster, or leave it to its "
-        "schedule (0 3 * * 0)"
+        f"there is no baseline of table {stage.names['shots'].table} yet, so the views read all its changes: run "
+        "shots_baseline in Dagster, or leave it to its schedule (0 3 * * 0)"
     )
 
 

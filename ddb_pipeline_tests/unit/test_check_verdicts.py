@@ -21,8 +21,10 @@ from dagster import (
     multi_asset_check,
 )
 
+from ddb_pipeline.baselines.captures import Sight, next_capture
+from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.checks.deliveries import failed_verdict
-from ddb_pipeline.checks.problems import problems_statement
+from ddb_pipeline.checks.problems import problems_statement, sentence, stopped_before
 from ddb_pipeline.checks.repeats import judge
 from ddb_pipeline.checks.state import sample_statement, table_key
 from ddb_pipeline.checks.verdict import Verdict, last_evaluation
@@ -121,29 +123,91 @@ def test_repeats_are_told_when_they_are_many(hours: list[tuple[str, int, int]], 
     assert said is None or str(verdict.problem).startswith(said)
 
 
-def test_a_problem_is_explained_by_what_is_under_way_and_by_a_baseline_of_an_export():
-    without = problems_statement('"db"."view"', under_way_since=NOW, healed_before=None)
-    healed = problems_statement('"db"."view"', under_way_since=NOW, healed_before=NOW - timedelta(days=1))
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
-    assert "last_changed_at >= TIMESTAMP '2026-11-27 12:34:56.000'" in without
-    assert "<" not in without
-    assert "last_changed_at < TIMESTAMP '2026-11-26 12:34:56.000'" in healed
+
+def explained(
+    *problems: tuple[str, timedelta],
+    under_way: timedelta = 7 * MINUTE,
+    healed: timedelta | None = None,
+    stopped: timedelta = 7 * DAY,
+) -> list[tuple[Any, ...]]:
+    """What the query tells of problems, each with the time since its last change."""
+    statement = problems_statement(
+        "problems",
+        under_way_since=NOW - under_way,
+        healed_before=None if healed is None else NOW - healed,
+        stopped_before=NOW - stopped,
+    )
+    with duckdb.connect() as connection:
+        connection.execute(
+            "CREATE TABLE problems (problem text, item_key text, table_name text, changes bigint, event_ids text, "
+            "last_changed_at timestamp)"
+        )
+        rows = [(problem, (NOW - age).replace(tzinfo=None)) for problem, age in problems]
+        connection.executemany("INSERT INTO problems VALUES (?, 'k', 't', 1, 'e', ?)", rows)
+        return connection.execute(statement).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("problem", "age", "healed", "is_explained"),
+    [
+        ("undecided", MINUTE, None, True),
+        ("undecided", DAY, None, False),
+        ("undecided", DAY, 2 * DAY, False),
+        ("undecided", DAY, HOUR, True),
+        # neither waiting nor an export ends the stream of another table
+        ("other_table", MINUTE, None, False),
+        ("other_table", DAY, HOUR, False),
+        ("other_table", 8 * DAY, None, True),
+    ],
+)
+def test_what_explains_a_problem(problem: str, age: timedelta, healed: timedelta | None, is_explained: bool):
+    [row] = explained((problem, age), healed=healed)
+    assert row[-3:] == (is_explained, 1, is_explained)
+
+
+def test_a_table_that_was_streamed_before_is_explained_and_one_that_streams_now_is_not():
+    """The pipeline streams another table since a day ago; a deployment stops the former one last."""
+
+    def look(table: str, ago: timedelta) -> Sight:
+        return Sight(table, table, "s", active=True, seen_at_us=microseconds(NOW - ago))
+
+    capture = next_capture(next_capture(None, look("before", 90 * DAY)), look("now", DAY))
+    again = next_capture(capture, look("before", HOUR))
+    for known, age, is_explained in (
+        (capture, 2 * DAY, True),
+        (capture, DAY - 59 * MINUTE, True),
+        (capture, DAY - 61 * MINUTE, False),
+        (capture, MINUTE, False),
+        (again, HOUR, True),
+        # the first ever to be streamed: only silence tells
+        (next_capture(None, look("now", 90 * DAY)), 6 * DAY, False),
+        (next_capture(None, look("now", 90 * DAY)), 8 * DAY, True),
+    ):
+        [row] = explained(("other_table", age), stopped=NOW - stopped_before(known, NOW))
+        assert row[-1] == is_explained, (known.number, age)
 
 
 def test_a_problem_that_fails_the_check_is_shown_before_any_number_of_lesser_ones():
-    statement = problems_statement("problems", under_way_since=NOW, healed_before=None)
-    with duckdb.connect() as connection:
-        connection.execute(
-            "CREATE TABLE problems AS SELECT 'broken_chain' AS problem, 'k' AS item_key, 't' AS table_name, "
-            "1 AS changes, 'e' AS event_ids, TIMESTAMP '2026-11-26 00:00:00' AS last_changed_at FROM range(30)"
-        )
-        connection.execute(
-            "INSERT INTO problems VALUES ('undecided', 'k', 't', 1, 'e', TIMESTAMP '2026-01-01 00:00:00')"
-        )
-        shown = connection.execute(statement).fetchall()
+    lesser = [("broken_chain", DAY)] * 30
+    shown = explained(*lesser, ("undecided", 100 * DAY), ("other_table", 3 * DAY))
 
-    assert [row[0] for row in shown[:2]] == ["undecided", "broken_chain"]
-    assert shown[0][-2:] == (31, 0)
+    assert [row[0] for row in shown[:3]] == ["other_table", "undecided", "broken_chain"]
+    assert shown[0][-2:] == (32, 0)
+
+
+def test_another_table_is_named_with_what_ends_its_stream():
+    shown = explained(("other_table", HOUR), ("undecided", DAY))
+
+    said = sentence(2, shown, "the-stream")
+
+    assert said.startswith(
+        "table t streams into the-stream, too, with its last change at 2026-11-27 11:34:56 UTC: no view shows its "
+        "changes, and each is paid for: disable the Kinesis streaming destination of table t; the check passes 7 days "
+        "after its last change; 1 problems: undecided k: records are missing or wrong: "
+    )
+    assert "problems" not in sentence(1, shown[:1], "the-stream")
 
 
 def test_keys_in_a_statement_are_literals_whatever_they_hold():

@@ -102,7 +102,7 @@ def test_a_baseline_bounds_what_the_state_reads_by_hours_that_athena_can_leave_o
             f"changed_at_us >= {T - 1}",
             f"changed_at_us <= {BASELINE.as_of_us}",
         },
-        "baselines": {"baseline_id = 'it''s'"},
+        "baselines": {"baseline_id = 'it''s'", "table_name = 'the_table'"},
     }
 
 

@@ -10,6 +10,7 @@ WITH known AS (
         CASE WHEN baseline_id LIKE '%-export' THEN 120000000 ELSE 0 END AS blur_us,
         CAST(regexp_extract(baseline_id, '-([0-9]+)s-', 1) AS bigint) * 1000000 AS margin_us
     FROM baselines
+    WHERE table_name = '${table_name}'
 ),
 bounds AS (
     -- Athena takes parameters in a WHERE clause only, so the moment is asked for here and below
@@ -45,6 +46,7 @@ records AS (
         sequence_number, true AS from_baseline, state_certain AS certain, start_id
     FROM baselines
     INNER JOIN bounds ON baselines.baseline_id = bounds.start_id
+    WHERE table_name = '${table_name}'
 ),
 arrivals AS (
     SELECT
