@@ -104,6 +104,7 @@ class Place:
             pipeline=pipeline(),
             stage=SimpleNamespace(compression="gzip"),
             hours_gone=lambda: Deployment.hours_gone(self.deployment),
+            baselines=SimpleNamespace(capture=lambda: None),
         )
         self.repair = CatalogRepair(self.deployment, self.lines.append)
 
