@@ -25,7 +25,12 @@ from ddb_pipeline.cli.place import (
     require_bootstrap,
     undeclared_stacks,
 )
-from ddb_pipeline.cli.safeguards import require_as_declared, require_detached, require_same_key
+from ddb_pipeline.cli.safeguards import (
+    release_never_made,
+    require_as_declared,
+    require_detached,
+    require_same_key,
+)
 from ddb_pipeline.cli.table_safeguards import require_tables
 from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
 from ddb_pipeline.errors import STAGE_ADVICE, AwsError, NotDeployedError
@@ -108,6 +113,7 @@ def run_deploy(stage: str, options: Sequence[str], *, canary: bool) -> None:
         stacks = deployed_stacks(ready.declaration, ready.place)
         require_same_key(ready.declaration, ready.place, stacks)
         left = require_tables(ready.declaration, ready.place, stacks)
+        release_never_made(ready.place, stacks)
         deploy(ready, options)
         for sentence in left:
             console.print(f"  [yellow]{sentence}[/]")
@@ -217,7 +223,7 @@ def run_destroy(stage: str, options: Sequence[str], *, yes: bool) -> None:
     with terminated_as_interrupt():
         ready = prepare(stage, Steps())
         stacks = deployed_stacks(ready.declaration, ready.place)
-        protected = sorted(name for name, stack in stacks.items() if stack.protected)
+        protected = sorted(name for name, stack in stacks.items() if stack.protected and not stack.was_never_made)
         if protected:
             raise UserError(
                 f"stage {stage} is protected from deletion ({', '.join(protected)}): to give it up, set keep_data = "
@@ -236,6 +242,7 @@ def run_destroy(stage: str, options: Sequence[str], *, yes: bool) -> None:
         if left:
             console.print(f"  [yellow]{left}[/]")
         _ask(f"Destroy stage {stage}?", yes=yes)
+        release_never_made(ready.place, stacks)
         destroy(ready, options)
     console.print(
         f"\n[yellow]What {ready.declaration.path.name} declares of stage {stage} is gone; {left}[/]"
@@ -290,6 +297,9 @@ def _say_what_goes(ready: Ready, stacks: dict[str, DeployedStack]) -> None:
     ]
     if existing:
         console.print(f"  Your tables stay as they are, and stream no more: {', '.join(existing)}")
+    if stage.keep_data:
+        console.print("  Nothing of them was ever deployed whole.")
+        return
     console.print(
         "  keep_data = false: [bold]what the stacks made goes with what is in it[/]: tables, raw objects, "
         "baselines, query results. Nothing brings it back."

@@ -90,6 +90,11 @@ class DeployedStack:
     protected: bool
     outputs: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def was_never_made(self) -> bool:
+        """Whether its first deployment failed, and was rolled back."""
+        return self.state in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
+
 
 def find_place(declaration: Declaration, stage: str) -> Place:
     """Find out which account and region the settings for a stage lead to.

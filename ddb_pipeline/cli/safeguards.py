@@ -45,6 +45,30 @@ def require_same_key(declaration: Declaration, place: Place, stacks: Mapping[str
         )
 
 
+def release_never_made(place: Place, stacks: Mapping[str, DeployedStack]) -> None:
+    """Take the protection off stacks whose first deployment failed: to make one anew, the CDK deletes it before.
+
+    It protects a stack before it makes it, and AWS deletes none that is protected. Nothing is lost: what such a stack
+    made was rolled back, and what that left is retained.
+
+    Args:
+        place: Where the stage is.
+        stacks: What is deployed, by pipeline.
+
+    Raises:
+        PipelineError: CloudFormation refuses.
+    """
+    for pipeline, stack in stacks.items():
+        if not (stack.protected and stack.was_never_made):
+            continue
+        name = ComputedNames(pipeline, place.stage).stack
+        with place.explained():
+            place.client("cloudformation").update_termination_protection(
+                StackName=name, EnableTerminationProtection=False
+            )
+        console.print(f"  stack {name} was never deployed whole ({stack.state}): it is protected no more")
+
+
 def require_as_declared(declaration: Declaration, stage: str, stacks: Mapping[str, DeployedStack]) -> None:
     """Check that a stage that is declared to keep its data was deployed so: CloudFormation goes by what is deployed.
 
@@ -56,7 +80,7 @@ def require_as_declared(declaration: Declaration, stage: str, stacks: Mapping[st
     Raises:
         UserError: Its data would be deleted.
     """
-    loose = sorted(name for name, stack in stacks.items() if not stack.protected)
+    loose = sorted(name for name, stack in stacks.items() if not (stack.protected or stack.was_never_made))
     if declaration.stage(stage).keep_data and loose:
         raise UserError(
             f"stage {stage} has keep_data = true in {declaration.path.name}, but {', '.join(loose)} was deployed "

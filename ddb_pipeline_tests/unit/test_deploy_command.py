@@ -154,6 +154,20 @@ def test_a_protected_stage_is_not_destroyed_even_with_yes(own, monkeypatch):
         run_destroy("prod", (), yes=True)
 
 
+def test_a_stage_that_was_never_deployed_whole_is_destroyed_though_it_is_protected(own, monkeypatch, capsys):
+    prepared(monkeypatch, ready(own, "prod"), {"persons": DeployedStack("ROLLBACK_COMPLETE", protected=True)})
+    done = []
+    for step in ("release_never_made", "destroy"):
+        monkeypatch.setattr(deploy, step, lambda *_arguments, step=step: done.append(step))
+
+    run_destroy("prod", (), yes=True)
+
+    assert done == ["release_never_made", "destroy"]
+    said = capsys.readouterr().out
+    assert "Nothing of them was ever deployed whole" in said
+    assert "keep_data = false" not in said
+
+
 def test_what_was_deployed_without_keep_data_is_not_destroyed_as_if_it_stayed(own, monkeypatch):
     prepared(monkeypatch, ready(own, "prod"), {"persons": DeployedStack("UPDATE_COMPLETE", protected=False)})
 

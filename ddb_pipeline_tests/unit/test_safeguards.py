@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.cli.place import DeployedStack, Place, buckets_to_empty, undeclared_stacks
-from ddb_pipeline.cli.safeguards import require_detached, require_same_key
+from ddb_pipeline.cli.safeguards import release_never_made, require_as_declared, require_detached, require_same_key
 from ddb_pipeline.declaration import Declaration, load_declaration
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.settings import Connection, Settings
@@ -81,6 +81,37 @@ def test_the_key_of_a_deployed_stage_is_not_exchanged(deployed, declared, said):
 def test_a_stage_that_was_never_deployed_whole_may_have_any_key():
     require_same_key(with_key(GIVEN), place(), {})
     require_same_key(with_key(GIVEN), place(), {"persons": DeployedStack("ROLLBACK_COMPLETE", protected=False)})
+
+
+def test_a_stack_that_was_never_deployed_whole_is_protected_no_more_so_that_the_cdk_can_make_it_anew(capsys):
+    class CloudFormation:
+        def __init__(self) -> None:
+            self.told: list[dict[str, Any]] = []
+
+        def update_termination_protection(self, **request: Any) -> None:
+            self.told.append(request)
+
+    client = CloudFormation()
+    here = FakePlace(Settings("prod", Connection()), "111122223333", "eu-central-1", client)
+
+    release_never_made(
+        here,
+        {
+            "rolled_back": DeployedStack("ROLLBACK_COMPLETE", protected=True),
+            "loose": DeployedStack("ROLLBACK_COMPLETE", protected=False),
+            "whole": DeployedStack("UPDATE_ROLLBACK_COMPLETE", protected=True),
+        },
+    )
+
+    name = "ddb-change-analytics-prod-rolled-back"
+    assert client.told == [{"StackName": name, "EnableTerminationProtection": False}]
+    assert f"{name} was never deployed whole (ROLLBACK_COMPLETE)" in " ".join(capsys.readouterr().out.split())
+    # nor does it keep anybody from destroying it
+    require_as_declared(
+        load_declaration(REPOSITORY / "pipeline.toml"),
+        "prod",
+        {"persons": DeployedStack("ROLLBACK_COMPLETE", protected=False)},
+    )
 
 
 def test_a_policy_that_somebody_has_is_said_before_anything_goes_with_who_and_how_it_is_taken_away():
