@@ -58,7 +58,7 @@ OF_READING = {"BatchGetItem", "Scan"}
 # ug/fine-grained-access-to-glue-resources.html: what Athena does in the catalog for a statement that begins so
 STATEMENTS: dict[str, tuple[str, ...]] = {
     "CREATE OR REPLACE VIEW": ("CreateTable", "GetTable", "UpdateTable"),
-    "INSERT INTO": ("BatchCreatePartition", "GetPartition", "GetPartitions", "GetTable"),
+    "INSERT INTO": ("GetPartition", "GetPartitions", "GetTable"),
     "SELECT": ("BatchGetPartition", "GetPartition", "GetPartitions", "GetTable"),
     "WITH": ("BatchGetPartition", "GetPartition", "GetPartitions", "GetTable"),
     "SHOW TABLES": ("GetTables",),
@@ -267,5 +267,8 @@ def _athena(operation: str, parameters: dict[str, Any], place: Place) -> Iterato
         for table in names.change_tables:
             yield from place.objects(names.raw_bucket, f"{table.prefix}any.json.gz", "s3:GetObject")
     if begins[0] == "INSERT INTO":
+        written = re.match(r'INSERT INTO "\w+"\."(\w+)"', text)
+        assert written, f"where does {text[:60]!r} write?"
+        yield from place.in_catalog("glue:BatchCreatePartition", names.database, written.group(1))
         yield Need("s3:ListBucketMultipartUploads", f"arn:aws:s3:::{names.raw_bucket}")
         yield from place.objects(names.raw_bucket, "baselines/data/any", *OF_RESULTS)

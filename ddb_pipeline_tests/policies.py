@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ddb_pipeline_tests.iam_actions import Need
@@ -47,6 +47,44 @@ def grants(document: Mapping[str, Any]) -> Iterator[Grant]:
         for action in _listed(statement["Action"]):
             for resource in _listed(statement["Resource"]):
                 yield Grant(statement.get("Sid", ""), action, resource, tuple(conditions))
+
+
+def covered(need: Need, policy: Iterable[Grant]) -> bool:
+    """Whether a policy allows what is needed."""
+    return any(grant.covers(need) for grant in policy)
+
+
+def unused(policy: Iterable[Grant], needed: Iterable[Need]) -> set[Grant]:
+    """What of a policy nothing needs, each action on each resource by itself."""
+    return {grant for grant in policy if not any(grant.covers(need) for need in needed)}
+
+
+def in_names_of(policy: Iterable[Grant], own: Mapping[str, str], others: Mapping[str, str]) -> list[Grant]:
+    """The policy of one stack as it would be for another.
+
+    Args:
+        policy: The policy.
+        own: Names of what the one stack made, by what they are of.
+        others: Names of what the other made.
+    """
+    # the longest first: names hold shorter ones
+    names = sorted(((name, others[of]) for of, name in own.items() if name), key=lambda pair: -len(pair[0]))
+
+    def renamed(text: str) -> str:
+        for name, other in names:
+            text = text.replace(name, other)
+        return text
+
+    return [
+        replace(
+            grant,
+            resource=renamed(grant.resource),
+            conditions=tuple(
+                (operator, key, tuple(renamed(value) for value in values)) for operator, key, values in grant.conditions
+            ),
+        )
+        for grant in policy
+    ]
 
 
 def like(text: str, pattern: str) -> bool:

@@ -172,6 +172,7 @@ class PipelineStack(Stack):
             stream=stream,
             raw_bucket=storage.raw,
             results_bucket=storage.results,
+            has_baselines=pipeline.baseline != "none",
             baseline_converter=converter,
             alarm_topic=topic,
         )

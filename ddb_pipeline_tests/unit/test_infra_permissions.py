@@ -164,8 +164,16 @@ def test_firehose_reads_the_stream_calls_the_converter_and_writes_changes_and_er
     }
 
 
-def test_where_partitions_are_projected_nobody_may_crawl():
-    assert "Crawl" not in statements_of("AccessPolicy", pipeline="order_lines")
+def test_where_partitions_are_projected_nobody_may_crawl_or_register_hours():
+    assert not {"Crawl", "RepairHours"} & set(statements_of("AccessPolicy", pipeline="order_lines"))
+
+
+def test_partitions_are_deleted_of_baselines_alone():
+    found = statements_of("AccessPolicy", pipeline="order_lines")
+    (deleting,) = [one for one in found.values() if "glue:DeletePartition" in as_list(one["Action"])]
+    tables = {resource.rpartition("/")[2] for resource in deleting["Resource"] if ":table/" in resource}
+    assert tables == {"baselines", "baseline_candidates", "exported_items"}
+    assert "glue:DeletePartition" not in json.dumps(list(statements_of("AccessPolicy").values()))
 
 
 @pytest.mark.parametrize("pipeline", ["persons", "order_lines"])
@@ -180,6 +188,14 @@ def test_firehose_reads_the_schema_of_parquet_and_no_other_table_before_and_afte
             f"table/ddb_dev_{pipeline}/changes_parquet",
         )
     ]
+
+
+def test_where_there_are_no_baselines_nobody_may_read_or_write_any():
+    written = {
+        pipeline: json.dumps(list(statements_of("AccessPolicy", pipeline=pipeline).values()))
+        for pipeline in ("persons", "order_lines")
+    }
+    assert ["baselines/" in text for text in written.values()] == [False, True]
 
 
 def test_the_crawlers_may_change_their_tables_and_not_write_objects():
@@ -214,18 +230,26 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
             arn("glue", "database/ddb_dev_persons"),
             arn("glue", "table/ddb_dev_persons/*"),
         ],
-        "LookForDefaultDatabase": [arn("glue", "catalog"), arn("glue", "database/default")],
+        "FindDatabases": [arn("glue", what) for what in ("catalog", "database/ddb_dev_persons", "database/default")],
         "RunQueries": [arn("athena", "workgroup/ddb-change-analytics-dev-persons")],
         "FindBuckets": [f"{raw}.Arn", f"{results}.Arn"],
         "ReadRawObjects": [f"{raw}.Arn/changes/*", f"{raw}.Arn/changes_parquet/*", f"{raw}.Arn/errors/*"],
         "RememberColumns": [f"{raw}.Arn/catalog/item_columns.json"],
-        "SeeUploads": [f"{raw}.Arn", f"{results}.Arn"],
-        "UseBaselines": [f"{raw}.Arn/baselines/*"],
+        "SeeUploads": [f"{results}.Arn"],
         "WatchCapture": [f"{table}.Arn"],
-        "UseResults": [f"{results}.Arn/*"],
+        "UseResults": [f"{results}.Arn/queries/*"],
         "TellOfFailures": [topic],
         "CompareItems": [f"{table}.Arn"],
         "SeeArrivals": ["*"],
+        "RepairHours": [
+            arn("glue", what)
+            for what in (
+                "catalog",
+                "database/ddb_dev_persons",
+                "table/ddb_dev_persons/changes",
+                "table/ddb_dev_persons/changes_parquet",
+            )
+        ],
         "ReplayRecords": [f"{stream}.Arn"],
         "KeepReceipts": [f"{raw}.Arn/errors/*"],
         **{f"UseKeyThrough{service}": [f"{key}.Arn"] for service in ("S3", "Dynamodb", "Kinesis", "Sns")},

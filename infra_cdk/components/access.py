@@ -14,15 +14,21 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from ddb_pipeline.baselines import BASELINES_PREFIX, EXPORTS_PREFIX
+from ddb_pipeline.baselines import (
+    BASELINES_PREFIX,
+    CANDIDATE_TABLE,
+    EXPORTED_TABLE,
+    EXPORTS_PREFIX,
+    TABLE_NAME,
+)
 from ddb_pipeline.change_row import ERRORS_PREFIX, STORAGES
 from ddb_pipeline.names import ITEM_COLUMNS_KEY, ComputedNames
 from infra_cdk.components.acknowledged import acknowledge_wildcards
+from infra_cdk.components.analytics import RESULTS_PREFIX
 from infra_cdk.components.check_access import check_statements
 from infra_cdk.components.permissions import allow, use_key_through
 
 READ_CATALOG = (
-    "glue:GetDatabase",
     "glue:GetTable",
     "glue:GetTables",
     "glue:GetPartition",
@@ -30,14 +36,11 @@ READ_CATALOG = (
     "glue:BatchGetPartition",
 )
 # Athena makes a view with the rights of whoever runs CREATE VIEW
-WRITE_CATALOG = (
-    "glue:CreateTable",
-    "glue:UpdateTable",
-    "glue:CreatePartition",
-    "glue:BatchCreatePartition",
-    "glue:BatchUpdatePartition",
-    "glue:DeletePartition",
-)
+WRITE_CATALOG = ("glue:CreateTable", "glue:UpdateTable")
+# the repair registers hours as the crawler does
+REPAIR_HOURS = ("glue:BatchCreatePartition", "glue:BatchUpdatePartition")
+# Athena registers what INSERT INTO writes, with the rights of whoever runs it
+REGISTER_BASELINES = ("glue:BatchCreatePartition", "glue:CreatePartition", "glue:DeletePartition")
 # API_ExportTableToPointInTime.html; IAM of the exported objects: developerguide/S3DataExport_Requesting.html
 EXPORT_TABLE = ("dynamodb:ExportTableToPointInTime",)
 RUN_QUERIES = (
@@ -64,12 +67,14 @@ class PipelineAccess(Construct):
         stream: The stream, which it puts records of failed deliveries on.
         raw_bucket: Raw objects, which the pipeline reads, baselines, which it makes, and its memory of attributes.
         results_bucket: Query results, which it writes and reads.
+        has_baselines: Whether it makes baselines.
         baseline_converter: Function that makes baselines of exports; None: the pipeline exports nothing.
         alarm_topic: Where failures of the pipeline are told, as those of AWS are; None: nowhere.
 
     Attributes:
         policy: Crawls, queries, and what they read and write.
-        upkeep_policy: Checks against the table, replays, exports, and telling of failures.
+        upkeep_policy: Checks against the table, replays, repairs of partitions, baselines' partitions and exports, and
+            telling of failures.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class PipelineAccess(Construct):
         stream: kinesis.IStream,
         raw_bucket: s3.IBucket,
         results_bucket: s3.IBucket,
+        has_baselines: bool,
         baseline_converter: lambda_.IFunction | None,
         alarm_topic: sns.ITopic | None,
     ) -> None:
@@ -96,15 +102,16 @@ class PipelineAccess(Construct):
 
         catalog = arn("glue", "catalog")
         database = arn("glue", f"database/{names.database}")
+
+        def in_tables(*tables: str) -> list[str]:
+            # Glue wants an action on a table to be allowed on its database and on the catalog too
+            return [catalog, database, *(arn("glue", f"table/{names.database}/{table}") for table in tables)]
+
         statements = [
             allow("ReadNames", ["ssm:GetParameter"], [arn("ssm", f"parameter{names.parameter}")]),
-            allow(
-                "UseCatalog",
-                [*READ_CATALOG, *WRITE_CATALOG],
-                [catalog, database, arn("glue", f"table/{names.database}/*")],
-            ),
+            allow("UseCatalog", [*READ_CATALOG, *WRITE_CATALOG], in_tables("*")),
             # Athena looks for the database `default` whatever the query names
-            allow("LookForDefaultDatabase", ["glue:GetDatabase"], [catalog, arn("glue", "database/default")]),
+            allow("FindDatabases", ["glue:GetDatabase"], [catalog, database, arn("glue", "database/default")]),
             allow("RunQueries", RUN_QUERIES, [arn("athena", f"workgroup/{names.resource}")]),
             allow(
                 "FindBuckets",
@@ -127,19 +134,14 @@ class PipelineAccess(Construct):
             allow(
                 "SeeUploads",
                 ["s3:ListBucketMultipartUploads"],
-                [raw_bucket.bucket_arn, results_bucket.bucket_arn],
-            ),
-            allow(
-                "UseBaselines",
-                [*WRITE_WITH_ATHENA, "s3:DeleteObject"],
-                [raw_bucket.arn_for_objects(f"{BASELINES_PREFIX}*")],
+                [*([raw_bucket.bucket_arn] if has_baselines else []), results_bucket.bucket_arn],
             ),
             allow(
                 "WatchCapture",
                 ["dynamodb:DescribeTable", "dynamodb:DescribeKinesisStreamingDestination"],
                 [table.table_arn],
             ),
-            allow("UseResults", WRITE_WITH_ATHENA, [results_bucket.arn_for_objects("*")]),
+            allow("UseResults", WRITE_WITH_ATHENA, [results_bucket.arn_for_objects(f"{RESULTS_PREFIX}*")]),
             use_key_through(
                 self,
                 "s3",
@@ -154,16 +156,29 @@ class PipelineAccess(Construct):
                 },
             ),
         ]
+        upkeep = check_statements(self, key=key, table=table, table_key=table_key, stream=stream, raw_bucket=raw_bucket)
         if crawlers:
-            statements.insert(
-                1,
+            statements.append(
                 allow(
                     "Crawl",
                     ["glue:StartCrawler", "glue:StopCrawler", "glue:GetCrawler", "glue:ListCrawls"],
                     [arn("glue", f"crawler/{name}") for name in crawlers],
                 ),
             )
-        upkeep = check_statements(self, key=key, table=table, table_key=table_key, stream=stream, raw_bucket=raw_bucket)
+            upkeep.append(
+                allow("RepairHours", REPAIR_HOURS, in_tables(*(storage.table for storage in STORAGES.values())))
+            )
+        if has_baselines:
+            statements.append(
+                allow(
+                    "UseBaselines",
+                    [*WRITE_WITH_ATHENA, "s3:DeleteObject"],
+                    [raw_bucket.arn_for_objects(f"{BASELINES_PREFIX}*")],
+                )
+            )
+            upkeep.append(
+                allow("RegisterBaselines", REGISTER_BASELINES, in_tables(TABLE_NAME, CANDIDATE_TABLE, EXPORTED_TABLE))
+            )
         if baseline_converter is not None:
             upkeep += [
                 allow("ExportTable", EXPORT_TABLE, [table.table_arn]),
@@ -200,9 +215,10 @@ class PipelineAccess(Construct):
         wildcards = {
             "UseCatalog": "the views are made here, and their names are no concern of the stack's",
             "ReadRawObjects": "Firehose names the objects",
-            "UseBaselines": "a baseline's files are named when it is made",
             "UseResults": "Athena names the results",
         }
+        if has_baselines:
+            wildcards["UseBaselines"] = "a baseline's files are named when it is made"
         acknowledge_wildcards(self.policy, statements, wildcards)
         wildcards = {
             "SeeArrivals": "CloudWatch has no ARN for a metric",
