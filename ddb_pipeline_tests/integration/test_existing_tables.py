@@ -10,11 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aws_cdk
 import pytest
-from aws_cdk import aws_kinesis as kinesis
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from botocore.exceptions import ClientError
 
 from ddb_pipeline.cli import local_stack
@@ -31,6 +27,7 @@ from ddb_pipeline_tests.iam_actions import Place, needs
 from ddb_pipeline_tests.integration.test_least_privilege import role_policy
 from ddb_pipeline_tests.policies import Grant, grants
 from ddb_pipeline_tests.recorded_calls import Call, recording
+from ddb_pipeline_tests.unit.infra_templates import aws_cdk
 from infra_cdk.components.existing_table import ExistingTable, suffix_of
 from infra_cdk.components.source_table import SourceTable
 
@@ -273,8 +270,8 @@ class Streaming:
         out = self.folder / f"{table}-{fails}"
         app = aws_cdk.App(outdir=str(out))
         stack = aws_cdk.Stack(app, self.stack)
-        stream = kinesis.Stream(stack, "Changes")
-        key = kms.Key(stack, "Key")
+        stream = aws_cdk.aws_kinesis.Stream(stack, "Changes")
+        key = aws_cdk.aws_kms.Key(stack, "Key")
         if table is None:
             streams: Any = SourceTable(
                 stack, "Source", pipeline=declared.pipeline(), key=key, stream=stream, after=stream, keep_data=False
@@ -292,7 +289,7 @@ class Streaming:
                 removal_policy=aws_cdk.RemovalPolicy.DESTROY,
             )
         if fails:
-            neighbour = logs.CfnLogStream(stack, "Neighbour", log_group_name="a-group-that-is-nowhere")
+            neighbour = aws_cdk.aws_logs.CfnLogStream(stack, "Neighbour", log_group_name="a-group-that-is-nowhere")
             neighbour.node.add_dependency(streams)
         app.synth()
         try:

@@ -154,6 +154,13 @@ def test_infra_cdk_stands_on_the_cdk_alone():
     assert broken(infra, lambda target: target.split(".")[0] not in allowed) == set()
 
 
+def test_no_test_imports_the_cdk_before_infra_cdk_has_found_node_for_it():
+    """Import lines are sorted: tests take `aws_cdk` from `unit/infra_templates.py`."""
+    tests = (REPOSITORY / "ddb_pipeline_tests").rglob("*.py")
+    early = re.compile(r"(?m)^(import|from) aws_cdk\b")
+    assert [path.name for path in tests if early.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_ddb_pipeline_knows_nothing_of_infra_cdk():
     pipeline = [name for name in modules() if is_in(name, "ddb_pipeline")]
     assert broken(pipeline, lambda target: is_in(target, "infra_cdk")) == set()

@@ -5,15 +5,20 @@ import json
 import re
 from pathlib import Path
 
-import aws_cdk
 import pytest
-from aws_cdk import aws_kinesis as kinesis
-from aws_cdk import aws_kms as kms
-from aws_cdk.assertions import Template
 
 from ddb_pipeline.declaration import ByStage, KeyAttribute
 from ddb_pipeline.names import ComputedNames, PublishedNames
-from ddb_pipeline_tests.unit.infra_templates import ORDERS, REPOSITORY, assembly, declaration, resolved, synthesized
+from ddb_pipeline_tests.unit.infra_templates import (
+    ORDERS,
+    REPOSITORY,
+    Template,
+    assembly,
+    aws_cdk,
+    declaration,
+    resolved,
+    synthesized,
+)
 from ddb_pipeline_tests.unit.test_infra_permissions import NAMES, as_list, policy_documents
 from ddb_pipeline_tests.unit.test_infra_rules import cfn_lint
 from infra_cdk.components.bucket_emptier import EMPTIED_TAG
@@ -165,8 +170,10 @@ def streaming_of(table):
         names=ComputedNames(PIPELINE, STAGE),
         pipeline=ORDERS,
         table_name=table,
-        key=kms.Key.from_key_arn(stack, "Key", GIVEN_KEY),
-        stream=kinesis.Stream.from_stream_arn(stack, "Stream", "arn:aws:kinesis:eu-west-1:1:stream/changes"),
+        key=aws_cdk.aws_kms.Key.from_key_arn(stack, "Key", GIVEN_KEY),
+        stream=aws_cdk.aws_kinesis.Stream.from_stream_arn(
+            stack, "Stream", "arn:aws:kinesis:eu-west-1:1:stream/changes"
+        ),
         after=aws_cdk.CfnResource(stack, "Delivery", type="AWS::KinesisFirehose::DeliveryStream"),
         removal_policy=aws_cdk.RemovalPolicy.RETAIN,
     )
