@@ -59,8 +59,10 @@ def described_table(place: Place, name: str) -> DescribedTable | None:
     """
     client = place.client("dynamodb")
     described = _asked(place, f"table {name}", lambda: client.describe_table(TableName=name))
+    if described is None:
+        return None
     streaming = _asked(place, f"table {name}", lambda: client.describe_kinesis_streaming_destination(TableName=name))
-    if described is None or streaming is None:
+    if streaming is None:
         return None
     table = described["Table"]
     types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
@@ -78,15 +80,18 @@ def described_table(place: Place, name: str) -> DescribedTable | None:
     )
 
 
-def is_key_of_aws(place: Place, arn: str) -> bool:
-    """Whether a KMS key is `aws/dynamodb`, which everybody who may read a table may use; False also if nobody can say.
+def is_key_of_aws(place: Place, arn: str) -> bool | None:
+    """Whether a KMS key is `aws/dynamodb`, which everybody who may read a table may use.
+
+    Returns:
+        None, and a line that says so: whose credentials these are may not ask.
 
     Raises:
         PipelineError: KMS cannot be asked.
     """
     client = place.client("kms")
     described = _asked(place, f"key {arn}", lambda: client.describe_key(KeyId=arn))
-    return described is not None and described["KeyMetadata"]["KeyManager"] == "AWS"
+    return None if described is None else described["KeyMetadata"]["KeyManager"] == "AWS"
 
 
 def _asked(place: Place, what: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:

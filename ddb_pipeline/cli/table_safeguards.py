@@ -181,11 +181,8 @@ def _require_same_table_key(place: Place, pipeline: Pipeline, found: DescribedTa
     """Check that the declared key encrypts a table; if none is declared, say what that costs: streaming needs none."""
     declared, key = pipeline.existing_table_key.of(place.stage), found.encrypted_with
     if declared is None:
-        if key is not None and not is_key_of_aws(place, key):
-            console.print(
-                f"  [yellow]pipeline {pipeline.name}: table {found.name} is encrypted with {key}, and no "
-                "existing_table_key says so[/]: Dagster may neither compare its items with the views nor export it"
-            )
+        if key is not None:
+            _say_of_undeclared_key(place, pipeline, found.name, key)
     elif key is None:
         raise UserError(
             f"pipeline {pipeline.name}: existing_table_key says {declared}, and table {found.name} is encrypted with "
@@ -196,6 +193,17 @@ def _require_same_table_key(place: Place, pipeline: Pipeline, found: DescribedTa
             f"pipeline {pipeline.name}: existing_table_key says {declared}, and table {found.name} is encrypted with "
             f"{key}: say that one; nothing was deployed"
         )
+
+
+def _say_of_undeclared_key(place: Place, pipeline: Pipeline, table: str, key: str) -> None:
+    of_aws = is_key_of_aws(place, key)
+    if of_aws:
+        return
+    whose = "which is yours" if of_aws is False else "which may be yours"
+    console.print(
+        f"  [yellow]pipeline {pipeline.name}: table {table} is encrypted with {key}, {whose}[/]: say so in "
+        "existing_table_key, or Dagster may neither compare its items with the views nor export it"
+    )
 
 
 def _said_of_former(pipeline: Pipeline, existing: str, made: _Made) -> list[str]:
