@@ -13,7 +13,7 @@ from dagster import AssetSelection, Definitions, define_asset_job, definitions, 
 from ddb_pipeline.assets.baseline import baseline_assets
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.change_table import change_table_asset
-from ddb_pipeline.assets.common import asset_key
+from ddb_pipeline.assets.common import LIMITED_RUN, asset_key
 from ddb_pipeline.assets.failed_deliveries import failed_deliveries_asset
 from ddb_pipeline.assets.item_attributes import item_attributes_asset
 from ddb_pipeline.assets.raw_changes import raw_changes_asset
@@ -80,6 +80,7 @@ def _pipeline_definitions(pipeline: Pipeline, declaration: Declaration, stage: S
             define_asset_job(
                 refresh_job_name(pipeline),
                 selection=refreshed if baseline else downstream,
+                tags=LIMITED_RUN,
                 description="Crawls when an hour is not in the catalog, checks the change table, looks for attributes, "
                 "refreshes the views.",
             ),

@@ -5,7 +5,7 @@ from typing import Any
 from dagster import Config, JobDefinition, MetadataValue, OpExecutionContext, TableRecord, job, op
 from pydantic import Field
 
-from ddb_pipeline.assets.common import RETRY_TRANSIENT, failing_plainly
+from ddb_pipeline.assets.common import LIMITED_RUN, RETRY_TRANSIENT, failing_plainly
 from ddb_pipeline.assets.failed_deliveries import failure_events, known_hours, replay_job_name
 from ddb_pipeline.checks.deliveries import failed_check_key, failed_verdict
 from ddb_pipeline.declaration import Pipeline
@@ -66,6 +66,7 @@ def replay_job(pipeline: Pipeline) -> JobDefinition:
 
     @job(
         name=replay_job_name(pipeline),
+        tags=LIMITED_RUN,
         description="Puts records that Firehose could not deliver on the Kinesis stream again, so that they take the "
         "normal path. Mend the cause first: a record that fails again comes back. One that the converter refuses stays "
         "after three times; a row that does not fit the table comes back with each run. Harmless when repeated.",

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dagster import ConfigurableResource
 from pydantic import Field
 
-from ddb_pipeline.errors import NotDeployedError, SettingsError
+from ddb_pipeline.errors import AwsError, NotDeployedError, PipelineError, SettingsError
 from ddb_pipeline.failures.described import RunFailure
 from ddb_pipeline.resources.aws import PipelineAwsResource, make_client
 
@@ -44,13 +44,14 @@ class TopicNotifier(Notifier):
     declaration_file: str = Field(description="Path of pipeline.toml; `.env` is looked for beside it.")
 
     def notify(self, failure: RunFailure) -> str:
-        """Publish a failure once to each topic of its pipelines.
+        """Publish a failure once to each topic of its pipelines, whatever becomes of the others.
 
         Raises:
-            PipelineError: A topic cannot be found out, or takes no message.
+            AwsError: A topic cannot be found out, or takes no message; the others have been told.
         """
         aws = PipelineAwsResource(declaration_file=self.declaration_file)
         told: list[str] = []
+        not_told: dict[str, None] = {}
         for pipeline in failure.pipelines:
             try:
                 with aws.deployment(pipeline) as deployment:
@@ -62,4 +63,8 @@ class TopicNotifier(Notifier):
             except (SettingsError, NotDeployedError):
                 # no stage, or no stack, so no topic either; this is most likely what the run failed of
                 continue
+            except PipelineError as error:
+                not_told[str(error)] = None
+        if not_told:
+            raise AwsError("; ".join([*not_told, f"published to {', '.join(told) or 'no topic'}"]))
         return f"published to {', '.join(told)}" if told else "told in the log alone: the stage has no topic of alarms"

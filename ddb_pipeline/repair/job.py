@@ -3,7 +3,7 @@
 from dagster import Config, JobDefinition, MetadataValue, OpExecutionContext, Output, in_process_executor, job, op
 from pydantic import Field
 
-from ddb_pipeline.assets.common import failing_plainly
+from ddb_pipeline.assets.common import LIMITED_RUN, failing_plainly
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.refreshes import refresh_job_name
 from ddb_pipeline.repair.findings import Outcome
@@ -55,6 +55,7 @@ def repair_job(pipeline: Pipeline) -> JobDefinition:
     @job(
         name=repair_job_name(pipeline),
         executor_def=in_process_executor,
+        tags=LIMITED_RUN,
         description="Brings back what somebody dropped or changed: tables, hours and baselines in the catalog, views. "
         f"No raw object is touched. Launch {refresh_job_name(pipeline)} afterwards. See docs/repair.md.",
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import uuid
-from contextlib import suppress
+from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
+from ddb_pipeline.local_aws.crawler import model
 from ddb_pipeline.local_aws.testing import Fault, faulty
 from ddb_pipeline_tests.deployed import wait_until
 from ddb_pipeline_tests.faults.conftest import Scene, busy_athena, reasons
@@ -34,35 +34,50 @@ def test_a_crawl_that_fails_is_told_with_glues_own_message_and_the_next_one_find
     scene.assert_state_is_right()
 
 
-def test_a_crawl_that_runs_already_is_not_started_twice(scene: Scene) -> None:
-    before = len(scene.crawls())
-    # Glue says so to whoever starts a crawler that runs; here somebody else's crawl begins and is not listed yet
-    scene.client("glue").start_crawler(Name=scene.names.crawler)
-    result = scene.refresh()
+def test_a_crawl_that_runs_already_is_not_started_twice(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, goes_on, results = len(scene.crawls()), threading.Event(), []
+    crawl_table = model.crawl_table
 
+    def crawl_later(*arguments: Any) -> None:
+        goes_on.wait(60)
+        crawl_table(*arguments)
+
+    monkeypatch.setattr(model, "crawl_table", crawl_later)
+    # Glue says so to whoever starts a crawler that runs; here somebody else's crawl has begun
+    scene.client("glue").start_crawler(Name=scene.names.crawler)
+    # faults that do nothing but count
+    counted = Fault("stall", "glue", "StartCrawler"), Fault("stall", "glue", "ListCrawls")
+    with faulty(scene.stage.endpoint, *counted) as struck:
+        running = threading.Thread(target=lambda: results.append(scene.refresh()))
+        running.start()
+        wait_until(lambda: struck()[0] == 1, "the refresh tries to start a crawl")
+        listed = struck()[1]
+        wait_until(lambda: struck()[1] > listed, "the refresh was told, and looks for the crawl that runs")
+        goes_on.set()
+        running.join(60)
+
+    (result,) = results
     assert result.success, reasons(result)
-    assert len(scene.crawls()) <= before + 2, "somebody else's, and one for hours that it may have missed"
+    assert len(scene.crawls()) == before + 1, "somebody else's, which has found the hours"
     scene.assert_state_is_right()
 
 
-def test_a_crawl_that_somebody_stops_is_told_and_made_up_for(scene: Scene) -> None:
-    glue, stopped = scene.client("glue"), threading.Event()
+def test_a_crawl_that_somebody_stops_is_told_and_made_up_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    glue, crawler, results = scene.client("glue"), scene.names.crawler, []
+    before = set(scene.crawls())
+    with monkeypatch.context() as slow:
+        slow.setattr(model, "RUNNING_SECONDS", 60)  # or until it is stopped
+        running = threading.Thread(target=lambda: results.append(scene.refresh()))
+        running.start()
+        wait_until(lambda: len(set(scene.crawls()) - before) == 1, "the refresh has started a crawl")
+        glue.stop_crawler(Name=crawler)
+        running.join(60)
 
-    def stop_the_crawl() -> None:
-        while not stopped.is_set():
-            with suppress(ClientError):  # it does not run yet, or no longer
-                glue.stop_crawler(Name=scene.names.crawler)
-
-    somebody = threading.Thread(target=stop_the_crawl)
-    somebody.start()
-    try:
-        result = scene.refresh()
-    finally:
-        stopped.set()
-        somebody.join()
-
-    # it may have been too late to stop it
-    assert result.success or "stopped" in reasons(result).lower()
+    (result,) = results
+    (stopped,) = set(scene.crawls()) - before
+    assert not result.success
+    assert f"crawl {stopped}" in reasons(result)
+    assert "stopped" in reasons(result)
     assert scene.refresh().success
     scene.assert_state_is_right()
 

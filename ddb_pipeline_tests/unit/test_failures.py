@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +23,8 @@ from dagster import (
 )
 
 from ddb_pipeline.declaration import load_declaration
+from ddb_pipeline.errors import AwsError
+from ddb_pipeline.failures import notifiers
 from ddb_pipeline.failures.described import FailedStep, RunFailure, failure_of
 from ddb_pipeline.failures.notifiers import LogNotifier, Notifier
 from ddb_pipeline.sensors.failures import NAME, NotTold, failure_sensor
@@ -63,6 +67,34 @@ def test_a_subject_is_what_sns_takes():
     assert subject.isascii()
     assert subject.isprintable()
     assert len(subject) < 100
+
+
+class Topics:
+    """SNS, and the topic of each pipeline; `a` takes no message."""
+
+    def __init__(self) -> None:
+        self.published: list[str] = []
+
+    @contextmanager
+    def deployment(self, pipeline: str) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(
+            names=SimpleNamespace(alarm_topic=f"topic-{pipeline}"), settings=SimpleNamespace(connection=None)
+        )
+
+    def publish(self, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: N803, ARG002 - SNS's names
+        if TopicArn == "topic-a":
+            raise AwsError("AWS denies Publish")
+        self.published.append(TopicArn)
+
+
+def test_a_topic_that_refuses_keeps_nobody_else_from_being_told(monkeypatch: pytest.MonkeyPatch):
+    topics = Topics()
+    monkeypatch.setattr(notifiers, "PipelineAwsResource", lambda **_: topics)
+    monkeypatch.setattr(notifiers, "make_client", lambda *_: topics)
+
+    with pytest.raises(AwsError, match="AWS denies Publish; published to topic-b"):
+        notifiers.TopicNotifier(declaration_file="").notify(replace(FAILURE, pipelines=("a", "b")))
+    assert topics.published == ["topic-b"]
 
 
 @op
