@@ -18,6 +18,9 @@ DEPLOYMENT_TAG = "deployment"
 ITEM_COLUMNS_KEY = "catalog/item_columns.json"
 """Object in the raw bucket that remembers which attributes of items are columns of the views."""
 
+CAPTURE_KEY = "capture.json"
+"""Object in the raw bucket that remembers since when the table's changes are captured without a gap, as far as seen."""
+
 
 class PublishedNamesError(Exception):
     """The SSM parameter does not hold what this version of the project reads."""

@@ -76,7 +76,8 @@ def complaint(deployment: Deployment, capture: Capture, manifest: Manifest | Non
         return f"the table's streaming destination is not active: changes are being lost: enable it, then {heal}"
     if manifest is not None and manifest.capture != capture.number:
         seen = f"{moment_of(capture.active_since_us):%Y-%m-%d %H:%M:%S} UTC"
-        return f"{capture.gap} (seen at {seen}), so baseline {manifest.baseline_id} may lack changes: {heal}"
+        gap = capture.gap or "what was known of the capture of changes is gone"
+        return f"{gap} (seen at {seen}), so baseline {manifest.baseline_id} may lack changes: {heal}"
     if manifest is None and capture.number > 1 and deployment.pipeline.baseline == "export":
         return f"{capture.gap}, and no baseline was made since: items and changes may be missing: {heal}"
     return None

@@ -27,11 +27,9 @@ MANIFESTS_PREFIX = f"{BASELINES_PREFIX}manifests/"
 PENDING_PREFIX = f"{BASELINES_PREFIX}pending/"
 """one JSON object per baseline that is being made;"""
 EXPORTS_PREFIX = f"{BASELINES_PREFIX}exports/"
-"""what DynamoDB exports;"""
+"""what DynamoDB exports; and"""
 EXPORTED_PREFIX = f"{BASELINES_PREFIX}exported_items/"
-"""what the function `baseline_converter` makes of that; the location of `exported_items`;"""
-CAPTURE_KEY = f"{BASELINES_PREFIX}capture.json"
-"""and since when the table's changes have been captured without a gap, as far as we have seen."""
+"""what the function `baseline_converter` makes of that; the location of `exported_items`."""
 
 CERTAIN_COLUMN = Column("state_certain", "boolean", "False where the changes left more than one possible state")
 BASELINE_COLUMNS: tuple[Column, ...] = (*COLUMNS, CERTAIN_COLUMN)

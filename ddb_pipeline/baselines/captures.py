@@ -41,7 +41,7 @@ class Capture:
         active: Whether the destination was active when it was last looked at.
         active_since_us: When it was first seen active in this capture, epoch microseconds; 0: not yet.
         gap: Why this capture is not the one before, in words; empty for the first.
-        table: Name of the table; empty: an older version wrote this down.
+        table: Name of the table.
         looked_at_us: When it was last looked at, an hour before the last look at most.
         earlier: The captures before, oldest first; those that were never seen active are left out.
     """
@@ -51,9 +51,9 @@ class Capture:
     stream: str
     active: bool
     active_since_us: int
-    gap: str = ""
-    table: str = ""
-    looked_at_us: int = 0
+    gap: str
+    table: str
+    looked_at_us: int
     earlier: tuple[EarlierCapture, ...] = ()
 
     @property
@@ -118,7 +118,6 @@ def next_capture(known: Capture | None, sight: Sight) -> Capture:
     """
     if known is None:
         return _begun(1, sight)
-    known = _with_its_table(known, sight)
     if not known.active_since_us:
         # nothing rests on it: what was never seen active is not the beginning of anything yet
         return _begun(known.number, sight, known.gap, known.earlier)
@@ -158,14 +157,3 @@ def _gap(known: Capture, sight: Sight) -> str | None:
     if sight.active and not known.active:
         return "the streaming destination was not active for a while"
     return None
-
-
-def _with_its_table(known: Capture, sight: Sight) -> Capture:
-    """A capture that an older version wrote down, which knew neither names of tables nor captures before.
-
-    That all of them were of the table that is seen now is what that version took for granted.
-    """
-    if known.table:
-        return known
-    earlier = tuple(EarlierCapture(number, sight.table, 0, 0) for number in range(1, known.number))
-    return replace(known, table=sight.table, earlier=earlier)

@@ -8,7 +8,6 @@ from typing import Any
 
 from ddb_pipeline.baselines import (
     CANDIDATE_TABLE,
-    CAPTURE_KEY,
     DATA_PREFIX,
     EXPORTED_PREFIX,
     EXPORTED_TABLE,
@@ -20,6 +19,7 @@ from ddb_pipeline.baselines.captures import Capture
 from ddb_pipeline.baselines.choice import without_healed
 from ddb_pipeline.baselines.records import Manifest, Pending, RecordError, StoredFile
 from ddb_pipeline.errors import DEPLOY_ADVICE, REPAIR_ADVICE, NotDeployedError, PipelineError
+from ddb_pipeline.names import CAPTURE_KEY
 
 # API_DeleteObjects.html: up to 1000 keys
 _KEYS_AT_ONCE = 1000

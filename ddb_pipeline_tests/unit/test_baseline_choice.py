@@ -45,6 +45,11 @@ def manifest(as_of_s: int, source="snapshot", margin_s: int = 3600, table: str =
     )
 
 
+def capture_of(number: int, since_us: int, *earlier: EarlierCapture) -> Capture:
+    """A capture of the table `persons`."""
+    return Capture(number, "1-2-3", "s", True, since_us, "was off", "persons", since_us, earlier)
+
+
 MOMENTS = st.integers(0, 10**7)
 SETS = st.lists(
     st.builds(manifest, MOMENTS, st.sampled_from(["snapshot", "export"])), max_size=8, unique_by=lambda m: m.as_of_us
@@ -138,13 +143,16 @@ def test_hours_from_before_the_cut_may_expire():
 def test_hours_from_before_the_table_was_streamed_may_expire_without_a_baseline():
     looked_at = datetime(2026, 11, 26, 10, 20, tzinfo=UTC)
     another = EarlierCapture(1, "before", 1, microseconds(looked_at))
-    capture = Capture(2, "id", "s", active=True, active_since_us=microseconds(looked_at) + 1, table="persons")
     hours = [looked_at.replace(minute=0) + timedelta(hours=step) for step in (-2, -1, 0, 1)]
-    assert expired_too_early(None, replace(capture, earlier=(another,)), hours) == hours[1:]
+
+    def gone(*earlier: EarlierCapture) -> list[datetime]:
+        return expired_too_early(None, capture_of(3, microseconds(looked_at) + 1, *earlier), hours)
+
+    assert gone(another) == hours[1:]
     # what another gap of the same table ended does not bound it
     same = replace(another, table="persons")
-    assert expired_too_early(None, replace(capture, earlier=(same,)), hours) == hours
-    assert expired_too_early(None, replace(capture, earlier=(same, replace(another, number=2))), hours) == hours
+    assert gone(same) == hours
+    assert gone(same, replace(another, number=2)) == hours
 
 
 def test_ids_sort_by_moment_and_tell_the_cut():
@@ -172,7 +180,7 @@ def test_a_moment_is_behind_a_gap_until_the_export_that_was_made_after_it():
     """Baselines of 0 s and 300 s (a snapshot, which rests on the one before), a gap, one from an export of 1000 s."""
     whole, snapshot = manifest(0, "export"), manifest(300)
     after = replace(manifest(1000, "export"), capture=2)
-    capture = Capture(2, "t", "s", active=True, active_since_us=START + 900 * SECOND, gap="was off")
+    capture = capture_of(2, START + 900 * SECOND, EarlierCapture(1, "persons", 1, 2))
 
     def behind(baselines, at_s, known=capture):
         return is_behind_a_gap(baselines, known, START + at_s * SECOND)
@@ -182,19 +190,16 @@ def test_a_moment_is_behind_a_gap_until_the_export_that_was_made_after_it():
     assert behind([whole, snapshot, after], 400), "it came before the next export: this is all that is known"
     assert behind([whole, snapshot, after], 1030), "an export may hold what came a minute later"
     assert not behind([whole, snapshot, after], 1060)
-    assert not behind([whole, snapshot], 900, replace(capture, number=1, gap=""))
+    assert not behind([whole, snapshot], 900, capture_of(1, START + 900 * SECOND))
     assert not behind([], 900, None)
-    assert not behind([], 900), "a table that was captured from its first look on"
-    first = EarlierCapture(1, "persons", 1, 2)
-    gap = replace(capture, table="persons", earlier=(first,))
-    assert behind([], 900, gap)
-    assert not behind([], 899, gap)
+    assert behind([], 900)
+    assert not behind([], 899)
 
 
 def test_a_moment_at_which_another_table_was_streamed_is_behind_a_gap_of_the_table_that_came_back():
     """The pipeline streamed this table, another one from 500 s on, and this one again from 900 s on."""
     earlier = (EarlierCapture(1, "persons", START, START), EarlierCapture(2, "other", START + 500 * SECOND, START))
-    capture = Capture(3, "t", "s", True, START + 900 * SECOND, table="persons", earlier=earlier)
+    capture = capture_of(3, START + 900 * SECOND, *earlier)
     behind = {at: is_behind_a_gap([manifest(100)], capture, START + at * SECOND) for at in (400, 500, 899, 900)}
     assert behind == {400: False, 500: True, 899: True, 900: True}
 
@@ -205,6 +210,6 @@ def test_a_moment_at_which_the_table_had_not_been_seen_may_be_one_of_the_table_b
         EarlierCapture(1, "other", START, START + 100 * SECOND),
         EarlierCapture(2, "persons", START + 200 * SECOND, START),
     )
-    capture = Capture(3, "t", "s", True, START + 300 * SECOND, table="persons", earlier=earlier)
+    capture = capture_of(3, START + 300 * SECOND, *earlier)
     behind = {at: is_behind_a_gap([], capture, START + at * SECOND) for at in (199, 200, 299, 300)}
     assert behind == {199: True, 200: False, 299: False, 300: True}

@@ -1,6 +1,5 @@
-"""Since when a table is captured, as far as looks tell: gaps, other tables, and what an older version wrote down."""
+"""Since when a table is captured, as far as looks tell: gaps, and other tables."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -75,14 +74,3 @@ def test_what_another_table_left_does_not_count_for_the_one_that_is_streamed_now
     # its own changes of the first time are there, and count
     assert known(one, other, *gap, back) == (4, 1, 0, 5 * HOUR)
     assert known(one, replace(other, active=False)) == (2, 2, 1, 0)
-
-
-@pytest.mark.parametrize(("number", "first"), [(1, 1), (3, 1)])
-def test_what_an_older_version_wrote_down_is_of_the_table_that_is_seen(number, first):
-    written = Capture(number, "1", "s", active=True, active_since_us=5, gap="off")
-    values = json.loads(written.to_json())
-    for name in ("table", "looked_at_us", "earlier"):
-        del values[name]
-    capture = next_capture(Capture.from_json(json.dumps(values)), look(at=9))
-    assert (capture.number, capture.first_number, capture.gap, capture.table) == (number, first, "off", "persons")
-    assert (capture.begun_us, capture.active_since_us) == (0, 5)

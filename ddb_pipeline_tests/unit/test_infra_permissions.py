@@ -234,7 +234,7 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
         "RunQueries": [arn("athena", "workgroup/ddb-change-analytics-dev-persons")],
         "FindBuckets": [f"{raw}.Arn", f"{results}.Arn"],
         "ReadRawObjects": [f"{raw}.Arn/changes/*", f"{raw}.Arn/changes_parquet/*", f"{raw}.Arn/errors/*"],
-        "RememberColumns": [f"{raw}.Arn/catalog/item_columns.json"],
+        "Remember": [f"{raw}.Arn/capture.json", f"{raw}.Arn/catalog/item_columns.json"],
         "SeeUploads": [f"{results}.Arn"],
         "WatchCapture": [f"{table}.Arn"],
         "UseResults": [f"{results}.Arn/queries/*"],
@@ -262,7 +262,7 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
         "StringLike": {"kms:EncryptionContext:aws:sns:topicArn": topic},
     }
     assert found["ReadRawObjects"]["Action"] == "s3:GetObject"
-    assert found["RememberColumns"]["Action"] == ["s3:GetObject", "s3:PutObject"]
+    assert found["Remember"]["Action"] == ["s3:GetObject", "s3:PutObject"]
     assert {"athena:StartQueryExecution", "athena:StopQueryExecution"} <= set(found["RunQueries"]["Action"])
     for policy in resources("dev", "AWS::IAM::ManagedPolicy").values():
         assert not {"Roles", "Users", "Groups"} & set(policy["Properties"])

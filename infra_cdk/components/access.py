@@ -22,7 +22,7 @@ from ddb_pipeline.baselines import (
     TABLE_NAME,
 )
 from ddb_pipeline.change_row import ERRORS_PREFIX, STORAGES
-from ddb_pipeline.names import ITEM_COLUMNS_KEY, ComputedNames
+from ddb_pipeline.names import CAPTURE_KEY, ITEM_COLUMNS_KEY, ComputedNames
 from infra_cdk.components.acknowledged import acknowledge_wildcards
 from infra_cdk.components.analytics import RESULTS_PREFIX
 from infra_cdk.components.check_access import check_statements
@@ -65,7 +65,7 @@ class PipelineAccess(Construct):
         table: The DynamoDB table, whose capture the pipeline watches, and some of whose items it reads.
         table_key: ARN of the key that encrypts the table; None: one of AWS's, which takes no right.
         stream: The stream, which it puts records of failed deliveries on.
-        raw_bucket: Raw objects, which the pipeline reads, baselines, which it makes, and its memory of attributes.
+        raw_bucket: Raw objects, which the pipeline reads, baselines, which it makes, and what it remembers.
         results_bucket: Query results, which it writes and reads.
         has_baselines: Whether it makes baselines.
         baseline_converter: Function that makes baselines of exports; None: the pipeline exports nothing.
@@ -127,9 +127,9 @@ class PipelineAccess(Construct):
                 ],
             ),
             allow(
-                "RememberColumns",
+                "Remember",
                 ["s3:GetObject", "s3:PutObject"],
-                [raw_bucket.arn_for_objects(ITEM_COLUMNS_KEY)],
+                [raw_bucket.arn_for_objects(name) for name in (CAPTURE_KEY, ITEM_COLUMNS_KEY)],
             ),
             allow(
                 "SeeUploads",

@@ -23,7 +23,7 @@ from ddb_pipeline.baselines.records import Manifest, StoredFile
 from ddb_pipeline.cli.erasure.keys import Comparable
 from ddb_pipeline.cli.erasure.rows import NOTHING, Kind, Taken, take
 from ddb_pipeline.errors import PipelineError
-from ddb_pipeline.names import ITEM_COLUMNS_KEY, PublishedNames
+from ddb_pipeline.names import CAPTURE_KEY, ITEM_COLUMNS_KEY, PublishedNames
 
 _FROM, _ROWS, _UNCERTAIN = "erased-from", "erased-rows", "erased-uncertain"
 """Metadata of a rewritten file of a baseline, for its manifest: the ETags that the file had before it was rewritten,
@@ -79,6 +79,7 @@ class RawObjects:
             self.names.errors_prefix,
             BASELINES_PREFIX,
             ITEM_COLUMNS_KEY,
+            CAPTURE_KEY,
         )
         return [one["Key"] for one in self._list("") if not one["Key"].startswith(known)]
 
