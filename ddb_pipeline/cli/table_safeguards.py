@@ -207,9 +207,15 @@ def _say_of_undeclared_key(place: Place, pipeline: Pipeline, table: str, key: st
 
 
 def _said_of_former(pipeline: Pipeline, existing: str, made: _Made) -> list[str]:
-    """Say what becomes of the table that the stack made when it is to stream another one; what is left to do then."""
+    """Say what becomes of the table that the stack made when one that exists is to stream; what is left to do then."""
     table = made.table
-    if table is None or table.name == existing:
+    if table is None:
+        return []
+    if table.name == existing:
+        console.print(
+            f"  pipeline {pipeline.name}: table {table.name}, which the stack made, is kept, is yours from then on, "
+            "and streams on. [yellow]If this deployment fails, it streams no more until the next one that succeeds[/]"
+        )
         return []
     if not made.keeps_table:
         console.print(

@@ -161,13 +161,14 @@ def test_a_table_of_the_stack_that_somebody_has_deleted_is_in_nobodys_way():
     assert require_tables(declared(key="id"), place, DEPLOYED) == []
 
 
-def test_the_table_that_the_stack_made_is_not_named_as_existing_where_that_would_delete_it():
+def test_the_table_that_the_stack_made_is_not_named_as_existing_where_that_would_delete_it(capsys):
     # the stack's own protection is set before an update that may have failed
     said = refusal(declared(MADE), made=table(STREAM, protected=False))
 
     assert f"existing_table names {MADE}, the table that the stack made, and would delete with all its items" in said
     assert "take the name out, set keep_data = true, deploy, and name it then" in said
     assert asked(declared(MADE), made=table(STREAM, protected=True)) == []
+    assert f"table {MADE}, which the stack made, is kept, is yours from then on, and streams on" in printed(capsys)
 
 
 @pytest.mark.parametrize("protected", [True, False])
