@@ -23,9 +23,8 @@ class ReplayConfig(Config):
         default=MOST_REPLAYS,
         ge=1,
         le=100,
-        description="A record that the converter refused and that was put on the stream as often as this stays. Raise "
-        "it when the cause is mended after that many attempts. Of a row that did not fit the table (format-conversion-"
-        "failed) nothing tells how often it was: each run puts it on the stream.",
+        description="A record that was put on the stream as often as this, and failed each time, stays. Raise it when "
+        "the cause is mended after that many attempts.",
     )
     most_objects: int = Field(
         default=1000,
@@ -68,8 +67,8 @@ def replay_job(pipeline: Pipeline) -> JobDefinition:
         name=replay_job_name(pipeline),
         tags=LIMITED_RUN,
         description="Puts records that Firehose could not deliver on the Kinesis stream again, so that they take the "
-        "normal path. Mend the cause first: a record that fails again comes back. One that the converter refuses stays "
-        "after three times; a row that does not fit the table comes back with each run. Harmless when repeated.",
+        "normal path. Mend the cause first: a record that fails again comes back, and stays after three times. "
+        "Harmless when repeated.",
     )
     def replay_failed_deliveries() -> None:
         put_records_again()

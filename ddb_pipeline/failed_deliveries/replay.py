@@ -23,8 +23,8 @@ from ddb_pipeline.resources.failed_deliveries import ErrorObject, FailedDeliveri
 from ddb_pipeline.resources.waiting import Waiting
 
 MOST_REPLAYS = 3
-"""How often a record is put on the stream again, unless somebody asks for more: one that the converter always refuses
-stays then. A row that did not fit the table has no marks and counts as never replayed."""
+"""How often a record is put on the stream again, unless somebody asks for more: one that the converter always refuses,
+or whose row never fits the table, stays then."""
 _PATIENCE_SECONDS = 300.0
 
 

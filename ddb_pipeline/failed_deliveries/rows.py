@@ -1,7 +1,8 @@
 """A change row becomes the change record again that it was made of. Pure.
 
 Where Firehose converts rows to Parquet, what does not fit the table's schema comes back as the row. Nothing is lost in
-a row but the arrival, which a replay renews anyway.
+a row but the arrival, which a replay renews anyway. What stands after a row stood after its record: the marks of its
+replays (infra_cdk/functions/change_converter/change_record.py).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ _ROW_FIELDS = {"row_version", "event_id", "event_name", "item_key", "changed_at_
 
 
 def change_record_of(data: bytes) -> bytes | None:
-    """Return the change record that a change row was made of; None if the bytes are no change row.
+    """Return the change record that a change row was made of, with its marks; None if the bytes are no change row.
 
     Args:
         data: A line as the converter makes it.
     """
+    line = data.rstrip(b"\r\n")
+    blank = line[len(line.rstrip(b" \t")) :]
     try:
         row = json.loads(data)
     except (ValueError, RecursionError):
@@ -25,7 +28,7 @@ def change_record_of(data: bytes) -> bytes | None:
     if not isinstance(row, dict) or not row.keys() >= _ROW_FIELDS:
         return None
     try:
-        return json.dumps(_record(row), ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(_record(row), ensure_ascii=False, separators=(",", ":")).encode() + blank
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 

@@ -26,18 +26,29 @@ from ddb_pipeline_tests.unit.test_change_converter_properties import FOLDER, cha
 
 
 @pytest.fixture(scope="module")
-def converted() -> Iterator[Callable[[bytes], dict[str, Any] | None]]:
-    """The row that the converter makes; None: it refuses."""
+def row_of() -> Iterator[Callable[[bytes], bytes | None]]:
+    """The line that the converter makes; None: it refuses."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(FOLDER))
         handler = importlib.import_module("change_converter").handler
 
-        def convert(data: bytes) -> dict[str, Any] | None:
+        def convert(data: bytes) -> bytes | None:
             record = {"recordId": "1", "data": base64.b64encode(data).decode()}
             [answer] = handler({"records": [record]}, None)["records"]
-            return json.loads(base64.b64decode(answer["data"])) if answer["result"] == "Ok" else None
+            return base64.b64decode(answer["data"]) if answer["result"] == "Ok" else None
 
         yield convert
+
+
+@pytest.fixture(scope="module")
+def converted(row_of: Callable[[bytes], bytes | None]) -> Callable[[bytes], dict[str, Any] | None]:
+    """The row that the converter makes, parsed."""
+
+    def convert(data: bytes) -> dict[str, Any] | None:
+        row = row_of(data)
+        return json.loads(row) if row is not None else None
+
+    return convert
 
 
 def change(key: str, event_id: str = "event") -> bytes:
@@ -124,6 +135,18 @@ def test_a_row_that_did_not_fit_the_table_becomes_its_record_again(
     [failed] = read_document(line(json.dumps(row).encode()))
 
     assert converted(failed.data) == row
+
+
+def test_a_row_that_never_fits_the_table_tells_how_often_its_record_was_replayed(
+    row_of: Callable[[bytes], bytes | None],
+):
+    data = change("a")
+    for replays in range(4):
+        row = row_of(data)
+        assert row is not None
+        [failed] = read_document(line(row))
+        assert failed.replays == replays
+        data = failed.marked
 
 
 def test_what_is_no_row_is_left_as_it_is():

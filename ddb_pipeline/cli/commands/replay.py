@@ -10,8 +10,7 @@ from ddb_pipeline.cli.commands.options import examples, pipeline_option
 @click.command(epilog=examples("ddb-pipeline replay", "ddb-pipeline replay --most-replays 4"))
 @pipeline_option("Pipeline whose failed deliveries are replayed")
 @click.option("--most-replays", default=3, show_default=True, type=click.IntRange(1, 100),
-              help="A record that the converter refused and that was put on the stream as often as this stays; "
-              "a row that did not fit the table (format-conversion-failed) is put there each time.")  # fmt: skip
+              help="A record that was put on the stream as often as this, and failed each time, stays.")  # fmt: skip
 @click.option("--most-objects", default=1000, show_default=True, type=click.IntRange(1, 100_000),
               help="Objects to replay at most, the oldest first.")  # fmt: skip
 def replay(pipeline_name: str | None, most_replays: int, most_objects: int) -> None:

@@ -27,6 +27,7 @@ _SMALLEST_MILLISECONDS = 10**11
 _BIGINT_END = 2**63
 _MOST_KEY_ATTRIBUTES = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BLANK = b" \t"
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
 _write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -36,6 +37,9 @@ _write_sorted_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"),
 def row_line(data: bytes, firehose_record: dict[str, Any]) -> bytes:
     """The change row as Firehose delivers it: one line of JSON in UTF-8, with its newline.
 
+    Spaces and tabs after the record stand after the row, too. A replay marks a record by them, and a row that does not
+    fit the table comes back as it is here: so it tells how often its record was replayed, as the record itself would.
+
     Args:
         data: The change record as it was in the Kinesis stream.
         firehose_record: What Firehose says about it: `kinesisRecordMetadata`, `approximateArrivalTimestamp`.
@@ -44,7 +48,8 @@ def row_line(data: bytes, firehose_record: dict[str, Any]) -> bytes:
         RefusedError: The data is not a change record of DynamoDB.
     """
     try:
-        return _write_json(change_row(parse(data), firehose_record)).encode("utf-8") + b"\n"
+        row = _write_json(change_row(parse(data), firehose_record)).encode("utf-8")
+        return row + data[len(data.rstrip(_BLANK)) :] + b"\n"
     except UnicodeEncodeError:
         # "\ud800" alone is JSON, but no text that DynamoDB can hold
         raise RefusedError("text that UTF-8 cannot hold (half a surrogate pair)") from None
