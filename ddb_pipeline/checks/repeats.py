@@ -100,7 +100,7 @@ def judge(hours: list[tuple[str, int, int]], metadata: dict[str, Any]) -> Verdic
     return Verdict(
         f"{repeats} of {records} records of the last day are repeats ({share:.1%}), most in {worst}: no view counts "
         "them twice, but they are delivered and scanned: see whether the converter times out or deliveries are made "
-        "again (the delivery stream's error log), or whether a replay ran",
+        "again (the delivery stream's error log)",
         metadata,
         severity=AssetCheckSeverity.WARN,
     )
