@@ -96,7 +96,7 @@ def failed_verdict(deployment: Deployment, found: Look) -> Verdict:
         return Verdict(None, metadata)
     more = [f"{found.left} more were not looked into"] if found.left else []
     if not found.is_whole:
-        more.append("there are more than were listed, the newest are not among these")
+        more.append("not all were listed")
     if not still_open:
         return Verdict(
             f"of the objects below errors/ that were looked into none waits for a replay, but {' and '.join(more)}: "

@@ -4,8 +4,8 @@ Receipts are tags, which a listing does not show, and each costs a request. So a
 what is in it, and one that is remembered as settled is not asked again until it changes. Where a listing ended before
 it was through is remembered, too, as an hour that is unread: the next one begins there, however old that hour is.
 
-A look that may read no more receipts stops, also inside an hour, and says where: the next one goes on there and comes
-round, so that no object waits for ever behind others that stay open.
+A look that may list or read no more stops, also inside an hour, and says where: the next one goes on there, and after
+the newest hour begins at the oldest again, so that no object waits for ever behind others that stay open.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 
-from ddb_pipeline.arrivals import WEEK
+from ddb_pipeline.arrivals import HOUR, WEEK
 from ddb_pipeline.failed_deliveries.receipts import Receipt
 from ddb_pipeline.resources.failed_deliveries import ErrorObject, FailedDeliveries
 
@@ -109,11 +109,11 @@ class Look:
     Attributes:
         open: Open objects, as far as receipts were read.
         hours: Hours that are new, changed or open, and were looked into to their end; oldest first.
-        left: Objects of such hours whose receipts this look did not read.
+        left: Objects of such hours whose receipts this look did not read, as far as they were listed.
         unread: Hours that it did not come to the end of and that are not remembered as open; oldest first. The first
             that can be remembered has to be, and before the others: all after it are listed as long as it is unread.
         is_whole: Whether everything was listed.
-        position: Where the next look goes on; None: at the oldest hour.
+        position: Where the next look goes on; None: it came to the end, the next one begins at the oldest hour.
     """
 
     open: tuple[OpenObject, ...]
@@ -131,20 +131,17 @@ class Look:
 
 @dataclass(frozen=True)
 class _Part:
-    """Objects of an hour, from one number to before another, and how many before these are known to be open."""
+    """Objects of an hour, from one number to before another; how many before these are open; whether none follows."""
 
     found: FailedHour
     start: int
     stop: int
     open_before: int
+    is_last: bool
 
     @property
     def objects(self) -> tuple[ErrorObject, ...]:
         return self.found.objects[self.start : self.stop]
-
-    @property
-    def is_last(self) -> bool:
-        return self.stop == len(self.found.objects)
 
 
 def fingerprint_of(objects: Sequence[ErrorObject]) -> str:
@@ -190,32 +187,32 @@ def look(
         most_listed: Objects that are listed at most, a request for each thousand; None: all.
         most_receipts: Receipts that are read at most, a request each; None: all.
     """
-    still_open = _still_open(known)
+    still_open, first = _still_open(known), position.hour if position else listed_from(known, looked_at)
     stop = None if most_listed is None else most_listed + 1
-    listed = list(islice(failed.objects(listed_from(known, looked_at)), stop))
+    listed = list(islice(failed.objects(first), stop))
     # the hour in which the listing was cut off, and all after it, may hold more than was listed
     cut = listed[-1].hour if stop is not None and len(listed) == stop else None
     # an open hour whose objects somebody took away is news, too
-    gone = {hour: list[ErrorObject]() for hour in still_open if cut is None or hour < cut}
-    by_hour: dict[datetime, list[ErrorObject]] = defaultdict(list, gone)
+    gone = (hour for hour in still_open if (first is None or hour >= first) and (cut is None or hour < cut))
+    by_hour: dict[datetime, list[ErrorObject]] = defaultdict(list, {hour: [] for hour in gone})
     for one in listed:
         by_hour[one.hour].append(one)
     hours = [FailedHour(hour, tuple(objects)) for hour, objects in sorted(by_hour.items())]
     unsettled = [found for found in hours if found.hour == cut or known.get(found.hour) != Known(found.fingerprint, 0)]
-    parts = list(_parts(_rotated(unsettled, position), position, most_receipts))
+    parts = list(_parts(unsettled, cut, position, most_receipts))
     opened = _open_objects(failed, parts)
     ended = {
         part.found.hour: replace(part.found, open=opened[number], open_before=part.open_before, is_read=True)
         for number, part in enumerate(parts)
-        if part.is_last and part.found.hour != cut
+        if part.is_last
     }
     return Look(
         open=tuple(one for found in opened for one in found),
-        hours=tuple(sorted(ended.values(), key=lambda found: found.hour)),
+        hours=tuple(ended.values()),
         left=sum(len(found.objects) for found in unsettled) - sum(len(part.objects) for part in parts),
         unread=tuple(found for found in unsettled if found.hour not in ended and found.hour not in still_open),
-        is_whole=cut is None,
-        position=_stopped_at(parts[-1], opened[-1]) if parts and not parts[-1].is_last else None,
+        is_whole=position is None and cut is None,
+        position=_stopped_at(parts[-1], opened[-1], cut) if parts and not parts[-1].is_last else None,
     )
 
 
@@ -223,20 +220,15 @@ def _still_open(known: Mapping[datetime, Known]) -> set[datetime]:
     return {hour for hour, one in known.items() if one.open_objects}
 
 
-def _rotated(hours: Sequence[FailedHour], position: Position | None) -> list[FailedHour]:
-    """Hours in the order in which they are looked into: from a position on, then those before it."""
-    if position is None:
-        return list(hours)
-    return sorted(hours, key=lambda found: (found.hour < position.hour, found.hour))
-
-
-def _parts(hours: Iterable[FailedHour], position: Position | None, most_objects: int | None) -> Iterator[_Part]:
+def _parts(
+    hours: Iterable[FailedHour], cut: datetime | None, position: Position | None, most_objects: int | None
+) -> Iterator[_Part]:
     """As much of some hours as may be looked into; the last part may be empty, and says where that ended."""
     size = 0
     for found in hours:
         start, open_before = _begun(found, position)
         stop = len(found.objects) if most_objects is None else min(len(found.objects), start + most_objects - size)
-        part = _Part(found, start, stop, open_before)
+        part = _Part(found, start, stop, open_before, stop == len(found.objects) and found.hour != cut)
         yield part
         if not part.is_last:
             return
@@ -260,10 +252,12 @@ def _open_objects(failed: FailedDeliveries, parts: Sequence[_Part]) -> list[tupl
     return [tuple(OpenObject(one, receipts[one]) for one in part.objects if _is_open(receipts[one])) for part in parts]
 
 
-def _stopped_at(part: _Part, opened: Sequence[OpenObject]) -> Position:
-    read = part.found.objects[: part.stop]
-    after = read[-1].key if read else ""
-    return Position(part.found.hour, after, fingerprint_of(read), part.open_before + len(opened))
+def _stopped_at(part: _Part, opened: Sequence[OpenObject], cut: datetime | None) -> Position:
+    hour, read = part.found.hour, part.found.objects[: part.stop]
+    if hour == cut and part.start == len(part.found.objects):
+        # it holds more than one look lists: what can be read of it was read before
+        return Position(hour + HOUR, "", "", 0)
+    return Position(hour, read[-1].key if read else "", fingerprint_of(read), part.open_before + len(opened))
 
 
 def _is_open(receipt: Receipt | None) -> bool:

@@ -52,7 +52,7 @@ class Cursor:
     """What the sensor remembers between two ticks.
 
     Attributes:
-        looked_at: When a tick listed all last; None: not known.
+        looked_at: When ticks had listed all last; None: not known.
         position: Where the last tick stopped; None: it was through.
     """
 
@@ -144,8 +144,7 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
         verdicts[failed_check_key(pipeline)] = failed_verdict(deployment, found)
     else:
         # each tick would tell of others, and an event a tick would fill the event log
-        waiting = f"{found.left} objects below errors/" if found.left else "what is below errors/ and was not listed"
-        not_known.append(f"{waiting} will be looked into by the next ticks")
+        not_known.append("below errors/ is more than a tick looks into: the next ticks go on")
     evaluations = [one for key, verdict in verdicts.items() for one in verdict.news(key, instance)]
     problems = [verdict.problem for verdict in verdicts.values() if verdict.problem] + not_known
     message = "; ".join(problems) or "nothing failed, deliveries and crawls keep up"
@@ -153,7 +152,8 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
     return SensorResult(
         skip_reason=message,
         asset_events=[*events, *evaluations],
-        cursor=Cursor(now if found.is_whole else cursor.looked_at, found.position).to_json(),
+        # what came in behind the looks that led here is younger than the week before it, from which the next one lists
+        cursor=Cursor(cursor.looked_at if found.position else now, found.position).to_json(),
     )
 
 

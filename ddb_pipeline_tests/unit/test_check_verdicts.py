@@ -73,7 +73,7 @@ def test_a_verdict_is_remembered_behind_any_number_of_runs_that_were_to_judge_an
 
     [event] = Verdict("wrong", {"remembered": 1}).news(KEY, instance)
     instance.report_runless_asset_event(event)
-    job = Definitions(assets=[AssetSpec(KEY.asset_key)], asset_checks=[spared]).get_implicit_global_asset_job_def()
+    job = Definitions(assets=[AssetSpec(KEY.asset_key)], asset_checks=[spared]).resolve_implicit_global_asset_job_def()
     for _ in range(10):
         assert job.execute_in_process(instance=instance, asset_selection=[]).success
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 from dagster import DagsterInstance
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddb_pipeline.assets.failed_deliveries import failure_events, known_hours
@@ -284,15 +284,15 @@ def test_a_look_reads_a_bounded_number_of_receipts_and_the_next_one_goes_on_and_
     keys = [errors.add(document(b"x"), hours_ago=hours_ago) for hours_ago in reversed(range(7))]
     known: dict[datetime, Known] = {}
     position, met = None, []
-    for _ in range(4):
+    for read in (3, 3, 1, 3):
         errors.read = 0
         found = seen(errors, known, position, most_receipts=3)
-        assert (errors.read, len(found.open), found.left) == (3, 3, 4)
+        assert (errors.read, len(found.open)) == (read, read)
         met += [one.found.key for one in found.open]
         known |= remembered(found.hours)
         position = found.position
 
-    assert met == [*keys, *keys[:5]]
+    assert met == [*keys, *keys[:3]]
 
 
 def test_an_hour_of_more_objects_than_a_look_reads_is_read_by_several():
@@ -432,3 +432,36 @@ def test_what_failed_while_nobody_looked_for_months_is_found():
 
     assert errors.firsts[-1], "not everything is listed"
     assert [one.found.key for one in found.open] == [lost]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    hours=st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=6),
+    later=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), max_size=6),
+    most_receipts=st.integers(1, 4),
+    most_listed=st.one_of(st.none(), st.integers(6, 12)),
+)
+def test_looks_one_after_the_other_meet_every_open_object_and_forget_none(
+    hours: list[list[bool]], later: list[tuple[int, int]], most_receipts: int, most_listed: int | None
+):
+    errors, known, position, looked_at = Errors(), dict[datetime, Known](), None, None
+    for hours_ago, objects in enumerate(hours):
+        for is_open in objects:
+            errors.add(document(b"x" * len(errors.contents)), hours_ago=hours_ago) if is_open else settled(
+                errors, hours_ago
+            )
+    met: set[str] = set()
+    for number in range(80):
+        for hours_ago, at in later:
+            if at == number:
+                errors.add(document(b"x" * len(errors.contents)), hours_ago=hours_ago)
+        bounds = {"most_receipts": most_receipts, "most_listed": most_listed, "looked_at": looked_at}
+        found = seen(errors, known, position, **bounds)
+        known |= remembered([*found.unread[:1], *found.hours])
+        position, looked_at = found.position, looked_at if found.position else NOW
+        met |= {one.found.key for one in found.open}
+
+    everything = {one.key: one.hour for one in errors.contents}
+    still_open = {key for key in everything if key not in errors.receipts}
+    assert met == still_open
+    assert {everything[key] for key in still_open} == {hour for hour, one in known.items() if one.open_objects}
