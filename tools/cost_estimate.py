@@ -99,6 +99,8 @@ class Settings:
         parquet: Whether Firehose converts rows to Parquet.
         crawler: Whether a crawler registers hours; False: partition projection.
         sensors: Whether Dagster's sensors look into S3.
+        baselines: Whether a baseline is made each week.
+        measures: Whether Dagster measures and checks the views once a day.
     """
 
     buffer_seconds: float = 300
@@ -109,6 +111,8 @@ class Settings:
     parquet: bool = False
     crawler: bool = True
     sensors: bool = True
+    baselines: bool = True
+    measures: bool = True
 
 
 SMALL = Size("small", changes=100_000, items=20_000, busy_hours=220)
@@ -131,13 +135,23 @@ CRAWL_DPUS = 2
 CRAWL_HOURS = 10 / 60
 BASELINE_DAYS = 7
 """Between two baselines: a query of the state reads half of that in changes on average, and the baseline."""
+BASELINE_QUERIES = 3
+"""What making a baseline asks: the state, whether it came out sound, and whether the one before lacks changes."""
+DAILY_OF_STATE = 4
+"""What is asked of the state once a day: latest_item_state is measured, and three checks look into it."""
+DAILY_OF_THE_DAY = 6
+"""What is asked of the changes of a day: the five other views are measured, and a check counts repeats."""
+DAILY_OF_THE_WEEK = 1
+"""What is asked of the changes of a week: the check of change_problems."""
+DAY_READ, WEEK_READ = 1 + 1 / 24, 7 + 1 / 24
+"""Days of arrival that are read for that: an hour more, as an hour is that of an object's oldest record."""
 PROJECTED_FOLDERS = 12 * 31 * 24 / 2
 """That a query of the state lists with projection: a year has 8,928, empty or not. From the baseline on it lists those
 to the year's end, which are half of them on average over a year."""
 LISTS_A_MINUTE = 6
 """The sensors of arrivals and of failed deliveries, every 30 seconds."""
-VIEWS = 6
 ALARMS = 8
+"""Of a stack that delivers JSON; one more watches the conversion to Parquet."""
 LOG_BYTES_A_CALL = 500
 KMS_CALLS_A_MONTH = 30_000
 """Stream, table and topic ask for a data key every five minutes; bucket keys spare most calls of S3."""
@@ -154,7 +168,7 @@ def estimate(size: Size, settings: Settings = Settings()) -> dict[str, float]:
     """
     record_bytes = _record_bytes(size)
     firehose_gb = size.changes * _rounded(record_bytes, 5 * KB) / GB
-    row_bytes = ROW_FACTOR * size.item_kilobytes * KB / COMPRESSION
+    row_bytes = _row_bytes(size)
     raw_gb = size.changes * row_bytes / GB
     # by time or by size, and never more objects than changes
     by_time, by_size = (
@@ -175,18 +189,24 @@ def estimate(size: Size, settings: Settings = Settings()) -> dict[str, float]:
         "S3": _cost("S3 storage", raw_gb * MONTHS_KEPT + size.items * row_bytes / 2 / GB)
         + _cost("S3 writes", objects / 1000)
         + _cost("S3 lists", (settings.sensors * HOURS * 60 * LISTS_A_MINUTE + _listed_folders(size, settings)) / 1000)
-        + _cost("S3 reads", _queries(size) * (objects / DAYS * BASELINE_DAYS / 2) / 1000),
+        + _cost("S3 reads", sum(one.number * one.days for one in _queries(size, settings)) * objects / DAYS / 1000),
         "KMS": _cost("KMS key", 1) + _cost("KMS calls", KMS_CALLS_A_MONTH / 1e4),
         "Glue": settings.crawler * _cost("Glue crawler", size.busy_hours * CRAWL_DPUS * CRAWL_HOURS),
-        "Athena": _cost("Athena", _scanned_terabytes(size, raw_gb, row_bytes)),
-        "CloudWatch": _cost("CloudWatch alarm", ALARMS) + _cost("CloudWatch Logs", calls * LOG_BYTES_A_CALL / GB),
+        "Athena": _cost("Athena", _scanned_terabytes(size, settings)),
+        "CloudWatch": _cost("CloudWatch alarm", ALARMS + settings.parquet)
+        + _cost("CloudWatch Logs", calls * LOG_BYTES_A_CALL / GB),
     }
 
 
 def idle_day(settings: Settings = Settings()) -> dict[str, float]:
-    """Dollars a day by service, with a table that is empty and does not change."""
+    """Dollars a day by service, with a table that is empty and does not change, and no Dagster that looks at it."""
     month = estimate(Size("idle", changes=0, items=0, busy_hours=0, queries_a_day=0), replace(settings, sensors=False))
     return {service: usd / DAYS for service, usd in month.items() if round(usd, 2)}
+
+
+def _row_bytes(size: Size) -> float:
+    """Of a change row, compressed."""
+    return ROW_FACTOR * size.item_kilobytes * KB / COMPRESSION
 
 
 def _record_bytes(size: Size) -> float:
@@ -213,24 +233,59 @@ def _rounded(size: float, step: float) -> float:
     return math.ceil(size / step) * step
 
 
-def _queries(size: Size) -> float:
-    """Queries a month over the state: those of people, and one a view and day to measure it."""
-    return (size.queries_a_day + VIEWS * (size.busy_hours > 0)) * DAYS
+@dataclass(frozen=True)
+class Queries:
+    """Queries of a month that read the same.
+
+    Attributes:
+        number: How many.
+        days: Days of changes that each reads.
+        items: Whether each reads a baseline too.
+    """
+
+    number: float
+    days: float
+    items: bool = False
+
+    def bytes_each(self, size: Size) -> float:
+        """What one of them scans, as Athena bills it: 10 MB at least."""
+        row_bytes = _row_bytes(size)
+        of_changes, of_items = size.changes * row_bytes / DAYS * self.days, size.items * row_bytes / 2
+        return max(of_changes + self.items * of_items, 10 * MB)
+
+
+def _queries(size: Size, settings: Settings) -> list[Queries]:
+    """Queries of a month, but for those that look for new attributes in one hour."""
+    since_baseline = BASELINE_DAYS / 2 if settings.baselines else MONTHS_KEPT * DAYS
+    is_measured = settings.measures and size.busy_hours > 0
+    found = [Queries(size.queries_a_day * DAYS, since_baseline, settings.baselines)]
+    if is_measured:
+        found += [
+            Queries(DAILY_OF_STATE * DAYS, since_baseline, settings.baselines),
+            Queries(DAILY_OF_THE_DAY * DAYS, DAY_READ),
+            Queries(DAILY_OF_THE_WEEK * DAYS, WEEK_READ),
+        ]
+    if settings.baselines and size.busy_hours > 0:
+        # and a check looks once a day for changes that arrived too late for the baseline
+        late = Queries(DAYS * is_measured, since_baseline)
+        found += [Queries(BASELINE_QUERIES * DAYS / BASELINE_DAYS, since_baseline, items=True), late]
+    return found
 
 
 def _listed_folders(size: Size, settings: Settings) -> float:
-    """Folders that queries over the state list in a month, each with one request."""
-    registered = size.busy_hours / DAYS * BASELINE_DAYS / 2
-    return _queries(size) * (registered if settings.crawler else PROJECTED_FOLDERS)
+    """Folders that queries list in a month, each with one request."""
+    hours_a_day = size.busy_hours / DAYS
+    return sum(
+        one.number * (one.days * hours_a_day if settings.crawler else PROJECTED_FOLDERS)
+        for one in _queries(size, settings)
+    )
 
 
-def _scanned_terabytes(size: Size, raw_gb: float, row_bytes: float) -> float:
-    # with a baseline every week: the items, and the changes since
-    of_state = size.items * row_bytes / 2 + raw_gb * GB / DAYS * BASELINE_DAYS / 2
+def _scanned_terabytes(size: Size, settings: Settings) -> float:
+    scanned = sum(one.number * one.bytes_each(size) for one in _queries(size, settings))
     # the attributes of each hour's items are looked for in that hour alone
-    of_hour = raw_gb * GB / max(size.busy_hours, 1)
-    scanned = _queries(size) * max(of_state, 10 * MB) + size.busy_hours * max(of_hour, 10 * MB)
-    return scanned / 1024**4
+    of_hour = size.changes * _row_bytes(size) / max(size.busy_hours, 1)
+    return (scanned + size.busy_hours * max(of_hour, 10 * MB)) / 1024**4
 
 
 def _cost(name: str, amount: float) -> float:
@@ -247,7 +302,13 @@ def estimates_table(sizes: Iterable[Size] = (SMALL, MEDIUM, LARGE)) -> str:
     rows = [[service, *(_usd(cost[service]) for cost in costs)] for service in costs[0]]
     rows.append(["**all**", *(f"**{_usd(sum(cost.values()))}**" for cost in costs)])
     rows.append(
-        ["a million changes", *(_usd(sum(c.values()) / s.changes * 1e6) for c, s in zip(costs, sizes, strict=True))]
+        [
+            "a million changes",
+            *(
+                _usd(sum(cost.values()) / size.changes * 1e6) if size.changes else "none"
+                for cost, size in zip(costs, sizes, strict=True)
+            ),
+        ]
     )
     return _table(["USD a month", *(size.name for size in sizes)], rows)
 
@@ -283,6 +344,8 @@ def choices_table(sizes: Iterable[Size] = (SMALL, MEDIUM, LARGE)) -> str:
         '`stream_mode = "provisioned"`, 4 shards': Settings(shards=4),
         '`stream_mode = "provisioned"`, 1 shard': Settings(shards=1),
         "`buffer_seconds = 60`, `buffer_mebibytes = 5`": Settings(buffer_seconds=60, buffer_mebibytes=5),
+        '`baseline = "none"`': Settings(baselines=False),
+        '`measure = "never"`': Settings(measures=False),
     }
     rows = []
     for name, settings in choices.items():
