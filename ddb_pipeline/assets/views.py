@@ -144,12 +144,15 @@ def check_may_scan(context: AssetCheckExecutionContext, stage: Stage) -> bool:
 
     Logs why not.
     """
-    # a run without assets is one that somebody started for its checks
-    asked_for = not context.job_def.asset_layer.executable_asset_keys
-    if asked_for or measures(stage, context.run):
+    if is_asked_for(context) or measures(stage, context.run):
         return True
     context.log.info("not checked in this run: measure = %r of the stage", stage.measure)
     return False
+
+
+def is_asked_for(context: AssetCheckExecutionContext) -> bool:
+    """Whether somebody started this run for its checks alone: it has no assets."""
+    return not context.job_def.asset_layer.executable_asset_keys
 
 
 def is_current(statement: str, stored: Mapping[str, Any] | None, recorded: Recorded | None) -> bool:
@@ -188,6 +191,22 @@ def measured_since(stage: Stage, view: View, now: datetime) -> int | None:
     if stage.measure == "each" or view.name == STATE_VIEW:
         return None
     return microseconds(now.replace(minute=0, second=0, microsecond=0) - MEASURED_PERIOD)
+
+
+def view_source(deployment: Deployment, view: View, inputs: ViewInputs, since_us: int | None) -> str:
+    """Return what stands for a view in a FROM: its name, or what it says of the changes since a moment.
+
+    Args:
+        deployment: The pipeline on its stage.
+        view: The view.
+        inputs: What it is made with.
+        since_us: The moment, epoch microseconds: hours before are not read; None: the whole view.
+    """
+    name = quote_identifier(view.name)
+    if since_us is None:
+        return f"{quote_identifier(deployment.names.database)}.{name}"
+    since = replace(inputs, baseline=None, since_us=since_us)
+    return f"(\n{select_statement(view, deployment.pipeline, deployment.names, since)}\n) AS {name}"
 
 
 def measure_statement(view: View, source: str) -> str:
@@ -263,12 +282,9 @@ def _recorded(instance: DagsterInstance, key: Any) -> Recorded | None:
 
 def _measure(context: AssetExecutionContext, deployment: Deployment, view: View, inputs: ViewInputs) -> dict[str, Any]:
     """Count and preview a view. That it is too large to be measured fails no run: the view itself stands."""
-    shown, names = preview_of(view, inputs), deployment.names
+    shown = preview_of(view, inputs)
     since_us = measured_since(deployment.stage, view, datetime.now(UTC))
-    source = f"{quote_identifier(names.database)}.{quote_identifier(view.name)}"
-    if since_us is not None:
-        since = replace(inputs, baseline=None, since_us=since_us)
-        source = f"(\n{select_statement(view, deployment.pipeline, names, since)}\n) AS {quote_identifier(view.name)}"
+    source = view_source(deployment, view, inputs, since_us)
     try:
         result = deployment.athena.execute(measure_statement(shown, source), context=context)
     except AthenaQueryError as error:

@@ -17,16 +17,17 @@ from dagster import (
 
 from ddb_pipeline.arrivals import listed
 from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
-from ddb_pipeline.assets.views import check_may_scan, preview_records
+from ddb_pipeline.assets.views import check_may_scan, is_asked_for, preview_records, view_source
 from ddb_pipeline.baseline_making.capture import observe
 from ddb_pipeline.baselines.captures import Capture
 from ddb_pipeline.baselines.choice import newest
-from ddb_pipeline.baselines.records import moment_of
+from ddb_pipeline.baselines.records import microseconds, moment_of
 from ddb_pipeline.checks.deliveries import FAILED_CHECK, under_way
 from ddb_pipeline.checks.verdict import Verdict
-from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
-from ddb_pipeline.sql_text import quote_identifier, quote_literal
+from ddb_pipeline.sql_text import quote_literal
+from ddb_pipeline.view_sql import ViewInputs, views
 
 PROBLEMS_CHECK = "no_unexplained_change_problems"
 PROBLEMS_VIEW = "change_problems"
@@ -38,6 +39,8 @@ _STOPPED = timedelta(hours=1)
 """How long a table that was streamed before may go on beside the new one: a deployment stops it last."""
 _SILENT = timedelta(days=7)
 """After how long without a change another table is taken for one that streams no more."""
+PERIOD = timedelta(days=7)
+"""How far back the check of a day looks: a problem that nobody looked at for so long is for the view to tell."""
 _COLUMNS = ("problem", "item_key", "table_name", "changes", "event_ids", "last_changed_at")
 
 
@@ -59,7 +62,8 @@ def problems_check(pipeline: Pipeline) -> AssetChecksDefinition:
                 asset=check_key.asset_key,
                 description="The story of every item adds up, save where changes may be under way, and before the "
                 "newest baseline of an export, which holds the state itself; and no other table streams into the "
-                "pipeline. Scans the data: follows `measure` of the stage, except when it is asked for by itself.",
+                "pipeline. Scans the data: follows `measure` of the stage, except when it is asked for by itself. "
+                f"Once a day it looks at the changes of {PERIOD.days} days, asked for by itself at all.",
             )
         ],
         can_subset=True,
@@ -72,7 +76,8 @@ def problems_check(pipeline: Pipeline) -> AssetChecksDefinition:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             if not check_may_scan(context, deployment.stage):
                 return
-            verdict = _judge(deployment, datetime.now(UTC))
+            now = datetime.now(UTC)
+            verdict = _judge(deployment, now, checked_since(deployment.stage, now, asked_for=is_asked_for(context)))
         yield verdict.result(check_key)
 
     return no_unexplained_problems
@@ -86,7 +91,7 @@ def problems_statement(
     Those without an explanation come first, and among them those that make the check fail: what is shown decides.
 
     Args:
-        view: The view, quoted.
+        view: What stands for the view in a FROM.
         under_way_since: Changes since then may not all have arrived.
         healed_before: A baseline of an export was made of the table after all changes before this moment.
         stopped_before: Another table whose last change is older than this streams no more.
@@ -101,7 +106,7 @@ def problems_statement(
     columns = ", ".join(_COLUMNS)
     lesser = ", ".join(quote_literal(problem) for problem in sorted(_HISTORY_ONLY))
     order = f"CASE WHEN problem = {quote_literal(_OTHER_TABLE)} THEN 0 WHEN problem IN ({lesser}) THEN 2 ELSE 1 END"
-    # the name of the view is quoted
+    # names are quoted
     return (
         f"SELECT {columns}, explained, count(*) OVER () AS problems, sum(explained) OVER () AS all_explained "  # noqa: S608
         f"FROM (SELECT {columns}, {explained} AS explained FROM {view}) AS judged "
@@ -122,11 +127,26 @@ def stopped_before(capture: Capture, now: datetime) -> datetime:
     return max(moment_of(capture.table_since_us) + _STOPPED, now - _SILENT)
 
 
-def _judge(deployment: Deployment, now: datetime) -> Verdict:
+def checked_since(stage: Stage, now: datetime, *, asked_for: bool) -> int | None:
+    """Return since when changes are looked at, epoch microseconds; None: since the first.
+
+    The view reads all history, and a check that does so each day would cost more each day.
+
+    Args:
+        stage: Says how often is checked.
+        now: The time.
+        asked_for: Whether somebody asked for this check by itself.
+    """
+    return None if asked_for or stage.measure == "each" else microseconds(now - PERIOD)
+
+
+def _judge(deployment: Deployment, now: datetime, since_us: int | None) -> Verdict:
     names = deployment.names
+    (view,) = [one for one in views(deployment.pipeline) if one.name == PROBLEMS_VIEW]
+    inputs = ViewInputs(other_change_table=deployment.other_change_table)
     manifest = newest(deployment.baselines.manifests()) if deployment.pipeline.baseline == "export" else None
     statement = problems_statement(
-        f"{quote_identifier(names.database)}.{quote_identifier(PROBLEMS_VIEW)}",
+        view_source(deployment, view, inputs, since_us),
         under_way_since=now - under_way(deployment.stage),
         healed_before=moment_of(manifest.cut_us) if manifest and manifest.source == "export" else None,
         stopped_before=stopped_before(observe(deployment, now), now),
@@ -139,6 +159,7 @@ def _judge(deployment: Deployment, now: datetime) -> Verdict:
         "query": result.query_id,
         "query_in_console": MetadataValue.url(result.console_url),
         "bytes_scanned": result.data_scanned_in_bytes,
+        **({} if since_us is None else {"checked_since": MetadataValue.timestamp(moment_of(since_us))}),
     }
     unexplained = [row[: len(_COLUMNS)] for row in result.rows if not row[len(_COLUMNS)]]
     if not unexplained:

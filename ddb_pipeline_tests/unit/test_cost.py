@@ -12,6 +12,7 @@ import pytest
 
 from ddb_pipeline.assets.views import MEASURED_PERIOD, measured_since
 from ddb_pipeline.checks import scanning_check_keys
+from ddb_pipeline.checks.problems import PERIOD
 from ddb_pipeline.view_sql import views
 from ddb_pipeline_tests.unit.infra_templates import ORDERS, REPOSITORY, declaration, resources
 
@@ -77,7 +78,9 @@ def test_every_query_of_a_daily_run_is_counted(estimates):
     assert [*since.values()].count(None) + len(checks) - 2 == estimates.DAILY_OF_STATE
     assert len([moment for moment in since.values() if moment]) + 1 == estimates.DAILY_OF_THE_DAY
     assert estimates.DAILY_OF_THE_WEEK == 1
-    assert timedelta(days=1) == MEASURED_PERIOD
+    # and an hour more of each
+    days = [round(read - 1 / 24, 9) for read in (estimates.DAY_READ, estimates.WEEK_READ)]
+    assert [timedelta(days=read) for read in days] == [MEASURED_PERIOD, PERIOD]
 
 
 def test_a_day_costs_the_same_to_measure_however_long_the_history_is(estimates, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +26,7 @@ from ddb_pipeline.assets.views import (
 from ddb_pipeline.baselines import Baseline
 from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.change_row import Column
+from ddb_pipeline.checks.problems import checked_since
 from ddb_pipeline.declaration import Measure, Stage
 from ddb_pipeline.resources.athena_queries import AthenaQueryError
 from ddb_pipeline.view_sql import View, ViewInputs, views
@@ -137,6 +138,17 @@ def test_a_view_that_is_too_large_to_be_measured_fails_no_run():
 def test_any_other_failure_of_a_measurement_is_one():
     with pytest.raises(AthenaQueryError, match="broken"):
         measured("daily", "latest_item_state", FakeAthena(AthenaQueryError("broken", "q")))
+
+
+@pytest.mark.parametrize(
+    ("measure", "asked_for", "since"),
+    [("daily", False, NOW - timedelta(days=7)), ("daily", True, None), ("never", True, None), ("each", False, None)],
+)
+def test_problems_are_looked_for_in_a_week_once_a_day_and_in_all_history_where_that_is_asked_for(
+    measure: Measure, asked_for: bool, since: datetime | None
+):
+    expected = None if since is None else microseconds(since)
+    assert checked_since(stage(measure), NOW, asked_for=asked_for) == expected
 
 
 def test_previews_hold_what_dagster_can_show():
