@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.declaration import load_declaration
@@ -16,6 +17,10 @@ from ddb_pipeline_tests.deployed import Deployed, local_stage
 
 REPOSITORY = Path(__file__).parent.parent
 PIPELINES = Path(__file__).parent / "pipelines.toml"
+
+# how long something took says nothing of it where other processes share the machine
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

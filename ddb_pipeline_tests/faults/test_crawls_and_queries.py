@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -125,8 +127,29 @@ def test_a_query_that_somebody_cancels_is_told_so_and_runs_again(scene: Scene, m
 
 
 def test_a_results_bucket_that_is_gone_is_named_with_what_to_do(scene: Scene) -> None:
-    s3, bucket = scene.client("s3"), scene.names.results_bucket
-    kept = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    bucket = scene.names.results_bucket
+    with gone(scene.client("s3"), bucket):
+        result = scene.refresh()
+
+    assert not result.success
+    assert bucket in reasons(result)
+    assert "--revert-drift" in reasons(result), "what brings back what the stack made"
+    assert scene.refresh().success
+    scene.assert_state_is_right()
+
+
+@contextmanager
+def gone(s3: Any, bucket: str) -> Iterator[None]:
+    """Delete a bucket, and make it again as it was, without its objects: other tests use the stage, too."""
+    region = s3.meta.region_name
+    kept = {
+        "encryption": s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"],
+        "lifecycle": s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"],
+        "access": s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"],
+        "ownership": s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"],
+        "policy": s3.get_bucket_policy(Bucket=bucket)["Policy"],
+        "tags": s3.get_bucket_tagging(Bucket=bucket)["TagSet"],
+    }
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for stored in page.get("Contents", []):
             s3.delete_object(Bucket=bucket, Key=stored["Key"])
@@ -134,18 +157,15 @@ def test_a_results_bucket_that_is_gone_is_named_with_what_to_do(scene: Scene) ->
         s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
     s3.delete_bucket(Bucket=bucket)
     try:
-        result = scene.refresh()
+        yield
     finally:
-        s3.create_bucket(
-            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": scene.client("s3").meta.region_name}
-        )
-        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": kept})
-
-    assert not result.success
-    assert bucket in reasons(result)
-    assert "--revert-drift" in reasons(result), "what brings back what the stack made"
-    assert scene.refresh().success
-    scene.assert_state_is_right()
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=kept["encryption"])
+        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": kept["lifecycle"]})
+        s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=kept["access"])
+        s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=kept["ownership"])
+        s3.put_bucket_policy(Bucket=bucket, Policy=kept["policy"])
+        s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": kept["tags"]})
 
 
 def test_a_service_that_cannot_be_reached_at_the_end_of_a_crawl_starts_no_second_crawl(scene: Scene) -> None:

@@ -205,7 +205,8 @@ def test_and_back_with_a_baseline_of_both(formats: Formats):
 
 
 def crawlers(formats: Formats) -> list[str]:
-    return [name for name in formats.place.client("glue").list_crawlers()["CrawlerNames"] if PIPELINE in name]
+    pages = formats.place.client("glue").get_paginator("get_crawlers").paginate()
+    return [crawler["Name"] for page in pages for crawler in page["Crawlers"] if PIPELINE in crawler["Name"]]
 
 
 def hour_before(formats: Formats) -> datetime:
