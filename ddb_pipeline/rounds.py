@@ -242,7 +242,7 @@ class _Walk:
     def take(self, page: Page) -> None:
         """Read a page on, to its end or to where the reading leaves it."""
         for stored in page.objects:
-            hour = _hour_of_name(stored.name)
+            hour = hour_of_name(stored.name)
             if stored.name >= self._end:
                 self.beyond = _with(None, hour, stored) if hour and is_data(stored) else None
                 self._end_here()
@@ -311,7 +311,8 @@ def _with(begun: HourContent | None, hour: datetime, stored: StoredObject) -> Ho
     return HourContent(hour, begun.objects + 1, begun.size + stored.size, oldest, newest, first)
 
 
-def _hour_of_name(name: str) -> datetime | None:
+def hour_of_name(name: str) -> datetime | None:
+    """Return the hour of an object by its name below a prefix of raw objects; None: it is of none."""
     return _hour_of_folders(name[:_FOLDERS_LENGTH])
 
 

@@ -7,8 +7,7 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, asset_key, failing_plainly, table_name, table_schema
 from ddb_pipeline.baseline_making.making import Made, Making
-from ddb_pipeline.baselines import BASELINE_COLUMNS, BASELINE_PARTITION_COLUMNS, DATA_PREFIX, TABLE_NAME
-from ddb_pipeline.baselines.records import moment_of
+from ddb_pipeline.baselines import BASELINE_COLUMNS, BASELINE_PARTITION_COLUMNS, DATA_PREFIX, TABLE_NAME, moment_of
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.prices import TERABYTE, TERABYTE_SCANNED_DOLLARS

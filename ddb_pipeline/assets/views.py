@@ -40,7 +40,8 @@ from ddb_pipeline.assets.common import (
 from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
 from ddb_pipeline.assets.item_attributes import views_with_columns
 from ddb_pipeline.assets.view_inputs import column_lineage, view_inputs
-from ddb_pipeline.baselines.records import microseconds, moment_of
+from ddb_pipeline.baselines import moment_of
+from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declaration import Automation, Pipeline, Stage
 from ddb_pipeline.resources.athena import QueryResult

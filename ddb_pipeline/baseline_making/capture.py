@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.captures import Capture, next_capture
-from ddb_pipeline.baselines.records import Manifest, moment_of
+from ddb_pipeline.baselines.records import Manifest
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.aws import Deployment
 

@@ -1,25 +1,29 @@
-"""Changes that a snapshot should have seen and did not, because they arrived later than its margin."""
+"""Changes that are in no view of the state, because they arrived too late for the newest baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from ddb_pipeline.arrivals import CLOCKS
+from ddb_pipeline.baseline_making.backlog import longest_delivery
 from ddb_pipeline.baseline_making.sql import late_keys_statement, late_objects_statement
-from ddb_pipeline.baselines.records import Manifest, moment_of
+from ddb_pipeline.baselines import moment_of
+from ddb_pipeline.baselines.records import Manifest
 from ddb_pipeline.resources.aws import Deployment
 
 KEYS_SHOWN = 20
-# A partition is named after arrivals; Firehose tries for 24 hours to store what arrived (dev/basic-deliver.html).
-_LONGEST_DELIVERY = timedelta(hours=25)
 _OBJECTS_NAMED = 200
 
 
 @dataclass(frozen=True)
 class LateChanges:
-    """Changes from before a baseline's cut, in raw objects that were stored after it was made.
+    """Changes in raw objects that were stored after a baseline was made, which neither it nor what is read since has.
+
+    Of a snapshot these are the changes from before its cut. An export holds the table, so it lacks none of these; but
+    changes since its cut may lie in an hour that is not read any more.
 
     Attributes:
         changes: How many; repeats count.
@@ -35,29 +39,33 @@ class LateChanges:
 
 
 def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
-    """Find the changes that a baseline lacks.
+    """Find the changes that came too late for a baseline.
 
-    An export lacks none: it holds the table itself. For a snapshot, S3 tells which raw objects were stored after its
-    query began; only where there are such is Athena asked.
+    S3 tells which raw objects were stored after its making began; only where there are such is Athena asked.
 
     Args:
         deployment: The pipeline on its stage.
         manifest: The baseline.
     """
-    if manifest.source == "export":
-        return LateChanges()
     # Objects of the last moments before are looked at again. Half of what has passed since the cut at most: what they
     # hold from before the cut was late by that much, at least.
     passed = timedelta(microseconds=max(0, manifest.read_at_us - manifest.cut_us))
     allowance = min(CLOCKS, passed / 2)
     since = moment_of(manifest.read_at_us) - allowance
-    stored = deployment.raw_bucket.stored_since(_hour(since - _LONGEST_DELIVERY), since)
+    stored = deployment.raw_bucket.stored_since(_hour(since - longest_delivery(deployment.stage)), since)
+    end_hour = manifest.baseline.first_hour if manifest.source == "export" else None
+    if end_hour:
+        stored = {hour: addresses for hour, addresses in stored.items() if hour < end_hour}
     if not stored:
         return LateChanges()
-    names, first_hour, other = deployment.names, min(stored), deployment.other_change_table
-    found = deployment.athena.execute(
-        late_objects_statement(names, cut_us=manifest.cut_us, first_hour=first_hour, other_change_table=other)
-    )
+    names = deployment.names
+    where: dict[str, Any] = {
+        "cut_us": manifest.cut_us,
+        "first_hour": min(stored),
+        "end_hour": end_hour,
+        "other_change_table": deployment.other_change_table,
+    }
+    found = deployment.athena.execute(late_objects_statement(names, **where))
     new = set().union(*stored.values())
     late: Sequence[tuple[str, int, int]] = [
         (str(path), int(changes), int(oldest_us)) for path, changes, oldest_us in found.rows if str(path) in new
@@ -67,12 +75,10 @@ def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
     keys = deployment.athena.execute(
         late_keys_statement(
             names,
-            cut_us=manifest.cut_us,
-            first_hour=first_hour,
+            **where,
             # a statement has 262,144 bytes at most; the oldest are those that matter
             paths=[path for path, _, _ in sorted(late, key=lambda found: found[2])[:_OBJECTS_NAMED]],
             limit=KEYS_SHOWN,
-            other_change_table=other,
         )
     )
     return LateChanges(

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from ddb_pipeline.arrivals import merged
+from ddb_pipeline.baseline_making.backlog import first_hour_with
 from ddb_pipeline.baseline_making.capture import observe, require_active, require_settled
 from ddb_pipeline.baseline_making.export import convert_export
 from ddb_pipeline.baseline_making.in_use import ids_in_views
 from ddb_pipeline.baseline_making.late import LateChanges, late_changes
 from ddb_pipeline.baseline_making.sql import export_statement, snapshot_statement, verification_statement
+from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.captures import Capture
 from ddb_pipeline.baselines.choice import expired_too_early, newest, parent_for, to_retire
-from ddb_pipeline.baselines.records import Manifest, Pending, baseline_id, microseconds, moment_of
+from ddb_pipeline.baselines.records import Manifest, Pending, baseline_id, microseconds
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.resources.statement_runs import Finished, StatementFailedError
@@ -258,7 +260,7 @@ class Making:
                 f"{broken} of them broken, where {expected} items were expected and {written.rows_written} rows "
                 "written: run the job again, and report it if that does not help"
             )
-        now = self.clock()
+        now, cut_us = self.clock(), pending.as_of_us - pending.margin_us
         return Manifest(
             baseline_id=pending.baseline_id,
             source=pending.source,
@@ -278,6 +280,7 @@ class Making:
             seconds=round((now - began).total_seconds(), 3),
             files=store.files(pending.baseline_id),
             heals=pending.lacking,
+            first_hour_us=microseconds(first_hour_with(deployment.raw_bucket, deployment.stage, cut_us)),
         )
 
     def _retire(self) -> tuple[str, ...]:

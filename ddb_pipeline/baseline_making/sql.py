@@ -102,7 +102,12 @@ def verification_statement(names: PublishedNames, *, baseline_id: str) -> str:
 
 
 def late_objects_statement(
-    names: PublishedNames, *, cut_us: int, first_hour: datetime, other_change_table: str = ""
+    names: PublishedNames,
+    *,
+    cut_us: int,
+    first_hour: datetime,
+    end_hour: datetime | None = None,
+    other_change_table: str = "",
 ) -> str:
     """Return the query for raw objects that hold changes from before a cut.
 
@@ -110,13 +115,14 @@ def late_objects_statement(
         names: Names of the pipeline.
         cut_us: The cut, epoch microseconds.
         first_hour: First hour of arrival to look into.
+        end_hour: Changes since the cut are looked for instead, in the hours before this one.
         other_change_table: The change table of the other format, where it holds something.
     """
     return "\n".join(
         [
             'SELECT "$path" AS path, count(*) AS changes, min(changed_at_us) AS oldest_us',
             f"FROM {change_rows([_PATH], names, other_change_table)}",
-            f"WHERE {_late(names, cut_us, first_hour)}",
+            f"WHERE {_late(names, cut_us, first_hour, end_hour)}",
             'GROUP BY "$path"',
         ]
     )
@@ -129,30 +135,34 @@ def late_keys_statement(
     first_hour: datetime,
     paths: Iterable[str],
     limit: int,
+    end_hour: datetime | None = None,
     other_change_table: str = "",
 ) -> str:
-    """Return the query for the items whose changes from before a cut are in some raw objects."""
+    """Return the query for the items whose changes from before a cut, or since, are in some raw objects."""
     listed = ", ".join(quote_literal(path) for path in paths)
     return "\n".join(
         [
             "SELECT item_key, min(changed_at_us) AS changed_at_us, min(event_id) AS event_id",
             f"FROM {change_rows([_PATH, 'item_key', 'event_id'], names, other_change_table)}",
-            f"WHERE {_late(names, cut_us, first_hour)}",
+            f"WHERE {_late(names, cut_us, first_hour, end_hour)}",
             f'    AND "$path" IN ({listed})',
             f"GROUP BY item_key ORDER BY changed_at_us, item_key LIMIT {limit}",
         ]
     )
 
 
-def _late(names: PublishedNames, cut_us: int, first_hour: datetime) -> str:
-    return "\n    AND ".join(
-        [
-            f"table_name = {quote_literal(names.table)}",
-            f"year >= {quote_literal(f'{first_hour:%Y}')}",
-            f"concat(year, month, day, hour) >= {quote_literal(f'{first_hour:%Y%m%d%H}')}",
-            f"changed_at_us < {cut_us}",
-        ]
-    )
+def _late(names: PublishedNames, cut_us: int, first_hour: datetime, end_hour: datetime | None) -> str:
+    conditions = [
+        f"table_name = {quote_literal(names.table)}",
+        f"year >= {quote_literal(f'{first_hour:%Y}')}",
+        f"concat(year, month, day, hour) >= {quote_literal(f'{first_hour:%Y%m%d%H}')}",
+    ]
+    if end_hour is None:
+        conditions.append(f"changed_at_us < {cut_us}")
+    else:
+        before = f"concat(year, month, day, hour) < {quote_literal(f'{end_hour:%Y%m%d%H}')}"
+        conditions += [before, f"changed_at_us >= {cut_us}"]
+    return "\n    AND ".join(conditions)
 
 
 def _cast(value: str, column: Column) -> str:

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from ddb_pipeline.arrivals import listed, partition_key
 from ddb_pipeline.baseline_making.late import LateChanges
+from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.choice import expired_too_early
-from ddb_pipeline.baselines.records import Manifest, moment_of
+from ddb_pipeline.baselines.records import Manifest
 from ddb_pipeline.resources.aws import Deployment
 
 
@@ -22,9 +23,11 @@ def too_late(deployment: Deployment, manifest: Manifest, late: LateChanges) -> s
     """
     if not late.changes:
         return None
+    # an export lacks nothing from before its cut, but what came since into an hour that was over long ago is not read
+    when = "since" if manifest.source == "export" else "from before"
     return (
-        f"{late.changes} changes from before {moment_of(manifest.cut_us):%Y-%m-%d %H:%M:%S} UTC came after "
-        f"baseline {manifest.baseline_id} was made, so the views lack them; the oldest is of "
+        f"{late.changes} changes {when} {moment_of(manifest.cut_us):%Y-%m-%d %H:%M:%S} UTC came too late for "
+        f"baseline {manifest.baseline_id}, so the views lack them; the oldest is of "
         f"{moment_of(late.oldest_us or 0):%Y-%m-%d %H:%M:%S}: the next baseline heals it (run "
         f"{deployment.pipeline.name}_baseline); if this comes back, raise baseline_margin_seconds"
     )

@@ -37,6 +37,7 @@ BASELINE_PARTITION_COLUMNS: tuple[Column, ...] = (
     Column("baseline_id", "string", "Which baseline; ids sort by moment"),
 )
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BaselineSource = Literal["export", "snapshot"]
 
 
@@ -54,12 +55,15 @@ class Baseline:
         source: A DynamoDB export, or a snapshot of our own state just before the moment.
         as_of_us: The moment T, epoch microseconds.
         margin_us: Changes of an item at or after T minus this margin decide its state; else the baseline does.
+        first_hour_us: When the first hour of arrival begins that may hold changes since the cut, epoch microseconds;
+            None: as `first_hour_since` says.
     """
 
     baseline_id: str
     source: BaselineSource
     as_of_us: int
     margin_us: int
+    first_hour_us: int | None = None
 
     @property
     def cut_us(self) -> int:
@@ -69,17 +73,22 @@ class Baseline:
     @property
     def first_hour(self) -> datetime:
         """First hour of arrival in which there may be changes since the cut."""
-        return first_hour_since(self.cut_us)
+        return first_hour_since(self.cut_us) if self.first_hour_us is None else moment_of(self.first_hour_us)
 
 
 def first_hour_since(moment_us: int) -> datetime:
-    """Return the first hour of arrival in which there may be changes since a moment.
+    """Return the first hour of arrival in which there may be changes since a moment, as a rule.
 
     An hour is named after the arrival of the oldest record of an object, and a buffer spans up to 15 minutes: what
-    arrived just after the moment may be in the hour before.
+    arrived just after the moment may be in the hour before. When Firehose catches up, a buffer spans more
+    (`baseline_making.backlog`).
 
     Args:
         moment_us: The moment, epoch microseconds.
     """
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment_us)
-    return moment.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    return moment_of(moment_us).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+
+
+def moment_of(epoch_us: int) -> datetime:
+    """Return epoch microseconds as a moment in UTC."""
+    return EPOCH + timedelta(microseconds=epoch_us)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import MISSING, asdict, dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from ddb_pipeline.baselines import Baseline, BaselineSource
+from ddb_pipeline.baselines import EPOCH, Baseline, BaselineSource, moment_of
 
 FORMAT = 1
 _EXPORT_BLUR_US = 60_000_000  # developerguide/S3DataExport.HowItWorks.html: "may vary by up to one minute"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RecordError(ValueError):
@@ -50,6 +49,8 @@ class Manifest:
         seconds: How long the making took.
         files: The data.
         heals: Ids of baselines that lack changes or data which this one has: no state starts from them any more.
+        first_hour_us: When the first hour of arrival begins that held changes since the cut, epoch microseconds; None:
+            as a rule (`Baseline.first_hour`).
     """
 
     baseline_id: str
@@ -70,11 +71,12 @@ class Manifest:
     seconds: float
     files: tuple[StoredFile, ...] = ()
     heals: tuple[str, ...] = ()
+    first_hour_us: int | None = None
 
     @property
     def baseline(self) -> Baseline:
         """What the views need of it."""
-        return Baseline(self.baseline_id, self.source, self.as_of_us, self.margin_us)
+        return Baseline(self.baseline_id, self.source, self.as_of_us, self.margin_us, self.first_hour_us)
 
     @property
     def cut_us(self) -> int:
@@ -160,14 +162,9 @@ def baseline_id(moment_us: int, margin_us: int, source: BaselineSource) -> str:
     return f"{moment_of(moment_us):%Y%m%dT%H%M%S%f}Z-{margin_us // 1_000_000}s-{source}"
 
 
-def moment_of(epoch_us: int) -> datetime:
-    """Return epoch microseconds as a moment in UTC."""
-    return _EPOCH + timedelta(microseconds=epoch_us)
-
-
 def microseconds(moment: datetime) -> int:
     """Return a moment, which has a time zone, as epoch microseconds."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def to_json_object(record: Any) -> str:

@@ -24,8 +24,8 @@ from ddb_pipeline.baseline_making.capture import complaint, observe
 from ddb_pipeline.baseline_making.in_use import ids_in_views
 from ddb_pipeline.baseline_making.late import late_changes
 from ddb_pipeline.baseline_making.standing import damaged, expired, expired_hours, too_late
+from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.choice import newest
-from ddb_pipeline.baselines.records import moment_of
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.resources.aws import PipelineAwsResource
 

@@ -19,9 +19,10 @@ from ddb_pipeline.arrivals import listed
 from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan, is_asked_for, preview_records, view_source
 from ddb_pipeline.baseline_making.capture import observe
+from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.captures import Capture
 from ddb_pipeline.baselines.choice import newest
-from ddb_pipeline.baselines.records import microseconds, moment_of
+from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.checks.deliveries import FAILED_CHECK, under_way
 from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.declaration import Pipeline, Stage

@@ -21,7 +21,8 @@ from dagster import (
 from ddb_pipeline.arrivals import LOOK_BACK, hour_of, listed
 from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan
-from ddb_pipeline.baselines.records import microseconds, moment_of
+from ddb_pipeline.baselines import moment_of
+from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.checks.agreement import Agreement, Shown, Suspect, compare
 from ddb_pipeline.checks.deliveries import CRAWLED_CHECK, DELIVERED_CHECK, FAILED_CHECK, under_way
 from ddb_pipeline.checks.one_row import ITEM_VIEW

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from ddb_pipeline.arrivals import hour_of
 from ddb_pipeline.assets.view_inputs import view_inputs
-from ddb_pipeline.baselines import Baseline
+from ddb_pipeline.baselines import Baseline, moment_of
 from ddb_pipeline.baselines.choice import expired_too_early, for_moment, is_behind_a_gap, newest
-from ddb_pipeline.baselines.records import microseconds, moment_of
+from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.sql_text import quote_identifier

@@ -9,8 +9,9 @@ from ddb_pipeline.baseline_making.capture import complaint, observe
 from ddb_pipeline.baseline_making.in_use import ids_in_views
 from ddb_pipeline.baseline_making.late import late_changes
 from ddb_pipeline.baseline_making.standing import damaged, expired, expired_hours, too_late
+from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.choice import newest
-from ddb_pipeline.baselines.records import Manifest, moment_of
+from ddb_pipeline.baselines.records import Manifest
 from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declaration import Declaration, Pipeline
 from ddb_pipeline.errors import PipelineError

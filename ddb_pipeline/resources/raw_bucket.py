@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_prefix, hour_prefix, is_data, merged
-from ddb_pipeline.rounds import Page, Reading, Share, Span, after_hour, before_hour, joined, read
+from ddb_pipeline.rounds import Page, Reading, Share, Span, after_hour, before_hour, hour_of_name, joined, read
 
 _LEVELS = ("year", "month", "day", "hour")
 # not more than boto3 keeps connections for (botocore Config.max_pool_connections)
@@ -81,7 +81,7 @@ class RawBucket:
         return list(merged(self.hours_by_prefix()))
 
     def stored_since(self, first: datetime, since: datetime) -> dict[datetime, set[str]]:
-        """Find what was written lately.
+        """Find what was written lately: a request for a thousand objects since the first hour.
 
         Args:
             first: First hour to look into.
@@ -90,16 +90,16 @@ class RawBucket:
         Returns:
             Their addresses, by hour, oldest hour first.
         """
-        found = {
-            hour: {
-                f"s3://{self.bucket}/{prefix}{hour_prefix(hour)}{stored.name}"
-                for prefix in self.used_prefixes
-                for stored in self._objects(prefix + hour_prefix(hour))
-                if stored.last_modified >= since
-            }
-            for hour in self.hours(first)
-        }
-        return {hour: addresses for hour, addresses in found.items() if addresses}
+        found: dict[datetime, set[str]] = {}
+        after, is_last = before_hour(first), False
+        while not is_last:
+            page = self.page(after)
+            for stored in page.objects:
+                hour = hour_of_name(stored.name)
+                if hour is not None and stored.last_modified >= since:
+                    found.setdefault(hour, set()).add(f"s3://{self.bucket}/{stored.prefix}{stored.name}")
+            after, is_last = page.objects[-1].name if page.objects else after, page.is_last
+        return found
 
     def has_data_since(self, first: datetime, since: datetime, most_pages: int | None = None) -> bool | None:
         """Whether data was written lately; it reads until it meets some, the newest hour first.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from ddb_pipeline.baselines import CERTAIN_COLUMN, first_hour_since
 from ddb_pipeline.baselines import TABLE_NAME as BASELINE_TABLE
@@ -45,7 +46,7 @@ def change_conditions(names: PublishedNames, inputs: ViewInputs, *, bounded: boo
     """
     conditions = [f"table_name = {quote_literal(names.table)}"]
     if bounded and inputs.baseline is not None:
-        conditions += _since(inputs.baseline.cut_us)
+        conditions += _since(inputs.baseline.cut_us, inputs.baseline.first_hour)
     return _AND.join([*conditions, *_moments(inputs)])
 
 
@@ -55,12 +56,11 @@ def moment_condition(inputs: ViewInputs) -> str:
 
 
 def _moments(inputs: ViewInputs) -> list[str]:
-    since = [] if inputs.since_us is None else _since(inputs.since_us)
+    since = [] if inputs.since_us is None else _since(inputs.since_us, first_hour_since(inputs.since_us))
     return [*since, *([] if inputs.as_of_us is None else [f"changed_at_us <= {inputs.as_of_us}"])]
 
 
-def _since(moment_us: int) -> list[str]:
-    first = first_hour_since(moment_us)
+def _since(moment_us: int, first: datetime) -> list[str]:
     return [
         # partition columns are strings; each condition on them alone lets Athena leave hours out
         f"year >= {quote_literal(f'{first:%Y}')}",

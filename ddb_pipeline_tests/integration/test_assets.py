@@ -42,7 +42,7 @@ TABLE = AssetKey([PIPELINE, "change_table"])
 STATE = AssetKey([PIPELINE, "latest_item_state"])
 
 # each test takes hours that no other has used
-_fresh_hours = (datetime(2026, 1, 10, tzinfo=UTC) + timedelta(hours=step) for step in itertools.count())
+_fresh_hours = (datetime(2026, 11, 2, tzinfo=UTC) + timedelta(hours=step) for step in itertools.count())
 
 
 @pytest.fixture

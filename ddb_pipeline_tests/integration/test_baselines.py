@@ -18,11 +18,12 @@ import pytest
 from ddb_pipeline.arrivals import hour_of, hour_prefix, hour_values
 from ddb_pipeline.baseline_making.in_use import ids_in_views
 from ddb_pipeline.baseline_making.making import Making
+from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.choice import for_moment, without_healed
-from ddb_pipeline.baselines.records import moment_of
 from ddb_pipeline.checks.baselines import CAPTURE_CHECK, DATA_CHECK, EXPIRY_CHECK, LATE_CHECK
 from ddb_pipeline.cli.table_scan import key_text
 from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.local_aws import delivery
 from ddb_pipeline.resources.baseline_store import BaselineStore
 from ddb_pipeline.resources.statement_runs import StatementRuns
 from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
@@ -240,6 +241,31 @@ def test_a_change_behind_the_margin_is_reported_and_healed_by_the_next_baseline(
     dynamodb.delete_item(TableName=names.table, Key=late)
 
 
+def test_what_firehose_stores_when_it_catches_up_is_read_though_its_hour_is_long_over(stage: Deployed):
+    """After an outage one object holds what took hours to arrive; it is named after its oldest record."""
+    mark, begun = uuid.uuid4().hex, datetime.now(UTC)
+    write(stage, "shots", mark, range(2), "after an outage")
+    assert delivery.wait_until_delivered(60)
+    s3, names = stage.client("s3"), stage.names["shots"]
+    long_over = hour_of(begun) - timedelta(hours=5)
+    for found in s3.list_objects_v2(Bucket=names.raw_bucket, Prefix=names.changes_prefix)["Contents"]:
+        if found["LastModified"] < begun - timedelta(seconds=1):
+            continue
+        source = {"Bucket": names.raw_bucket, "Key": found["Key"]}
+        moved = f"{names.changes_prefix}{hour_prefix(long_over)}{found['Key'].rpartition('/')[2]}"
+        s3.copy_object(Bucket=names.raw_bucket, Key=moved, CopySource=source)
+        s3.delete_object(**source)
+    stage.crawl("shots")
+
+    with deployment("shots") as place:
+        made = Making(place, note=lambda _line: None, clock=lambda: begun + timedelta(seconds=2)).run().manifest
+
+    assert moment_of(made.cut_us) < begun
+    assert made.baseline.first_hour == long_over
+    assert run(stage, "shots_refresh").success
+    assert state(stage, "shots") == table(stage, "shots")
+
+
 def test_point_in_time_recovery_off_is_said_in_one_sentence(stage: Deployed):
     make(stage, "exports")
     dynamodb, name = stage.client("dynamodb"), stage.names["exports"].table
@@ -303,7 +329,7 @@ def test_a_damaged_file_of_an_export_is_refused(stage: Deployed, monkeypatch: py
 def test_an_hour_that_expired_counts_if_it_is_still_read(stage: Deployed):
     make(stage, "shots")
     s3, names = stage.client("s3"), stage.names["shots"]
-    old, new = datetime(2026, 2, 3, 4, tzinfo=UTC), hour_of(datetime.now(UTC)) + timedelta(hours=1)
+    old, new = datetime(2026, 11, 3, 4, tzinfo=UTC), hour_of(datetime.now(UTC)) + timedelta(hours=1)
     for hour in (old, new):
         s3.put_object(
             Bucket=names.raw_bucket,

@@ -35,12 +35,12 @@ DECLARATION = """
 [pipelines.invoices]
 partition_key = {{ name = "Customer.Id", type = "B" }}
 sort_key = {{ name = "number", type = "N" }}
-start_date = 2026-01-01
+start_date = 2026-11-01
 existing_table = "Invoices.v2"
 
 [pipelines.taken]
 partition_key = {{ name = "pk", type = "S" }}
-start_date = 2026-01-01
+start_date = 2026-11-01
 existing_table = "taken-by-others"
 
 [stages.local]

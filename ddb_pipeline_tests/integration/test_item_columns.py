@@ -60,7 +60,7 @@ HOSTILE = (
     "%s {0}",
 )
 
-_fresh_hours = (datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=step) for step in itertools.count())
+_fresh_hours = (datetime(2026, 11, 10, tzinfo=UTC) + timedelta(hours=step) for step in itertools.count())
 
 
 @pytest.fixture

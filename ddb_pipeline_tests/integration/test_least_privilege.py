@@ -45,7 +45,7 @@ MARGIN_SECONDS = 2
 DECLARED = f"""
 [pipelines.{PIPELINE}]
 partition_key = {{ name = "pk", type = "S" }}
-start_date = 2026-01-01
+start_date = 2026-11-01
 baseline = "export"
 
 [pipelines.{PLAIN}]
@@ -207,7 +207,7 @@ def damage(stage: Deployed) -> None:
     glue.update_partition(
         **table, PartitionValueList=values, PartitionInput={"Values": values, "StorageDescriptor": astray}
     )
-    key = f"{names.changes_prefix}year=2026/month=01/day=02/hour=03/one.json.gz"
+    key = f"{names.changes_prefix}year=2026/month=11/day=02/hour=03/one.json.gz"
     stage.client("s3").put_object(Bucket=names.raw_bucket, Key=key, Body=gzip.compress(b""))
 
 

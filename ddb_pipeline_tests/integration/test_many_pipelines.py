@@ -23,7 +23,7 @@ from ddb_pipeline_tests.deployed import Deployed, wait_until
 from ddb_pipeline_tests.integration.test_assets import deliver
 
 REPOSITORY = Path(__file__).parents[2]
-HOUR = datetime(2026, 2, 20, 7, tzinfo=UTC)
+HOUR = datetime(2026, 11, 5, 7, tzinfo=UTC)
 
 DEFINITIONS = """
 import time
@@ -55,7 +55,7 @@ def folder(stage: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     sick = ("defective", "slow", "gone", "missing")
     declared = stage.declaration.path.read_text(encoding="utf-8")
     for name in sick:
-        declared += f'\n[pipelines.{name}]\npartition_key = {{ name = "pk", type = "S" }}\nstart_date = 2026-01-01\n'
+        declared += f'\n[pipelines.{name}]\npartition_key = {{ name = "pk", type = "S" }}\nstart_date = 2026-11-01\n'
     (tmp_path / "pipeline.toml").write_text(declared, encoding="utf-8")
     (tmp_path / "several.py").write_text(DEFINITIONS, encoding="utf-8")
     shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)

@@ -22,7 +22,7 @@ from ddb_pipeline_tests.deployed import Deployed
 from ddb_pipeline_tests.jobs import with_the_state_alone
 
 PIPELINE = "orders"
-FIRST = datetime(2026, 2, 20, tzinfo=UTC)
+FIRST = datetime(2026, 11, 5, tzinfo=UTC)
 HOURS = [FIRST + timedelta(hours=step) for step in range(3)]
 SQL = "SELECT event_id FROM latest_item_state WHERE event_id LIKE 'repair-%' ORDER BY 1"
 TABLES = all_tables("gzip")
@@ -165,7 +165,7 @@ def test_hours_deleted_in_the_catalog_are_registered_and_those_that_lead_elsewhe
     answer = repair()
 
     assert (
-        f"✓ hours that S3 holds are not in table {names.database}.changes: 1 (2026-02-20-00:00): registered"
+        f"✓ hours that S3 holds are not in table {names.database}.changes: 1 (2026-11-05-00:00): registered"
         in answer.output
     )
     assert "✓ partitions of table" in answer.output
@@ -203,7 +203,7 @@ def test_raw_objects_that_are_gone_are_told_with_what_still_holds_them(whole: De
 
     assert answer.exit_code == 1
     assert (
-        "✗ hours whose raw objects are gone from S3 though the views read them: 1 (2026-02-20-02:00)" in answer.output
+        "✗ hours whose raw objects are gone from S3 though the views read them: 1 (2026-11-05-02:00)" in answer.output
     )
     assert 'set baseline = "export", deploy, and run orders_baseline' in answer.output
     # the partition is the evidence

@@ -19,7 +19,7 @@ from ddb_pipeline.local_aws import delivery
 from ddb_pipeline_tests.deployed import Deployed
 
 PIPELINE = "orders"
-HOUR = datetime(2026, 3, 1, tzinfo=UTC)
+HOUR = datetime(2026, 11, 15, tzinfo=UTC)
 
 
 @pytest.fixture

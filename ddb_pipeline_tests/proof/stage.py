@@ -39,7 +39,7 @@ _DECLARATION = """
 [pipelines.{pipeline}]
 partition_key = {{ name = "pk", type = "S" }}
 time_to_live_attribute = "expires_at"
-start_date = 2026-01-01
+start_date = 2026-11-01
 baseline = "{baseline}"
 
 [stages.local]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.captures import Capture, EarlierCapture
 from ddb_pipeline.baselines.choice import (
     expired_too_early,
@@ -16,7 +17,7 @@ from ddb_pipeline.baselines.choice import (
     parent_for,
     to_retire,
 )
-from ddb_pipeline.baselines.records import Manifest, Pending, StoredFile, baseline_id, microseconds, moment_of
+from ddb_pipeline.baselines.records import Manifest, Pending, StoredFile, baseline_id, microseconds
 
 SECOND = 1_000_000
 START = 1_790_000_000 * SECOND
