@@ -111,6 +111,8 @@ class FakeBaselines:
     def manifests(self) -> list[Manifest]:
         return [self.manifest] if self.manifest else []
 
+    manifests_of_all_tables = manifests
+
     def files(self, _baseline_id: str) -> tuple[StoredFile, ...]:
         found = self._s3.objects.values()
         return tuple(stored(one) for one in found if one["Key"].startswith(DATA_PREFIX))
