@@ -143,6 +143,11 @@ def content(hour: datetime, objects: Mapping[str, Iterable[StoredObject]]) -> Ho
     )
 
 
+def emptied(hour: datetime) -> HourContent:
+    """Return what an hour holds that lost all its objects."""
+    return HourContent(hour, 0, 0, hour, hour)
+
+
 def by_prefix(contents: Iterable[HourContent]) -> dict[str, list[datetime]]:
     """Return the hours that have data, by the prefix it is below."""
     hours: dict[str, list[datetime]] = {}

@@ -33,6 +33,7 @@ from functools import lru_cache
 from typing import Any
 
 from ddb_pipeline.arrivals import (
+    HOUR,
     LOOK_BACK,
     WEEK,
     HourContent,
@@ -94,6 +95,7 @@ class Reading:
         beyond: The first object at or after the end of the span, as far as one was met, as the content of its hour.
         unreadable: Keys and folders (with `/` at their end) that are not of an hour.
         pages: Pages that it took.
+        passed: The names that it read: what is not there has no object.
     """
 
     contents: tuple[HourContent, ...]
@@ -101,12 +103,28 @@ class Reading:
     beyond: HourContent | None
     unreadable: tuple[str, ...]
     pages: int
+    passed: Span = Span("", "")
 
     @property
     def met(self) -> tuple[HourContent, ...]:
         """Hours that hold data, with as much of it as was read."""
         others = (self.rest.begun if self.rest else None, self.beyond)
         return (*self.contents, *(other for other in others if other))
+
+    def hours_without_data(self, first: datetime) -> list[datetime]:
+        """Return the hours that it passed and in which it found nothing that Athena would read, oldest first.
+
+        Args:
+            first: The first hour of interest.
+        """
+        start, end = self.passed.start, self.passed.end
+        begins, ends = (_hour_of_folders(name[: _FOLDERS_LENGTH - 1] + "/") for name in (start, end))
+        if ends is None or (begins is None and start):
+            return []  # it stands at a name that is no hour's
+        hour = max(first, begins if begins and start <= before_hour(begins) else begins + HOUR) if begins else first
+        last = ends if end >= after_hour(ends) else ends - HOUR
+        full = {content.hour for content in self.contents}
+        return [passed for step in range(int((last - hour) / HOUR) + 1) if (passed := hour + HOUR * step) not in full]
 
 
 @dataclass(frozen=True)
@@ -216,11 +234,12 @@ def read(
     """
     if position is None or position.after >= span.end:
         position = Position(span.start)
-    walk, pages = _Walk(span.end, position, share.hours), 0
+    walk, pages, start = _Walk(span.end, position, share.hours), 0, position.after
     while not walk.has_ended and pages < share.pages and not out_of_time():
         walk.take(list_page(walk.after))
         pages += 1
-    return Reading(tuple(walk.contents), walk.rest, walk.beyond, tuple(walk.unreadable), pages)
+    passed = Span(start, walk.rest.after if walk.rest else span.end)
+    return Reading(tuple(walk.contents), walk.rest, walk.beyond, tuple(walk.unreadable), pages, passed)
 
 
 class _Walk:

@@ -7,7 +7,7 @@ event log holds, so that sensor and crawl step never report the same content twi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,11 +20,12 @@ from dagster import (
     MetadataValue,
 )
 
-from ddb_pipeline.arrivals import HourContent, changed, hour_prefix, listed, objects_of, partition_key
+from ddb_pipeline.arrivals import HourContent, changed, emptied, hour_prefix, listed, objects_of, partition_key
 from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, asset_key
 from ddb_pipeline.declaration import Pipeline
 
 NAME = "raw_changes"
+_MOST_LOST = 100
 _KIND = {"json": "JSON lines", "parquet": "Parquet"}
 OBJECTS_GONE = "objects_gone"
 """Metadata of an hour that holds fewer objects than were reported before: how many fewer."""
@@ -65,6 +66,24 @@ def known_fingerprints(instance: DagsterInstance, pipeline: Pipeline, hours: Ite
     return {key: found[DATA_VERSION_TAG] for key, found in tags.items() if DATA_VERSION_TAG in found}
 
 
+def lost_hours(instance: DagsterInstance, pipeline: Pipeline, hours: Collection[datetime]) -> list[HourContent]:
+    """Return those of some hours without data that were reported with some, newest first, as what they hold now.
+
+    Args:
+        instance: Dagster's instance, whose event log holds what was reported.
+        pipeline: The pipeline.
+        hours: Hours that hold nothing. Where there are none, nothing is asked.
+    """
+    if not hours:
+        return []
+    reported = instance.get_materialized_partitions(asset_key(pipeline, NAME))
+    candidates = [hour for hour in sorted(hours, reverse=True) if partition_key(hour) in reported]
+    known = known_fingerprints(instance, pipeline, candidates)
+    lost = [hour for hour in candidates if objects_of(known.get(partition_key(hour)))]
+    # a bucket that was emptied as a whole: the daemon writes each event, the next ticks have the rest
+    return [emptied(hour) for hour in lost[:_MOST_LOST]]
+
+
 def arrival_events(
     instance: DagsterInstance, pipeline: Pipeline, contents: Iterable[HourContent], bucket: str
 ) -> list[AssetMaterialization]:
@@ -86,9 +105,10 @@ def _event(pipeline: Pipeline, found: HourContent, known: str | None, bucket: st
     metadata: dict[str, Any] = {
         "objects": found.objects,
         "bytes": found.size,
-        "newest_object": MetadataValue.timestamp(found.newest),
-        "uri": listed([f"s3://{bucket}/{prefix}{hour_prefix(found.hour)}" for prefix in found.first_written]),
     }
+    if found.objects:
+        places = [f"s3://{bucket}/{prefix}{hour_prefix(found.hour)}" for prefix in found.first_written]
+        metadata |= {"newest_object": MetadataValue.timestamp(found.newest), "uri": listed(places)}
     if gone := max(objects_of(known) - found.objects, 0):
         metadata[OBJECTS_GONE] = gone
         said += f"; at least {gone} are gone that were there"

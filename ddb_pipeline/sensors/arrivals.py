@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from dagster import (
     DefaultSensorStatus,
@@ -21,7 +21,7 @@ from dagster import (
 
 from ddb_pipeline.arrivals import HOUR, LOOK_BACK, HourContent, by_prefix, classify, hour_of, merged, oddities
 from ddb_pipeline.assets.projected_hours import decide_refresh
-from ddb_pipeline.assets.raw_changes import arrival_events, losses
+from ddb_pipeline.assets.raw_changes import arrival_events, losses, lost_hours
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.refreshes import refresh_job_name
@@ -57,6 +57,10 @@ class TickReading:
     def unreadable(self) -> list[str]:
         """Keys and folders that are not of an hour."""
         return [odd for reading in self.readings.values() for odd in reading.unreadable]
+
+    def hours_without_data(self, first: datetime) -> set[datetime]:
+        """Hours from one on where a round passed, and found no data."""
+        return {hour for reading in self.readings.values() for hour in reading.hours_without_data(first)}
 
     @property
     def more(self) -> bool:
@@ -99,7 +103,8 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment, until: float
     sorted_hours = classify((met.hour for met in found.met), pipeline.start_date, now)
     partitions = frozenset(sorted_hours.hours)
     reportable = [content for content in found.contents if content.hour in partitions]
-    events = arrival_events(context.instance, pipeline, reportable, deployment.names.raw_bucket)
+    gone = lost_hours(context.instance, pipeline, found.hours_without_data(_first_kept(deployment, now)))
+    events = arrival_events(context.instance, pipeline, [*reportable, *gone], deployment.names.raw_bucket)
     lacking = merged(deployment.catalog.lacking(by_prefix(found.met)))
     decision = decide_refresh(context.instance, deployment, lacking, found.met, now)
     sentences = [f"hours read: {len(found.contents)}, reported as changed: {len(events)}", decision.reason]
@@ -120,6 +125,15 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment, until: float
         asset_events=events,
         cursor=next_cursor(cursor, found.readings, now).to_json(),
     )
+
+
+def _first_kept(deployment: Deployment, now: datetime) -> datetime:
+    """The first hour whose objects have not expired."""
+    start, days = (
+        datetime.combine(deployment.pipeline.start_date, datetime.min.time(), UTC),
+        deployment.stage.raw_retention_days,
+    )
+    return start if days is None else max(start, hour_of(now - timedelta(days=days)) + HOUR)
 
 
 def read_rounds(

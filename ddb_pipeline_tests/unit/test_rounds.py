@@ -22,6 +22,7 @@ from ddb_pipeline.rounds import (
     Reading,
     Share,
     Span,
+    after_hour,
     joined,
     next_cursor,
     read,
@@ -123,6 +124,21 @@ def test_only_names_within_the_span_count_and_the_first_beyond_is_told():
     assert [content.hour for content in found.contents] == [NOON + HOUR * 3]
     assert found.beyond is not None
     assert [met.hour for met in found.met] == [NOON + HOUR * 3, NOON + HOUR * 4]
+
+
+@pytest.mark.parametrize("hours", [1, 2, 1000])
+def test_hours_that_were_passed_and_hold_nothing_are_told_once_in_a_round(hours: int):
+    bucket = bucket_of(name(NOON), name(NOON + HOUR * 3), name(NOON + HOUR * 4), name(NOON + HOUR * 30), page=2)
+    span, first, position = Span("", after_hour(NOON + HOUR * 32)), NOON - HOUR * 2, None
+    without: list[datetime] = []
+    for _ in range(10):
+        found = read(bucket.page, span, position, Share(1, hours))
+        without += found.hours_without_data(first)
+        position = found.rest
+        if position is None:
+            break
+
+    assert without == [first + HOUR * step for step in range(35) if step - 2 not in {0, 3, 4, 30}]
 
 
 def test_what_is_no_hour_is_told_and_costs_a_page_a_folder():

@@ -14,7 +14,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ddb_pipeline import rounds
-from ddb_pipeline.arrivals import HOUR, LOOK_BACK, WEEK, changed, hour_of, hour_prefix, partition_key
+from ddb_pipeline.arrivals import (
+    HOUR,
+    LOOK_BACK,
+    WEEK,
+    changed,
+    emptied,
+    hour_of,
+    hour_of_key,
+    hour_prefix,
+    objects_of,
+    partition_key,
+)
 from ddb_pipeline.refreshes import Attempt, asked_for_in_vain, decide, scope_of_run
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.rounds import SHARES, Cursor, Share
@@ -49,6 +60,9 @@ class World:
         found = read_rounds(cast("RawBucket", self.bucket), cursor, self.now, out_of_time)
         for content in changed([one for one in found.contents if one.hour <= self.now], self.reported):
             self.reported[partition_key(content.hour)] = content.fingerprint
+        for hour in found.hours_without_data(START):
+            if objects_of(self.reported.get(partition_key(hour))):
+                self.reported[partition_key(hour)] = emptied(hour).fingerprint
         lacking = sorted({met.hour for met in found.met} - self.catalog)
         decision = decide(lacking, self.runs, self.now, START, absent=asked_for_in_vain(self.runs) - self.catalog)
         assert bool(decision.run_key) <= bool(lacking or self.last_failed)
@@ -87,8 +101,11 @@ class World:
     def is_told(self) -> bool:
         """Whether Dagster knows of every hour what it holds, and the catalog has them all."""
         truth = {hour: found for hour, found in self.bucket.truth().items() if hour <= self.now}
-        return set(truth) <= self.catalog and all(
-            self.reported.get(partition_key(hour)) == found.fingerprint for hour, found in truth.items()
+        holding = {hour_of_key(key) for key, fingerprint in self.reported.items() if objects_of(fingerprint)}
+        return (
+            set(truth) <= self.catalog
+            and {hour for hour in holding if hour <= self.now} == set(truth)
+            and all(self.reported[partition_key(hour)] == found.fingerprint for hour, found in truth.items())
         )
 
 
@@ -191,6 +208,16 @@ def test_a_deleted_object_is_noticed():
     world.tick_until(world.is_told, 20)
 
     assert world.reported[partition_key(START + HOUR * 3)].startswith("1-")
+
+
+@pytest.mark.parametrize(("hour", "ticks"), [(299, 1), (296, 1), (250, 8), (3, 30)])
+def test_an_hour_that_lost_all_its_objects_is_noticed(hour: int, ticks: int):
+    world = caught_up(300)
+    world.bucket.delete(name(START + HOUR * hour, unique="000000"))
+    assert not world.is_told()
+
+    assert world.tick_until(world.is_told, 100) <= ticks
+    assert world.runs == []
 
 
 def test_an_hour_with_a_hundred_thousand_objects_costs_no_more_than_another_in_a_tick():
