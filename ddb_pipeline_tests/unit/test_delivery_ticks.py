@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from dagster import SkipReason, build_sensor_context
+from dagster import AssetCheckEvaluation, DagsterInstance, SensorResult, SkipReason, build_sensor_context
 
 from ddb_pipeline.checks.deliveries import NotKnownError, delivered_verdict
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.failed_deliveries.receipts import Receipt
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.resources.settings import Connection, Settings
+from ddb_pipeline.sensors import deliveries
 from ddb_pipeline.sensors.deliveries import deliveries_sensor
+from ddb_pipeline_tests.declared import pipeline
+from ddb_pipeline_tests.unit.test_replay import Errors, document
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 LAST = NOW - timedelta(hours=1)
@@ -80,6 +84,52 @@ def test_the_check_reads_all_and_a_tick_that_is_through_tells_too():
     )
     assert str(verdict_of(Hours(50), hurried=True)).startswith("records came into stream s")
     assert verdict_of(Hours(50), hurried=True, failed=[LAST]) is None, "what failed has left the stream, too"
+
+
+def test_a_tick_that_cannot_read_all_tells_once_that_something_failed_and_goes_on(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(deliveries, "_TICK_RECEIPTS", 3)
+    errors = Errors()
+    keys = [errors.add(document(b"x"), hours_ago=1000 + number // 4) for number in range(10)]
+    stub = SimpleNamespace(
+        names=SimpleNamespace(change_stream="s"),
+        pipeline=pipeline(),
+        stage=SimpleNamespace(buffer_seconds=60),
+        catalog=SimpleNamespace(is_projected=True),
+        failed_deliveries=errors,
+        table_export=SimpleNamespace(look=lambda _now: SimpleNamespace(active=True)),
+        stream_metrics=SimpleNamespace(last_arrivals=lambda _before: None),
+        hurried=True,
+    )
+    monkeypatch.setattr(PipelineAwsResource, "deployment", lambda *_arguments, **_more: nullcontext(stub))
+    sensor = deliveries_sensor(pipeline(), 30, "stopped")
+    resources = {"aws": PipelineAwsResource(declaration_file="pipeline.toml")}
+
+    def tick(instance: DagsterInstance, cursor: str | None) -> tuple[SensorResult, list[bool]]:
+        result = sensor(build_sensor_context(instance, cursor=cursor, resources=resources))
+        assert isinstance(result, SensorResult)
+        for event in result.asset_events:
+            instance.report_runless_asset_event(event)
+        checks = [event for event in result.asset_events if isinstance(event, AssetCheckEvaluation)]
+        return result, [event.passed for event in checks if event.check_name == "no_failed_deliveries"]
+
+    with DagsterInstance.ephemeral() as instance:
+        cursor, told, messages = None, [], []
+        for _ in range(9):
+            result, said = tick(instance, cursor)
+            cursor = result.cursor
+            told.append(said)
+            messages.append(str(result.skip_reason.skip_message if result.skip_reason else ""))
+        for key in keys:
+            errors.receipts[key] = Receipt("", "", 1, 0, 3)
+        afterwards = []
+        for _ in range(12):
+            result, said = tick(instance, cursor)
+            cursor = result.cursor
+            afterwards += said
+
+    assert told == [[False], *8 * [[]]]
+    assert all("below errors/ is more than a tick looks into" in message for message in messages[1:])
+    assert afterwards == [True]
 
 
 def test_the_sensor_gives_up_early(monkeypatch: pytest.MonkeyPatch):
