@@ -28,6 +28,7 @@ from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.failures.described import RunFailure
 from ddb_pipeline.failures.notifiers import TopicNotifier
 from ddb_pipeline.local_aws import delivery
+from ddb_pipeline.local_aws.crawler import model
 from ddb_pipeline.local_aws.deployment import deploy
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
@@ -215,8 +216,10 @@ def late(deployment: Deployment) -> None:
     """Let a query and a crawl be late: both are stopped."""
     with pytest.raises(PipelineError):
         deployment.athena.execute(SLOW, deadline_seconds=0)
-    with pytest.raises(PipelineError):
-        deployment.crawler.crawl(deployment.names.crawler, deadline_seconds=0)
+    with pytest.MonkeyPatch.context() as slow:
+        slow.setattr(model, "RUNNING_SECONDS", 60)  # or until it is stopped
+        with pytest.raises(PipelineError):
+            deployment.crawler.crawl(deployment.names.crawler, deadline_seconds=0)
 
 
 def read_by_key(deployment: Deployment) -> None:
