@@ -44,7 +44,9 @@ class CallAdvice:
 
 
 STAGE_ADVICE = CallAdvice(
-    denied="give the user or role the stack's managed policies, or use credentials that have them",
+    # the policies follow from pipeline.toml: rights on baselines come with baselines
+    denied="give the user or role the stack's managed policies, or use credentials that have them; if pipeline.toml "
+    "has changed since the stack was deployed, deploy first",
     missing=DEPLOY_ADVICE,
     unreachable="run `ddb-pipeline local up` for stage local, check network and AWS_ENDPOINT_URL for a stage on AWS",
     settings_place=".env or the environment",
