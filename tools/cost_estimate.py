@@ -148,8 +148,9 @@ DAY_READ, WEEK_READ = 1 + 1 / 24, 7 + 1 / 24
 PROJECTED_FOLDERS = 12 * 31 * 24 / 2
 """That a query of the state lists with projection: a year has 8,928, empty or not. From the baseline on it lists those
 to the year's end, which are half of them on average over a year."""
-LISTS_A_MINUTE = 6
-"""The sensors of arrivals and of failed deliveries, every 30 seconds."""
+LISTS_A_MINUTE = 2 * 5 + 1 / 5
+"""Of S3: the sensor of arrivals lists five times each 30 seconds (docs/arrivals.md), that of deliveries once in five
+minutes."""
 ALARMS = 8
 """Of a stack that delivers JSON; one more watches the conversion to Parquet."""
 LOG_BYTES_A_CALL = 500

@@ -39,7 +39,8 @@ class Stage:
         stream_retention_hours: How long the Kinesis stream keeps records, 24 to 8760 hours.
         arrivals_interval_seconds: Shortest pause between two ticks of the arrivals sensor, 1 to 3600 seconds.
         automation: Whether sensors and schedules are on when Dagster first loads them.
-        measure: When row counts and previews of the views are taken: in each run, daily, or never.
+        measure: When row counts and previews of the views are taken: of all in each run; daily, of the state whole and
+            of the history over the last day; or never.
         keep_data: True: the table, the buckets, the key and the log groups outlive the stack, which refuses to be
             deleted. False needs `confirm_data_loss` with the stage's name beside it: that is no field, as nothing
             depends on it but that the file is read.
