@@ -206,11 +206,13 @@ def look(
         for number, part in enumerate(parts)
         if part.is_last
     }
+    # of an hour that was cut off nobody knows that it changed
+    told = still_open | ({cut} & known.keys() if cut else set())
     return Look(
         open=tuple(one for found in opened for one in found),
         hours=tuple(ended.values()),
         left=sum(len(found.objects) for found in unsettled) - sum(len(part.objects) for part in parts),
-        unread=tuple(found for found in unsettled if found.hour not in ended and found.hour not in still_open),
+        unread=tuple(found for found in unsettled if found.hour not in ended and found.hour not in told),
         is_whole=position is None and cut is None,
         position=_stopped_at(parts[-1], opened[-1], cut) if parts and not parts[-1].is_last else None,
     )

@@ -439,7 +439,7 @@ def test_what_failed_while_nobody_looked_for_months_is_found():
     hours=st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=6),
     later=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), max_size=6),
     most_receipts=st.integers(1, 4),
-    most_listed=st.one_of(st.none(), st.integers(6, 12)),
+    most_listed=st.one_of(st.none(), st.integers(12, 18)),  # at least an hour of them
 )
 def test_looks_one_after_the_other_meet_every_open_object_and_forget_none(
     hours: list[list[bool]], later: list[tuple[int, int]], most_receipts: int, most_listed: int | None
