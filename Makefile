@@ -20,7 +20,7 @@ dev: ## local AWS with live traffic and the Dagster UI at http://localhost:3000,
 
 test: ## run all tests
 	$(environment) infra,local,test
-	@$(bin)/pytest -n 3 --dist loadfile --no-loadscope-reorder -q
+	@$(bin)/pytest -n 4 --dist loadfile --no-loadscope-reorder -q
 
 prove: ## hold the views against 20,000 random lives of items, delivered badly: about half an hour
 	$(environment) infra,local,test

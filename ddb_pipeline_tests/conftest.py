@@ -6,8 +6,10 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -17,6 +19,9 @@ from ddb_pipeline_tests.deployed import Deployed, local_stage
 
 REPOSITORY = Path(__file__).parent.parent
 PIPELINES = Path(__file__).parent / "pipelines.toml"
+
+# each boto3 session reads megabytes of service models, and tests make many
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 # how long something took says nothing of it where other processes share the machine
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,4 +1,4 @@
-"""`make prove` in small: four hundred random lives through the real path, half with baselines of each source."""
+"""`make prove` in small: two hundred random lives through the real path, half with baselines of each source."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from ddb_pipeline_tests.end_to_end.processes import command
 
-LIVES = 200
+LIVES = 100
 
 
 @pytest.mark.timeout(1200)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ddb_pipeline.local_aws.athena import json_text, results, types, views
 from ddb_pipeline.local_aws.athena.casts import text
-from ddb_pipeline.local_aws.athena.dialect import parse_statement
+from ddb_pipeline.local_aws.athena.dialect import first_words, parse_statement, words
 from ddb_pipeline.local_aws.athena.engine import connect
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError
 from ddb_pipeline.local_aws.athena.json_path import to_pointer
@@ -25,6 +25,20 @@ NAMES = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters
 def database(tmp_path_factory):
     directory = tmp_path_factory.mktemp("athena")
     return connect(directory, directory / "objects")
+
+
+@given(
+    st.lists(st.sampled_from(["SELECT", "(", "'it''s'", '"a name"', "/* SHOW", "*/", "-- CREATE\n", "a.b", "1.5E0"])),
+    st.integers(1, 8),
+)
+def test_the_first_words_are_those_of_the_whole_statement(parts, count):
+    sql = " ".join([*parts, "FROM somewhere_else" * 20, "*/"])
+    try:
+        expected = [token.text.upper() for token in words(sql)[:count]]
+    except QueryFailedError:
+        return  # whoever parses it says so
+
+    assert first_words(sql, count) == expected
 
 
 def path_of(*names):

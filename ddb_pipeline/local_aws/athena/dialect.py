@@ -48,6 +48,10 @@ class _AthenaQueries(Trino):
     Parser = _Parser
 
 
+_BEGINNING = 200
+"""How many characters of a statement are read to see what it is."""
+
+
 class _Words(Trino):
     class Tokenizer(Trino.Tokenizer):
         # sqlglot would take what follows as one text
@@ -71,6 +75,29 @@ def words(sql: str) -> list[Token]:
     while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
         tokens.pop()
     return tokens
+
+
+def first_words(sql: str, count: int) -> list[str]:
+    """Texts of the first tokens of a statement, in capitals.
+
+    A view's statement has thousands of tokens, and what it is stands at its beginning.
+
+    Args:
+        sql: The statement.
+        count: How many.
+
+    Raises:
+        QueryFailedError: It cannot be read.
+    """
+    if len(sql) > _BEGINNING:
+        try:
+            # the last one may be cut in two
+            found = tokenize(sql[:_BEGINNING], read=_Words)[:-1]
+        except TokenError:
+            found = []
+        if len(found) >= count:
+            return [token.text.upper() for token in found[:count]]
+    return [token.text.upper() for token in words(sql)[:count]]
 
 
 def parse_statement(sql: str, parameters: Sequence[str] = ()) -> exp.Expr:

@@ -42,8 +42,8 @@ class CommonTable:
     visible: CommonTables
 
 
-@lru_cache(maxsize=16)
-def _parsed_view(sql: str) -> exp.Expr:
+@lru_cache(maxsize=32)
+def parsed_view(sql: str) -> exp.Expr:
     """Views are asked again and again, and one with a hundred typed columns takes half a second to parse.
 
     Queries share the tree: compiling reads it and changes nothing.
@@ -227,7 +227,7 @@ class QueryCompiler:
         outer, self._depth = (self.sql, self.database), self._depth + 1
         self.sql, self.database = view.sql, view.database
         try:
-            relation = self.query(_parsed_view(view.sql), None, {})
+            relation = self.query(parsed_view(view.sql), None, {})
         except QueryFailedError as error:
             full = f"awsdatacatalog.{view.database}.{view.name}"
             raise QueryFailedError("INVALID_VIEW", f"Failed analyzing stored view '{full}': {error}") from None

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Literal
 
 from sqlglot import exp, tokenize
-from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import TokenType
 
 from ddb_pipeline.local_aws.athena import prepared, views
@@ -19,11 +18,11 @@ from ddb_pipeline.local_aws.athena.definitions import (
     drop_database,
     drop_table,
 )
-from ddb_pipeline.local_aws.athena.dialect import MAX_QUERY_BYTES, parse_statement, words
+from ddb_pipeline.local_aws.athena.dialect import MAX_QUERY_BYTES, first_words, parse_statement, words
 from ddb_pipeline.local_aws.athena.errors import QueryFailedError, failed_at, not_supported
 from ddb_pipeline.local_aws.athena.listings import describe, show
 from ddb_pipeline.local_aws.athena.plans import Lines, Outcome, Plan, Session, Write
-from ddb_pipeline.local_aws.athena.query import QueryCompiler
+from ddb_pipeline.local_aws.athena.query import QueryCompiler, parsed_view
 from ddb_pipeline.local_aws.athena.relations import Field, Listing, Table, View
 from ddb_pipeline.local_aws.athena.repair import repair_table
 from ddb_pipeline.local_aws.athena.system_tables import INFORMATION_SCHEMA
@@ -63,6 +62,8 @@ _ABOUT_CATALOG: dict[tuple[str, ...], Callable[[Session], Lines]] = {
 }
 _DML = {"SELECT": "SELECT", "WITH": "SELECT", "VALUES": "SELECT", "INSERT": "INSERT", "UNLOAD": "UNLOAD"}
 _KINDS = ("DATABASE", "SCHEMA", "TABLE", "VIEW")
+_BRACKETS = 8
+"""So many words are looked at for the first that is no bracket."""
 _WITH_PARAMETERS = {"SELECT", "WITH", "VALUES", "INSERT", "CREATE"}
 
 
@@ -119,16 +120,15 @@ def prepare(session: Session) -> Outcome:
 
 def _about_catalog(sql: str) -> Callable[[Session], Lines] | None:
     """What carries a statement out that sqlglot does not read."""
-    found = [token.text.upper() for token in words(sql)[:2]]
-    return next((run for start, run in _ABOUT_CATALOG.items() if tuple(found[: len(start)]) == start), None)
+    found = tuple(first_words(sql, 2))
+    return next((run for start, run in _ABOUT_CATALOG.items() if found[: len(start)] == start), None)
 
 
 def _first_word(sql: str) -> str:
     try:
-        first = next((token for token in tokenize(sql, read="trino") if token.text != "("), None)
-    except TokenError:
+        return next((word for word in first_words(sql, _BRACKETS) if word != "("), "")
+    except QueryFailedError:
         return ""  # parse_statement says what cannot be read
-    return first.text.upper().split()[0] if first else ""
 
 
 def _explain(session: Session) -> Lines:
@@ -200,7 +200,7 @@ def _create_view(statement: exp.Create, session: Session) -> Lines:
     # names without a database are those of the session, which the view keeps
     database = session.database or schema
     compiler = QueryCompiler(text, database, session.started, find)
-    relation = compiler.query(parse_statement(text), None, {})
+    relation = compiler.query(parsed_view(text), None, {})
     entry = views.entry(database, name, text, relation.fields)
     catalog.put_view(schema, name, entry, or_replace=bool(statement.args.get("replace")))
     return Lines()
