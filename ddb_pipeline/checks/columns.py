@@ -18,6 +18,7 @@ from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plain
 from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
 from ddb_pipeline.assets.item_attributes import attribute_text, remembered_columns
 from ddb_pipeline.assets.views import check_may_scan
+from ddb_pipeline.checks.too_large import told_when_too_large
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.item_columns.fit import Misfits, misfit_statement, misfits, told
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
@@ -51,6 +52,7 @@ def fit_check(pipeline: Pipeline) -> AssetChecksDefinition:
         can_subset=True,
         retry_policy=RETRY_TRANSIENT,
     )
+    @told_when_too_large(fit_check_key(pipeline))
     def values_fit_their_columns(
         context: AssetCheckExecutionContext, aws: PipelineAwsResource
     ) -> Iterator[AssetCheckResult]:

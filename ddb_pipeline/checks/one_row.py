@@ -15,6 +15,7 @@ from dagster import (
 
 from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan, preview_records
+from ddb_pipeline.checks.too_large import told_when_too_large
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.sql_text import quote_identifier
@@ -47,6 +48,7 @@ def items_check(pipeline: Pipeline) -> AssetChecksDefinition:
         retry_policy=RETRY_TRANSIENT,
         pool=QUERY_POOL,
     )
+    @told_when_too_large(items_check_key(pipeline))
     def one_row_per_item(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             if not check_may_scan(context, deployment.stage):

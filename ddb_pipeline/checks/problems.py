@@ -24,6 +24,7 @@ from ddb_pipeline.baselines.captures import Capture
 from ddb_pipeline.baselines.choice import newest
 from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.checks.deliveries import FAILED_CHECK, under_way
+from ddb_pipeline.checks.too_large import told_when_too_large
 from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
@@ -71,6 +72,7 @@ def problems_check(pipeline: Pipeline) -> AssetChecksDefinition:
         retry_policy=RETRY_TRANSIENT,
         pool=QUERY_POOL,
     )
+    @told_when_too_large(check_key)
     def no_unexplained_problems(
         context: AssetCheckExecutionContext, aws: PipelineAwsResource
     ) -> Iterator[AssetCheckResult]:

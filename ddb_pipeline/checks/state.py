@@ -26,6 +26,7 @@ from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.checks.agreement import Agreement, Shown, Suspect, compare
 from ddb_pipeline.checks.deliveries import CRAWLED_CHECK, DELIVERED_CHECK, FAILED_CHECK, under_way
 from ddb_pipeline.checks.one_row import ITEM_VIEW
+from ddb_pipeline.checks.too_large import told_when_too_large
 from ddb_pipeline.checks.verdict import Verdict, last_evaluation
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.dynamodb_json import canonical_item, canonical_key, client_key
@@ -73,6 +74,7 @@ def state_check(pipeline: Pipeline) -> AssetChecksDefinition:
         retry_policy=RETRY_TRANSIENT,
         pool=QUERY_POOL,
     )
+    @told_when_too_large(check_key)
     def state_agrees(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             if not check_may_scan(context, deployment.stage):
