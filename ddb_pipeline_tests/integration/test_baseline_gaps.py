@@ -240,13 +240,13 @@ def test_the_items_of_a_table_that_was_streamed_before_are_not_those_of_the_one_
         made = make(changed, pipeline)
         assert (made.resumed, made.manifest.table, made.manifest.parent) == (False, changed.names[pipeline].table, None)
         assert made.manifest.rows == len(table(changed, pipeline))
-        refreshed = run(changed, f"{pipeline}_refresh", whole=True)
-        assert {check.check_name for check in refreshed.get_asset_check_evaluations() if not check.passed} == set()
-        assert PROBLEMS_CHECK in checks(refreshed)
+        refreshed = checks(run(changed, f"{pipeline}_refresh", whole=pipeline == "shots"))
+        assert {name for name, check in refreshed.items() if not check.passed} == set()
         assert state(changed, pipeline) == table(changed, pipeline)
-        gone = changed.ask(pipeline, f"SELECT item_key FROM deleted_items WHERE item_key LIKE '%{mark}%'")
-        assert [key_text(json.loads(item)) for (item,) in gone] == [key_text(key(pipeline, 6, mark))]
         if pipeline == "shots":
+            assert PROBLEMS_CHECK in refreshed
+            gone = changed.ask(pipeline, f"SELECT item_key FROM deleted_items WHERE item_key LIKE '%{mark}%'")
+            assert [key_text(json.loads(item)) for (item,) in gone] == [key_text(key(pipeline, 6, mark))]
             # the next one starts from its own
             second = make(changed, pipeline).manifest
             assert (second.parent, second.rows) == (made.manifest.baseline_id, made.manifest.rows)
