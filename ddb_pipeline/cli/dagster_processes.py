@@ -13,6 +13,10 @@ from typing import Any
 from ddb_pipeline.cli.process_group import process_group
 from ddb_pipeline.declaration import Declaration
 
+_TICKS_AT_ONCE = {"DAGSTER_GRPC_MAX_WORKERS": "32"}
+"""Threads of the server of a code location. It evaluates the ticks: with Dagster's default, four more than there are
+processors, the eight sensors and eight schedules that dagster.yaml lets be evaluated at once would wait for others."""
+
 
 @contextmanager
 def dagster_process(
@@ -32,7 +36,7 @@ def dagster_process(
         dagster_home: Folder of the Dagster instance; None for the one of the working directory.
         log: File for what the program prints; None for this terminal.
     """
-    variables = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+    variables = {**_TICKS_AT_ONCE, **os.environ, **environment, "PYTHONUNBUFFERED": "1"}
     # one place for each setting: a profile of the user's own must not reach the local stage
     variables.pop("AWS_PROFILE", None)
     variables.pop("AWS_SESSION_TOKEN", None)

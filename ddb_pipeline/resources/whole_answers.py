@@ -3,7 +3,7 @@
 botocore does not hold a body to the length that its header promises, and takes JSON that ends too early for an answer
 with nothing in it (botocore: `httpsession`, `enforce_content_length=False`; `parsers.BaseJSONParser`). So a
 connection that breaks in the middle of a page would read as an empty page: partitions, crawls and rows that are there
-would be missing, without an error.
+would be missing, without an error. Of half a refusal the code is lost: "it runs already" would read as some error.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 from ddb_pipeline.errors import CUT_SHORT
 
 _REPEATED_STATUS = 500
-_FIRST_REFUSAL = 300
 
 
 def refuse_cut_answers(client: Any) -> None:
@@ -33,7 +32,7 @@ def _refuse(
 ) -> None:
     body, promised = response_dict["body"], response_dict["headers"].get("content-length", "")
     is_whole = not isinstance(body, bytes) or not promised.isdecimal() or len(body) >= int(promised)
-    if is_whole or operation_model.http.get("method") == "HEAD" or response_dict["status_code"] >= _FIRST_REFUSAL:
+    if is_whole or operation_model.http.get("method") == "HEAD":
         return
     response_dict["status_code"], response_dict["body"] = _REPEATED_STATUS, b""
     customized_response_dict["Error"] = {

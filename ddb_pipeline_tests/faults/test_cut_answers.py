@@ -50,8 +50,15 @@ def test_half_an_answer_is_an_error_and_never_an_empty_one(
     with faulty(deployed.endpoint, Fault("cut", service)), pytest.raises(ClientError) as caught:
         getattr(client(deployed, service, attempts=1), method)()
 
-    # S3's own handler comes first
-    assert caught.value.response["Error"]["Code"] in ({"500"} if service == "s3" else {CUT_SHORT})
+    assert caught.value.response["Error"]["Code"] == CUT_SHORT
+
+
+def test_half_a_refusal_is_asked_for_again_and_keeps_its_code(deployed: Deployed) -> None:
+    glue = client(deployed, "glue", attempts=2)
+    with faulty(deployed.endpoint, Fault("cut", "glue", count=1)) as struck:
+        with pytest.raises(glue.exceptions.EntityNotFoundException):
+            glue.get_database(Name="none")
+        assert struck() == [1]
 
 
 def test_boto3_itself_takes_half_a_page_of_json_for_an_empty_one(deployed: Deployed) -> None:

@@ -28,6 +28,8 @@ PLACES = {
     "when it has started a crawl": Fault("stall", "glue", "StartCrawler", count=1, seconds=60, carried_out=True),
     "while it waits for a crawl": Fault("stall", "glue", "ListCrawls", count=1, skip=2, seconds=60),
     "while it fetches rows": Fault("stall", "athena", "GetQueryResults", count=1, skip=1, seconds=60),
+    "while it writes what it knows of attributes": Fault("stall", "s3", "PutObject", count=1, seconds=60),
+    "while a check reads items of the table": Fault("stall", "dynamodb", count=1, seconds=60),
 }
 
 

@@ -8,16 +8,17 @@ import pytest
 from dagster import SensorResult, SkipReason
 
 from ddb_pipeline.local_aws.testing import Fault, faulty
-from ddb_pipeline_tests.faults.conftest import Scene, reasons
+from ddb_pipeline_tests.faults.conftest import PIPELINE, Scene, reasons
 
-_SERVICES = ("athena", "glue", "s3", "ssm")
+_SEEDS = {"athena": 0, "glue": 1, "s3": 2, "ssm": 3, "cloudwatch": 4, "dynamodb": 8}
+"""What a refresh calls. DynamoDB it asks once or twice: of this seed the first request is struck."""
 
 
 def shares(kind: str, rate: float, **settings: Any) -> list[Fault]:
     """A fault that strikes a share of the requests to each service."""
     return [
-        Fault(kind, service, rate=rate, seed=number, **settings)  # type: ignore[arg-type]
-        for number, service in enumerate(_SERVICES)
+        Fault(kind, service, rate=rate, seed=seed, **settings)  # type: ignore[arg-type]
+        for service, seed in _SEEDS.items()
     ]
 
 
@@ -41,6 +42,19 @@ def test_a_refresh_survives_bursts_of_faults_whose_work_may_be_done(scene: Scene
 
     assert result.success, reasons(result)
     assert len(scene.crawls()) == before + 1
+    scene.assert_state_is_right()
+
+
+def test_a_repair_survives_throttling_and_faults_whose_work_may_be_done(scene: Scene) -> None:
+    scene.forget_view()
+    wrong = [*shares("throttle", 0.2), *shares("fail", 0.15, carried_out=True)]
+    with faulty(scene.stage.endpoint, *wrong) as struck:
+        repaired = scene.loaded.get_job(f"{PIPELINE}_repair").execute_in_process(
+            instance=scene.instance, raise_on_error=False
+        )
+        assert sum(struck()) > 3, struck()
+
+    assert repaired.success, reasons(repaired)
     scene.assert_state_is_right()
 
 
