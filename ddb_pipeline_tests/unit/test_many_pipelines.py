@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance, SkipReason, build_sensor_context
+from dagster._cli.api import grpc_command
 
 from ddb_pipeline import definitions
+from ddb_pipeline.cli import dagster_processes
 from ddb_pipeline.declaration import Declaration, load_declaration
 from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.resources.remembered import Remembered
@@ -74,6 +76,14 @@ def test_the_daemon_runs_ticks_side_by_side(tmp_path: Path, monkeypatch: pytest.
         for kind in ("sensors", "schedules"):
             assert instance.get_settings(kind)["use_threads"] is True
             assert instance.get_settings(kind)["num_workers"] == 8
+
+
+def test_the_server_of_the_code_location_has_threads_for_all_ticks_at_once():
+    """Dagster reads how many from the environment; by default a small machine has fewer than the daemon asks for."""
+    ((name, threads),) = dagster_processes._TICKS_AT_ONCE.items()
+
+    assert name in {option.envvar for option in grpc_command.params}
+    assert int(threads) > 8 + 8
 
 
 def test_what_is_made_for_one_pipeline_is_not_waited_for_by_another():
