@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_prefix, hour_prefix
-from ddb_pipeline.rounds import Page, Reading, Share, Span, after_hour, before_hour, read
+from ddb_pipeline.readings import Page, Reading, Share, Span, after_hour, before_hour, read
 
 PREFIX = "changes/"
 PAGE = 1000

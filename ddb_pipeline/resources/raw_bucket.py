@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_prefix, hour_prefix, is_data, merged
-from ddb_pipeline.rounds import Page, Reading, Share, Span, after_hour, before_hour, hour_of_name, joined, read
+from ddb_pipeline.readings import Page, Reading, Share, Span, after_hour, before_hour, hour_of_name, joined, read
 
 _LEVELS = ("year", "month", "day", "hour")
 # not more than boto3 keeps connections for (botocore Config.max_pool_connections)

@@ -24,10 +24,11 @@ from ddb_pipeline.assets.projected_hours import decide_refresh
 from ddb_pipeline.assets.raw_changes import arrival_events, losses, lost_hours
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.readings import Reading, read
 from ddb_pipeline.refreshes import refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
-from ddb_pipeline.rounds import AGAIN, NEW, SHARES, Cursor, Reading, next_cursor, read, spans
+from ddb_pipeline.rounds import AGAIN, NEW, SHARES, Cursor, next_cursor, spans
 
 _NOTHING_YET = "write to the table; its changes arrive when the delivery stream has buffered them (buffer_seconds)"
 _READING_SECONDS = 15.0

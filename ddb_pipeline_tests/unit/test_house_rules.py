@@ -33,6 +33,7 @@ FLOORS = (
         "names",
         "errors",
         "arrivals",
+        "readings",
         "rounds",
         "sql_text",
         "baselines",

@@ -11,23 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddb_pipeline.arrivals import HOUR, LOOK_BACK, WEEK, HourContent, hour_of, hour_prefix
-from ddb_pipeline.rounds import (
-    AGAIN,
-    NEW,
-    ROUNDS,
-    SHARES,
-    Cursor,
-    Page,
-    Position,
-    Reading,
-    Share,
-    Span,
-    after_hour,
-    joined,
-    next_cursor,
-    read,
-    spans,
-)
+from ddb_pipeline.readings import Page, Position, Reading, Share, Span, after_hour, joined, read
+from ddb_pipeline.rounds import AGAIN, NEW, ROUNDS, SHARES, Cursor, next_cursor, spans
 from ddb_pipeline_tests.model_bucket import ModelBucket
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)

@@ -26,9 +26,10 @@ from ddb_pipeline.arrivals import (
     objects_of,
     partition_key,
 )
+from ddb_pipeline.readings import Share
 from ddb_pipeline.refreshes import Attempt, asked_for_in_vain, decide, scope_of_run
 from ddb_pipeline.resources.raw_bucket import RawBucket
-from ddb_pipeline.rounds import SHARES, Cursor, Share
+from ddb_pipeline.rounds import SHARES, Cursor
 from ddb_pipeline.sensors.arrivals import TickReading, read_rounds
 from ddb_pipeline_tests.model_bucket import ModelBucket
 
