@@ -74,7 +74,7 @@ class BotoResource(ConfigurableResource):  # type: ignore[type-arg]  # the param
             aws_secret_access_key=self.aws_secret_access_key,
             aws_session_token=self.aws_session_token,
         )
-        config = Config(connect_timeout=5, retries={"mode": "standard", "max_attempts": self.max_attempts})
+        config = Config(connect_timeout=5, retries={"mode": "standard", "total_max_attempts": self.max_attempts})
         client = session.client(self.service, endpoint_url=self.endpoint_url, config=config)
         refuse_cut_answers(client)
         return client

@@ -217,6 +217,22 @@ def test_a_query_that_does_not_say_that_it_reads_may_have_written(statement: str
     assert athena_finding.only_reads(described) is reads
 
 
+@pytest.mark.parametrize(
+    "sql", ["UNLOAD (SELECT 1) TO 's3://b/'", "MERGE INTO t", "insert into t SELECT 1", "DELETE FROM t"]
+)
+def test_the_played_athena_tells_what_writes_from_what_reads(sql: str):
+    def described(statement: str) -> dict[str, Any]:
+        athena = FakeAthena()
+        athena.answer(statement)
+        client = athena.resource().get_client()
+        started = client.start_query_execution(QueryString=statement, WorkGroup="w")
+        return client.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]
+
+    assert not athena_finding.only_reads(described(sql))
+    for reading in ("SELECT 1", "with a AS (SELECT 1) SELECT * FROM a", "( (SELECT 1))", "VALUES 1"):
+        assert athena_finding.only_reads(described(reading))
+
+
 def test_what_was_written_is_not_written_again_until_somebody_wants_it(monkeypatch: pytest.MonkeyPatch):
     """Its worker died a moment later. A person who repeats a step that succeeded wants it again, Dagster does not."""
     athena = FakeAthena()

@@ -29,6 +29,8 @@ _TYPES: tuple[tuple[type, str], ...] = (
     (dict, "row"),
 )
 """Athena's types of Python's; the first that fits counts, and text is varchar."""
+_READS = {"SELECT", "WITH", "VALUES", "TABLE", ""}
+"""What a query begins with that writes nothing, after brackets."""
 
 
 @dataclass(frozen=True)
@@ -273,11 +275,9 @@ def _type_of(value: Any) -> str:
 
 
 def _substatement(query: AskedQuery) -> str:
-    """DML writes or reads; any other statement is called by its first word."""
-    told = query.answer
-    if told and told.kind != "DML":
-        return query.sql.split()[0].upper()
-    return "INSERT" if told and told.rows_written is not None else "SELECT"
+    """A statement is called by its first word; whatever begins otherwise reads."""
+    (word,) = re.findall(r"[A-Za-z]*", query.sql.lstrip("( \n\t"))[:1]
+    return "SELECT" if word.upper() in _READS else word.upper()
 
 
 def _text(value: Any, kind: str) -> str | None:
