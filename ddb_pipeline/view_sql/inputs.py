@@ -19,7 +19,8 @@ class ViewInputs:
         as_of_us: Leave out what changed after this moment, epoch microseconds; None: the state is that of now.
         since_us: Leave out what changed before this moment, epoch microseconds, and the hours before; None: nothing.
             Every change since is there, so what is said of these is what the whole view says of them, but for what
-            rests on the changes before: which items exist, and since when.
+            rests on the changes before: which items exist and since when, and that an item is undecided whose changes
+            since lead back to where they began.
 
     Raises:
         ValueError: The baseline was taken after the moment that is asked for, so it knows the future; or there is one

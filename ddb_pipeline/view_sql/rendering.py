@@ -51,8 +51,7 @@ def select_statement(view: View, pipeline: Pipeline, names: PublishedNames, inpu
         baseline_rows=baseline_rows(reads, names, inputs),
         votes=_sql("parts/votes", of_item=of_item),
         decides=f"(from_baseline OR instant_us >= {inputs.baseline.cut_us})" if inputs.baseline else "true",
-        # with a baseline, an item that nothing is known of is absent; without one, the first instant decides
-        first_instant="CAST(NULL AS bigint)" if inputs.baseline else f"min(instant_us) OVER (PARTITION BY {of_item})",
+        first_instant=_first_instant(inputs, of_item),
         may_decide="balance > 0" if inputs.baseline else "true",
         absence_is_known="true" if inputs.baseline else "deciding_us IS NOT NULL",
         key_columns=_key_columns(pipeline),
@@ -65,6 +64,13 @@ def select_statement(view: View, pipeline: Pipeline, names: PublishedNames, inpu
         ),
         deepest_level=f"level_{depth}",
     )
+
+
+def _first_instant(inputs: ViewInputs, of_item: str) -> str:
+    """The instant that decides on an item where none led anywhere; null where what was before it decides."""
+    # with a baseline, an item that nothing is known of is absent; since a moment, the changes before are not read
+    is_known_before = inputs.baseline is not None or inputs.since_us is not None
+    return "CAST(NULL AS bigint)" if is_known_before else f"min(instant_us) OVER (PARTITION BY {of_item})"
 
 
 def _sql(name: str, **values: str) -> str:

@@ -45,6 +45,17 @@ def test_since_a_moment_a_view_says_of_the_changes_what_it_says_of_all(engine, v
     assert 0 < len(expected) < len(whole) or view == "change_problems"
 
 
+def test_since_a_moment_no_item_is_undecided_that_the_changes_before_decide(engine):
+    # which of the two images it came back to, the changes before tell
+    came_back = Item((Event(None, "A", T0), Event("A", "B", T0 + HOUR_US), Event("B", "A", T0 + HOUR_US)), "A")
+    rows = list(change_rows([came_back, ITEMS[-1]], [0, 1, 2]))
+
+    found = answer(engine, "change_problems", rows, ViewInputs(since_us=T0 + HOUR_US))
+
+    assert found == answer(engine, "change_problems", rows)
+    assert [row["problem"] for row in found] == ["broken_chain", "unbalanced"]
+
+
 @pytest.mark.parametrize("view", [view.name for view in views(pipeline())])
 def test_since_a_moment_no_view_reads_the_hours_before(view):
     ((_, hours),) = hours_read(view, ViewInputs(since_us=T0 + HOUR_US)).items()
