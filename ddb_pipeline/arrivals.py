@@ -19,6 +19,8 @@ LOOK_BACK = timedelta(hours=3)
 """How far behind the newest hour objects are usual: Firehose buffers up to 15 minutes, then retries."""
 WEEK = timedelta(days=7)
 """How far behind the look-back late objects are likely: the stream's default retention."""
+# Firehose tries for 24 hours to store what it has read (dev/basic-deliver.html); an hour more, for an hour's name.
+_LONGEST_STORING = timedelta(hours=25)
 
 _PREFIX = re.compile(r"year=([0-9]{4})/month=([0-9]{2})/day=([0-9]{2})/hour=([0-9]{2})/")
 _HOURLY_UNTIL = 30
@@ -69,6 +71,15 @@ class Classified:
     hours: tuple[datetime, ...]
     before_start: tuple[datetime, ...]
     future: tuple[datetime, ...]
+
+
+def longest_delivery(stream_retention_hours: int) -> timedelta:
+    """Return how long after its arrival a record may be stored: so long as the stream keeps it, and Firehose tries.
+
+    Args:
+        stream_retention_hours: For how long the stream keeps records.
+    """
+    return timedelta(hours=stream_retention_hours) + _LONGEST_STORING
 
 
 def hour_prefix(hour: datetime) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from dagster import Config, JobDefinition, MetadataValue, OpExecutionContext, TableRecord, job, op
 from pydantic import Field
 
+from ddb_pipeline.arrivals import longest_delivery
 from ddb_pipeline.assets.common import LIMITED_RUN, RETRY_TRANSIENT, failing_plainly
 from ddb_pipeline.assets.failed_deliveries import failure_events, known_hours, replay_job_name
 from ddb_pipeline.checks.deliveries import failed_check_key, failed_verdict
@@ -46,7 +47,8 @@ def replay_job(pipeline: Pipeline) -> JobDefinition:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             failed, known = deployment.failed_deliveries, known_hours(context.instance, pipeline)
             # all receipts are read: what stays or is settled must not count against what may be replayed
-            found = look(failed, known)
+            longest = longest_delivery(deployment.stage.stream_retention_hours)
+            found = look(failed, known, longest_delivery=longest)
             replay = Replay(
                 failed,
                 deployment.change_stream,
@@ -56,7 +58,7 @@ def replay_job(pipeline: Pipeline) -> JobDefinition:
                 note=context.log.info,
             )
             done = replay.run(one.found for one in found.open)
-            after = look(failed, known)
+            after = look(failed, known, longest_delivery=longest)
             for event in failure_events(context.instance, pipeline, failed, after):
                 context.log_event(event)
             for evaluation in failed_verdict(deployment, after).news(failed_check_key(pipeline), context.instance):

@@ -6,24 +6,12 @@ up puts into one object what took hours to arrive: an hour may hold changes that
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from ddb_pipeline.arrivals import CLOCKS
+from ddb_pipeline.arrivals import CLOCKS, longest_delivery
 from ddb_pipeline.baselines import first_hour_since, moment_of
 from ddb_pipeline.declaration import Stage
 from ddb_pipeline.resources.raw_bucket import RawBucket
-
-# Firehose tries for 24 hours to store what it has read (dev/basic-deliver.html); an hour more, for an hour's name.
-_LONGEST_STORING = timedelta(hours=25)
-
-
-def longest_delivery(stage: Stage) -> timedelta:
-    """Return how long after its arrival a record may be stored: so long as the stream keeps it, and Firehose tries.
-
-    Args:
-        stage: The stage.
-    """
-    return timedelta(hours=stage.stream_retention_hours) + _LONGEST_STORING
 
 
 def first_hour_with(bucket: RawBucket, stage: Stage, cut_us: int) -> datetime:
@@ -38,5 +26,5 @@ def first_hour_with(bucket: RawBucket, stage: Stage, cut_us: int) -> datetime:
     """
     usual = first_hour_since(cut_us)
     # an object that was stored before the cut holds no change since
-    stored = bucket.stored_since(usual - longest_delivery(stage), moment_of(cut_us) - CLOCKS)
+    stored = bucket.stored_since(usual - longest_delivery(stage.stream_retention_hours), moment_of(cut_us) - CLOCKS)
     return min([usual, *stored])

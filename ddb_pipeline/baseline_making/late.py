@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ddb_pipeline.arrivals import CLOCKS
-from ddb_pipeline.baseline_making.backlog import longest_delivery
+from ddb_pipeline.arrivals import CLOCKS, longest_delivery
 from ddb_pipeline.baseline_making.sql import late_keys_statement, late_objects_statement
 from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.records import Manifest
@@ -52,7 +51,9 @@ def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
     passed = timedelta(microseconds=max(0, manifest.read_at_us - manifest.cut_us))
     allowance = min(CLOCKS, passed / 2)
     since = moment_of(manifest.read_at_us) - allowance
-    stored = deployment.raw_bucket.stored_since(_hour(since - longest_delivery(deployment.stage)), since)
+    stored = deployment.raw_bucket.stored_since(
+        _hour(since - longest_delivery(deployment.stage.stream_retention_hours)), since
+    )
     end_hour = manifest.baseline.first_hour if manifest.source == "export" else None
     if end_hour:
         stored = {hour: addresses for hour, addresses in stored.items() if hour < end_hour}

@@ -19,7 +19,16 @@ from dagster import (
     asset_check,
 )
 
-from ddb_pipeline.arrivals import CLOCKS, LOOK_BACK, WEEK, hour_of, hour_of_key, listed, partition_key
+from ddb_pipeline.arrivals import (
+    CLOCKS,
+    LOOK_BACK,
+    WEEK,
+    hour_of,
+    hour_of_key,
+    listed,
+    longest_delivery,
+    partition_key,
+)
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.failed_deliveries import NAME as FAILED_DELIVERIES
@@ -228,7 +237,8 @@ def _failed_check(pipeline: Pipeline) -> AssetChecksDefinition:
     def no_failed_deliveries(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> AssetCheckResult:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             known = known_hours(context.instance, pipeline)
-            found = look(deployment.failed_deliveries, known, most_receipts=_MOST_RECEIPTS)
+            longest = longest_delivery(deployment.stage.stream_retention_hours)
+            found = look(deployment.failed_deliveries, known, longest_delivery=longest, most_receipts=_MOST_RECEIPTS)
             return failed_verdict(deployment, found).result(failed_check_key(pipeline))
 
     return no_failed_deliveries

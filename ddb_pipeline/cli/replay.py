@@ -8,6 +8,7 @@ import sys
 
 from rich.markup import escape
 
+from ddb_pipeline.arrivals import longest_delivery
 from ddb_pipeline.cli.console import UserError, console
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.failed_deliveries.looking import look
@@ -38,7 +39,7 @@ def run_replay(*, pipeline_name: str | None, most_replays: int, most_objects: in
     with aws.deployment(name) as deployment:
         failed = deployment.failed_deliveries
         # what Dagster remembers is not at hand: all is listed, and every receipt is looked at
-        found = look(failed, {})
+        found = look(failed, {}, longest_delivery=longest_delivery(deployment.stage.stream_retention_hours))
         replaying = Replay(
             failed,
             deployment.change_stream,

@@ -14,10 +14,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from ddb_pipeline.arrivals import HOUR, WEEK
+from ddb_pipeline.arrivals import HOUR, WEEK, hour_of
 from ddb_pipeline.failed_deliveries.receipts import Receipt
 from ddb_pipeline.resources.failed_deliveries import ErrorObject, FailedDeliveries
 
@@ -150,14 +150,18 @@ def fingerprint_of(objects: Sequence[ErrorObject]) -> str:
     return f"{len(objects)}-{sum(one.size for one in objects)}-{int(newest.timestamp())}"
 
 
-def listed_from(known: Mapping[datetime, Known], looked_at: datetime | None = None) -> datetime | None:
+def listed_from(
+    known: Mapping[datetime, Known], longest_delivery: timedelta, looked_at: datetime | None = None
+) -> datetime | None:
     """Return the hour from which on failed deliveries are to be listed; None: all of them, as nothing is remembered.
 
-    What was never listed lies a week before the last look that listed all, or later; where nobody knows when that was,
-    a week before the newest hour that is remembered. What is open lies where it does.
+    An object is named after the arrival of its oldest record. So what was never listed lies as far before the last look
+    that listed all as a delivery may take, and a week at least; where nobody knows when that look was, as far before
+    the newest hour that is remembered. What is open lies where it does.
 
     Args:
         known: What is remembered, by hour.
+        longest_delivery: How long after its arrival Firehose may store a record (`arrivals.longest_delivery`).
         looked_at: When a look listed all, if that is known.
     """
     if not known:
@@ -165,13 +169,14 @@ def listed_from(known: Mapping[datetime, Known], looked_at: datetime | None = No
     if any(one.fingerprint == _UNREAD for one in known.values()):
         # from there on: what is before it would be listed in vain, and the listing might never come past it
         return min(_still_open(known))
-    return min([(looked_at or max(known)) - WEEK, *_still_open(known)])
+    return min([hour_of((looked_at or max(known)) - max(WEEK, longest_delivery)), *_still_open(known)])
 
 
 def look(
     failed: FailedDeliveries,
     known: Mapping[datetime, Known],
     *,
+    longest_delivery: timedelta,
     looked_at: datetime | None = None,
     position: Position | None = None,
     most_listed: int | None = None,
@@ -182,12 +187,14 @@ def look(
     Args:
         failed: The objects.
         known: What is remembered, by hour.
+        longest_delivery: How long after its arrival Firehose may store a record (`arrivals.longest_delivery`).
         looked_at: When a look listed all, if that is known.
         position: Where the last look stopped.
         most_listed: Objects that are listed at most, a request for each thousand; None: all.
         most_receipts: Receipts that are read at most, a request each; None: all.
     """
-    still_open, first = _still_open(known), position.hour if position else listed_from(known, looked_at)
+    still_open = _still_open(known)
+    first = position.hour if position else listed_from(known, longest_delivery, looked_at)
     stop = None if most_listed is None else most_listed + 1
     listed = list(islice(failed.objects(first), stop))
     # the hour in which the listing was cut off, and all after it, may hold more than was listed

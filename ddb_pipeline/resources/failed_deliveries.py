@@ -1,7 +1,7 @@
 """The objects below `errors/` in the raw bucket: listed by time, read, and tagged with receipts.
 
 Firehose names them after the hour of arrival, below a folder for each type of error. They are few as long as all is
-well, so one LIST a type tells those of a week (1000 keys a request; `StartAfter` begins at an hour).
+well, so one LIST a type tells those since an hour (1000 keys a request; `StartAfter` begins there).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from dagster import (
     sensor,
 )
 
-from ddb_pipeline.arrivals import hour_of_key, partition_key
+from ddb_pipeline.arrivals import hour_of_key, longest_delivery, partition_key
 from ddb_pipeline.assets.failed_deliveries import failure_events, known_hours
 from ddb_pipeline.checks.deliveries import (
     TICK_OBJECTS,
@@ -127,6 +127,7 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
     found = look(
         deployment.failed_deliveries,
         known_hours(instance, pipeline),
+        longest_delivery=longest_delivery(deployment.stage.stream_retention_hours),
         looked_at=cursor.looked_at,
         position=cursor.position,
         most_listed=TICK_OBJECTS,
@@ -152,7 +153,7 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
     return SensorResult(
         skip_reason=message,
         asset_events=[*events, *evaluations],
-        # what came in behind the looks that led here is younger than the week before it, from which the next one lists
+        # what came in behind the looks that led here lies no further before it than the next one begins to list
         cursor=Cursor(cursor.looked_at if found.position else now, found.position).to_json(),
     )
 

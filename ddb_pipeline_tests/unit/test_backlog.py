@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from ddb_pipeline.arrivals import HOUR, hour_prefix
-from ddb_pipeline.baseline_making.backlog import first_hour_with, longest_delivery
+from ddb_pipeline.arrivals import HOUR, hour_prefix, longest_delivery
+from ddb_pipeline.baseline_making.backlog import first_hour_with
 from ddb_pipeline.baseline_making.late import late_changes
 from ddb_pipeline.baselines import BaselineSource
 from ddb_pipeline.baselines.records import Manifest, microseconds
@@ -60,7 +60,7 @@ def test_an_hour_that_was_stored_after_the_cut_is_read_however_old_it_is(behind)
 
 
 def test_no_record_is_stored_later_than_the_stream_keeps_it_and_firehose_tries():
-    longest = longest_delivery(STAGE)
+    longest = longest_delivery(STAGE.stream_retention_hours)
 
     assert longest == timedelta(hours=168 + 25)
     # what is stored later than that is none of Firehose's: somebody rewrote it

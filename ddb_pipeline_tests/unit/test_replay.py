@@ -13,6 +13,7 @@ from dagster import DagsterInstance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ddb_pipeline.arrivals import longest_delivery
 from ddb_pipeline.assets.failed_deliveries import failure_events, known_hours
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
 from ddb_pipeline.errors import AwsError
@@ -108,6 +109,7 @@ def replay(errors: Errors, stream: Stream, *, most_replays: int = 3, most_object
 
 
 def seen(errors: Errors, known: Mapping[datetime, Known], position: Position | None = None, **bounds: Any) -> Look:
+    bounds = {"longest_delivery": longest_delivery(168)} | bounds
     return look(cast("FailedDeliveries", errors), known, position=position, **bounds)
 
 
@@ -265,6 +267,21 @@ def test_an_open_hour_is_looked_at_however_old_it_is():
     errors.add(document(b"b"))
 
     assert len(seen(errors, known).open) == 2
+
+
+@pytest.mark.parametrize("retention_hours", [24, 168, 8760])
+def test_what_failed_as_late_as_firehose_may_deliver_it_is_found(retention_hours: int):
+    errors, longest = Errors(), longest_delivery(retention_hours)
+    errors.add(document(b"a"))
+    replay(errors, Stream())
+    known = remembered(seen(errors, {}).hours)
+    # it arrived that long ago, and its object is named after that
+    late = errors.add(document(b"b"), hours_ago=longest // HOUR)
+
+    for looked_at in (None, NOW):
+        (found,) = seen(errors, known, looked_at=looked_at, longest_delivery=longest).open
+        assert found.found.key == late
+    assert errors.firsts[-1], "not everything is listed"
 
 
 def test_an_hour_whose_objects_were_taken_away_is_open_no_more():
