@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -17,6 +17,7 @@ from ddb_pipeline.cli.choice import chosen_pipeline
 from ddb_pipeline.cli.console import UserError, console
 from ddb_pipeline.cli.erasure.keys import Comparable, for_boto3, read_key
 from ddb_pipeline.cli.erasure.places import Place, RawObjects
+from ddb_pipeline.cli.erasure.report import Found, say_done, say_doubts, say_found, seconds_under_way
 from ddb_pipeline.cli.erasure.rows import Taken, UnreadableError
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.declaration import load_declaration
@@ -25,45 +26,11 @@ from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource, make_cli
 
 _AT_ONCE = 8
 """Objects that are open at a time; each may take its decompressed size of memory several times over."""
-_SHOWN = 10
 _ADVICE = replace(
     STAGE_ADVICE,
     denied="erasing takes rights that the stack's policies for Dagster do not hold (docs/erasure.md lists them): use "
     "credentials that have them; the same command goes on from here",
 )
-
-
-@dataclass
-class Found:
-    """What there is of an item.
-
-    Attributes:
-        places: Objects that hold it, and how.
-        objects: How many objects were opened.
-        unsure: Objects with lines that cannot be read and look as if they were the item's.
-        unreadable: Objects that could not be read, and why.
-    """
-
-    places: list[tuple[Place, Taken]] = field(default_factory=list)
-    objects: int = 0
-    unsure: list[str] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-
-    @property
-    def rows(self) -> int:
-        """How many rows, records and exported items."""
-        return sum(taken.rows for _, taken in self.places)
-
-    def newest_but_deletion(self, margin_seconds: int) -> str | None:
-        """Return the name of the newest change that was found, if that is not the item's deletion; None: it is.
-
-        Args:
-            margin_seconds: By so much a baseline may be behind: an item that it holds may have been deleted before.
-        """
-        changes = [taken.newest for _, taken in self.places if taken.newest]
-        ordered = [(at - 1_000_000 * margin_seconds * (name == "BASELINE"), name) for at, name in changes]
-        newest = max(ordered)[1] if ordered else None
-        return None if newest == "REMOVE" else newest
 
 
 def run_erase(key_text: str, *, pipeline_name: str | None, apply: bool, without_deletion: bool) -> None:
@@ -112,7 +79,7 @@ def erase_item(
     found = _search(objects, objects.places(), key)
     margin = deployment.stage.baseline_margin_seconds
     newest = found.newest_but_deletion(margin)
-    _say_found(deployment, objects, found, newest)
+    say_found(deployment, objects, found, newest)
     if not apply:
         console.print("\nNothing was changed. With --apply it is taken out.")
         return
@@ -120,11 +87,15 @@ def erase_item(
         # erased now, the next run would find nothing and call that a success, and the deletion would arrive after it
         raise UserError(
             f"the item's deletion is not among what was found, and holds its last image; nothing was changed: run this "
-            f"again in {_seconds_under_way(deployment)} seconds, or replay failed deliveries; if it will never arrive, "
+            f"again in {seconds_under_way(deployment)} seconds, or replay failed deliveries; if it will never arrive, "
             "as the table did not stream or the record was lost, --without-deletion erases what is there"
         )
-    _erase(deployment, objects, key, found, begun)
-    _say_done(deployment, found, begun)
+    named = len(found.unreadable), len(found.unsure)
+    unproved = _erase(deployment, objects, key, found)
+    say_doubts(objects, found.unreadable[named[0] :], found.unsure[named[1] :])
+    if unproved:
+        raise UserError(unproved)
+    say_done(deployment, found, begun)
     if found.unsure or found.unreadable:
         raise UserError(
             "the item may be left in the objects named above: look at them, and delete or mend them by hand"
@@ -133,13 +104,8 @@ def erase_item(
     if newest and not without_deletion:
         raise UserError(
             f"a {newest} of the item arrived meanwhile, and its deletion did not: run this again in "
-            f"{_seconds_under_way(deployment)} seconds"
+            f"{seconds_under_way(deployment)} seconds"
         )
-
-
-def _seconds_under_way(deployment: Deployment) -> int:
-    """After how long a change lies in S3: two buffers, and what a slow call takes."""
-    return 2 * deployment.stage.buffer_seconds + 60
 
 
 def _require_possible(deployment: Deployment, objects: RawObjects, key: Comparable) -> None:
@@ -170,12 +136,13 @@ def _require_possible(deployment: Deployment, objects: RawObjects, key: Comparab
 
 def _search(objects: RawObjects, places: Iterable[Place], key: Comparable) -> Found:
     """Open every object and look for the item."""
-    found = Found()
+    listed = list(places)
+    found = Found(seen=set(listed))
 
     def look(place: Place) -> Taken:
         return objects.look(place, key)
 
-    for place, taken in _each(look, list(places), "Looking", found):
+    for place, taken in _each(look, listed, "Looking", found):
         if taken.rows:
             found.places.append((place, taken))
         if taken.unsure:
@@ -183,30 +150,66 @@ def _search(objects: RawObjects, places: Iterable[Place], key: Comparable) -> Fo
     return found
 
 
-def _erase(deployment: Deployment, objects: RawObjects, key: Comparable, found: Found, begun: datetime) -> None:
+def _erase(deployment: Deployment, objects: RawObjects, key: Comparable, found: Found) -> str | None:
     """Take the item out.
 
     The object with its newest change is the last one: a broken-off erasure can then be told from a lost deletion.
+
+    Returns:
+        What is to be done because of a baseline that was being made meanwhile, and may hold the item; None: nothing.
     """
     # what an interrupted erasure of before left
     _mend_manifests(deployment, objects)
     ordered = sorted(found.places, key=lambda one: (one[1].newest or (0, ""), one[0].key))
-    last = ordered[-1:]
-    for part in (ordered[:-1], last):
-        for _ in _each(lambda place: objects.replace(place, key), [place for place, _ in part], "Erasing", found):
-            pass
-    # what came meanwhile: an object of a late delivery, a file of a baseline
-    seen = {place.etag for place, _ in found.places}
-    since = begun - timedelta(minutes=1)
-    late = _search(objects, [one for one in objects.places() if one.written >= since and one.etag not in seen], key)
-    for _ in _each(lambda place: objects.replace(place, key), [place for place, _ in late.places], "Erasing", found):
-        pass
-    found.places += late.places
-    found.unsure += late.unsure
-    found.unreadable += late.unreadable
+    others, last = ([place for place, _ in part] for part in (ordered[:-1], ordered[-1:]))
+    _replace(objects, others, key, found)
+    advice = "run this again when it is done"
+    pending = _catch_up(deployment, objects, key, found, spared=last)
+    if last and pending is None:
+        _replace(objects, last, key, found)
+        if pending := _catch_up(deployment, objects, key, found):
+            advice += ", with --without-deletion, as the deletion is taken out already"
     _mend_manifests(deployment, objects)
     deleted = objects.empty(deployment.names.results_bucket)
     console.print(f"{deleted} query results deleted.")
+    return pending and f"baseline {pending} was being made meanwhile, and may hold the item again: {advice}"
+
+
+def _replace(objects: RawObjects, places: list[Place], key: Comparable, found: Found) -> None:
+    for _ in _each(lambda place: objects.replace(place, key), places, "Erasing", found):
+        pass
+
+
+def _catch_up(
+    deployment: Deployment, objects: RawObjects, key: Comparable, found: Found, spared: Iterable[Place] = ()
+) -> str | None:
+    """Take the item out of what came meanwhile: objects of late deliveries, files of baselines.
+
+    A baseline that is being made has read what was there before; one that begins when nothing is left cannot hold the
+    item. So it is over when none is being made, and then nothing new holds the item: one that was made may have been
+    read by the next.
+
+    Args:
+        deployment: The pipeline on its stage.
+        objects: Its raw bucket.
+        key: The item's key.
+        found: What there is of it; what is found here is added.
+        spared: Objects whose turn has not come.
+
+    Returns:
+        Id of a baseline that is being made; None: nothing is left.
+    """
+    turn = {place.key for place in spared}
+    while True:
+        # before the objects are listed: whatever was begun and is done by now has its files there
+        if pending := deployment.baselines.pending():
+            return pending[0].baseline_id
+        new = [place for place in objects.places() if place not in found.seen and place.key not in turn]
+        late = _search(objects, new, key)
+        _replace(objects, [place for place, _ in late.places], key, found)
+        found.add(late)
+        if not late.places:
+            return None
 
 
 def _mend_manifests(deployment: Deployment, objects: RawObjects) -> None:
@@ -251,56 +254,3 @@ def _each(work: Callable[[Place], Taken], places: list[Place], text: str, found:
             pool.shutdown(cancel_futures=True)
             raise
     return done
-
-
-def _say_found(deployment: Deployment, objects: RawObjects, found: Found, newest: str | None) -> None:
-    names = deployment.names
-    console.print(f"Pipeline {names.pipeline}, stage {names.stage}: {found.objects} objects looked into.")
-    by_place: dict[str, list[int]] = {}
-    for place, taken in found.places:
-        counts = by_place.setdefault(_kind_of_place(place), [0, 0])
-        counts[0] += 1
-        counts[1] += taken.rows
-    for kind, (count, rows) in by_place.items():
-        console.print(f"  {kind}: {rows} rows of the item in {count} objects")
-    if not found.places:
-        console.print("  nothing of the item is there")
-    elif newest:
-        console.print(
-            f"[yellow]The newest change that was found is {newest}, not the item's deletion:[/] that may "
-            "still be under way, and holds the last image."
-        )
-    for title, keys in (("cannot be read", found.unreadable), ("holds lines that look like it", found.unsure)):
-        for one in keys[:_SHOWN]:
-            console.print(f"[yellow]s3://{names.raw_bucket}/{one} {title}[/]", markup=True)
-        if len(keys) > _SHOWN:
-            console.print(f"[yellow]... and {len(keys) - _SHOWN} more[/]")
-    if strangers := objects.strangers():
-        console.print(
-            f"[yellow]Not looked into, as nobody of this project wrote them:[/] {', '.join(strangers[:_SHOWN])}"
-        )
-
-
-def _say_done(deployment: Deployment, found: Found, begun: datetime) -> None:
-    stage, names = deployment.stage, deployment.names
-    console.print(f"[green]Erased:[/] {found.rows} rows in {len(found.places)} objects; views show it no more.")
-    sure = begun + timedelta(seconds=_seconds_under_way(deployment))
-    console.print(
-        f"What was written, deleted or replayed shortly before {begun:%H:%M} UTC may arrive after this: to be sure, "
-        f"run it again after {sure:%H:%M} UTC."
-    )
-    kept = begun + timedelta(hours=stage.stream_retention_hours)
-    console.print("What this cannot reach (docs/erasure.md):")
-    console.print(f"  the Kinesis stream {names.change_stream} keeps its records until {kept:%Y-%m-%d %H:%M} UTC;")
-    console.print(f"  point-in-time recovery and backups of table {names.table}, for as long as they are kept;")
-    console.print("  Dagster's own history, where previews of views and results of checks tell of items;")
-    console.print("  copies that somebody made.")
-    if any(manifest.source == "snapshot" for manifest in deployment.baselines.manifests()):
-        console.print(
-            f"Run {names.pipeline}_baseline in Dagster next: until then its check takes rewritten objects for late "
-            "changes."
-        )
-
-
-def _kind_of_place(place: Place) -> str:
-    return place.key.split("/", 1)[0] if not place.key.startswith("baselines/") else "/".join(place.key.split("/")[:2])

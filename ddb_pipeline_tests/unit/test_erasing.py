@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +22,7 @@ from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.cli.erase import erase_item
 from ddb_pipeline.cli.erasure.keys import key_of
 from ddb_pipeline.cli.erasure.places import RawObjects
+from ddb_pipeline.cli.erasure.rows import take
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline_tests import declared
 
@@ -54,9 +54,7 @@ class FakeS3:
     ) -> None:
         self._require(Key, IfMatch)
         tag = f'"{hashlib.md5(Body).hexdigest()}"'
-        self.objects[Key] = {
-            "Key": Key, "content": Body, "Metadata": Metadata or {}, "ETag": tag, "LastModified": datetime.now(UTC)
-        }  # fmt: skip
+        self.objects[Key] = {"Key": Key, "content": Body, "Metadata": Metadata or {}, "ETag": tag}
 
     def delete_object(self, Key: str, IfMatch: str | None = None, **_request: Any) -> None:  # noqa: N803
         self._require(Key, IfMatch)
@@ -100,13 +98,14 @@ def refused(code: str) -> ClientError:
 
 
 class FakeBaselines:
-    """One baseline with one file, or none."""
+    """One baseline with one file, or none; and those that are being made."""
 
     def __init__(self, s3: FakeS3, manifest: Manifest | None = None) -> None:
         self._s3, self.manifest = s3, manifest
+        self.making: list[str] = []
 
     def pending(self) -> list[Any]:
-        return []
+        return [SimpleNamespace(baseline_id=name) for name in self.making]
 
     def manifests(self) -> list[Manifest]:
         return [self.manifest] if self.manifest else []
@@ -146,6 +145,12 @@ def baseline_file(*rows: tuple[str, int]) -> bytes:
     sink = pa.BufferOutputStream()
     parquet.write_table(pa.table(columns), sink)
     return bytes(sink.getvalue().to_pybytes())
+
+
+def holding(s3: FakeS3, name: str) -> list[str]:
+    """Keys of objects that hold an item."""
+    key = key_of({"pk": {"S": name}})
+    return [one for one, found in s3.objects.items() if take(found["content"], "rows", key).rows]
 
 
 @pytest.fixture
@@ -270,6 +275,67 @@ def test_a_file_that_somebody_else_changed_stays_a_damage(s3):
     erased(s3, ANNA, baselines=baselines)
 
     assert baselines.manifest == manifest
+
+
+# --- a baseline that is made meanwhile: it may have read objects before the item was taken out of them
+
+
+def test_nothing_is_called_erased_while_a_baseline_is_being_made_that_may_bring_the_item_back(s3, capsys):
+    baselines = FakeBaselines(s3)
+    s3.put_object(CHANGES + "a", change("anna", "INSERT", 1))
+    s3.put_object(CHANGES + "b", change("anna", "REMOVE", 2))
+    s3.before_write = lambda: baselines.making.append("b1")
+
+    with pytest.raises(UserError, match=r"baseline b1 was being made meanwhile.*run this again when it is done"):
+        erased(s3, ANNA, baselines=baselines)
+    assert "Erased:" not in capsys.readouterr().out
+
+    # it is done, as of a moment before the deletion
+    baselines.making.clear()
+    s3.put_object(f"{DATA_PREFIX}f", baseline_file(("anna", 1)))
+    erased(s3, ANNA, baselines=baselines)
+
+    assert "Erased: 2 rows in 2 objects" in capsys.readouterr().out
+    assert holding(s3, "anna") == []
+
+
+def test_a_baseline_that_is_begun_after_the_deletion_was_taken_out_has_the_next_run_not_wait_for_that(s3):
+    baselines = FakeBaselines(s3)
+    s3.put_object(CHANGES + "a", change("anna", "MODIFY", 1) + change("anna", "REMOVE", 2))
+    s3.before_write = lambda: baselines.making.append("b1")
+
+    with pytest.raises(UserError, match=r"baseline b1 was being made meanwhile.*--without-deletion"):
+        erased(s3, ANNA, baselines=baselines)
+
+    baselines.making.clear()
+    s3.put_object(f"{DATA_PREFIX}f", baseline_file(("anna", 1)))
+    erased(s3, ANNA, baselines=baselines, without_deletion=True)
+    assert holding(s3, "anna") == []
+
+
+def test_baselines_that_were_made_meanwhile_one_of_the_other_are_looked_into_as_well(s3, capsys):
+    s3.put_object(CHANGES + "a", change("anna", "INSERT", 1))
+    s3.put_object(CHANGES + "b", change("anna", "REMOVE", 2))
+
+    def second() -> None:
+        s3.put_object(f"{DATA_PREFIX}g", baseline_file(("anna", 1), ("eve", 1)))
+
+    def first() -> None:
+        s3.put_object(f"{DATA_PREFIX}f", baseline_file(("anna", 1), ("bert", 1)))
+        reads = s3.get_object
+
+        def read_by_both(Key: str, **request: Any) -> Any:  # noqa: N803
+            if Key == f"{DATA_PREFIX}f":
+                s3.before_write, s3.get_object = second, reads
+            return reads(Key, **request)
+
+        s3.get_object = read_by_both
+
+    s3.before_write = first
+    erased(s3, ANNA)
+
+    assert holding(s3, "anna") == []
+    assert "Erased: 4 rows in 4 objects" in capsys.readouterr().out
 
 
 def test_an_object_that_is_written_again_and_again_is_named(s3, monkeypatch):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -44,7 +43,6 @@ class Place:
     key: str
     kind: Kind
     etag: str
-    written: datetime
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,11 @@ class RawObjects:
         kinds: dict[str, Kind] = {table.prefix: "rows" for table in self.names.change_tables}
         kinds |= {DATA_PREFIX: "rows", EXPORTED_PREFIX: "rows", self.names.errors_prefix: "failures"}
         for prefix, kind in kinds.items():
-            yield from (
-                Place(one["Key"], kind, one["ETag"].strip('"'), one["LastModified"]) for one in self._list(prefix)
-            )
+            yield from (Place(one["Key"], kind, one["ETag"].strip('"')) for one in self._list(prefix))
         for one in self._list(EXPORTS_PREFIX):
             # beside the data lie manifests, which name files and no items
             if one["Key"].endswith(".json.gz") and "/data/" in one["Key"]:
-                yield Place(one["Key"], "export", one["ETag"].strip('"'), one["LastModified"])
+                yield Place(one["Key"], "export", one["ETag"].strip('"'))
 
     def strangers(self) -> list[str]:
         """Return objects that nobody of this project wrote: whether they hold the item, a person must know."""
