@@ -225,7 +225,7 @@ def test_the_played_athena_tells_what_writes_from_what_reads(sql: str):
         athena = FakeAthena()
         athena.answer(statement)
         client = athena.resource().get_client()
-        started = client.start_query_execution(QueryString=statement, WorkGroup="w")
+        started = client.start_query_execution(QueryString=statement, WorkGroup="w", ClientRequestToken="t" * 32)
         return client.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]
 
     assert not athena_finding.only_reads(described(sql))
