@@ -30,14 +30,15 @@ from ddb_pipeline.cli.safeguards import (
     require_as_declared,
     require_detached,
     require_same_key,
+    require_whole,
 )
+from ddb_pipeline.cli.streaming import require_streaming
+from ddb_pipeline.cli.table_keys import require_readable_afterwards
 from ddb_pipeline.cli.table_safeguards import require_tables
-from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
+from ddb_pipeline.declaration import Declaration, load_declaration
 from ddb_pipeline.errors import STAGE_ADVICE, AwsError, NotDeployedError
-from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.resources.aws import published_names
 from ddb_pipeline.resources.settings import ENVIRONMENT_FILE, STAGE_VARIABLE
-from ddb_pipeline.resources.table_export import STREAMING
 
 DIRECTORY = "cdk.out"
 """Beside `pipeline.toml`: the assembly that is deployed."""
@@ -111,12 +112,14 @@ def run_deploy(stage: str, options: Sequence[str], *, canary: bool) -> None:
         ready = prepare(stage, steps)
         require_bootstrap(ready.place)
         stacks = deployed_stacks(ready.declaration, ready.place)
+        require_whole(ready.place, stacks)
         require_same_key(ready.declaration, ready.place, stacks)
         left = require_tables(ready.declaration, ready.place, stacks)
         release_never_made(ready.place, stacks)
         deploy(ready, options)
         for sentence in left:
             console.print(f"  [yellow]{sentence}[/]")
+        require_streaming(ready.declaration, ready.place)
         if canary:
             _say_what_is_not_proved(watch_arrival(ready, steps))
         _write_environment(ready.declaration, ready.place)
@@ -152,10 +155,9 @@ def watch_arrival(ready: Ready, steps: Steps) -> dict[str, Arrival]:
     clients = Clients(place.client("dynamodb"), place.client("s3"))
     arrivals = {}
     for pipeline in ready.declaration.pipelines.values():
-        names = published_names(pipeline.name, place.settings)
         if pipeline.existing_table.of(stage.name) is not None:
-            _say_of_existing(place, pipeline, names, stage.buffer_seconds)
             continue
+        names = published_names(pipeline.name, place.settings)
         longest = timedelta(seconds=stage.buffer_seconds + 120)
         text = (
             f"Pipeline {pipeline.name}: write a canary and wait until it is in S3 (about {longest.seconds // 60} min)"
@@ -177,26 +179,6 @@ def _say_what_is_not_proved(arrivals: Mapping[str, Arrival]) -> None:
                 "Parquet came after it, and the package pyarrow, which opens it, is not installed: "
                 "pip install -c constraints.txt -e '.\\[erase]', and deploy again"
             )
-
-
-def _say_of_existing(place: Place, pipeline: Pipeline, names: PublishedNames, buffer_seconds: int) -> None:
-    """A user's own table is not written to: say whether it streams, and when its next change will show."""
-    with place.explained():
-        answer = place.client("dynamodb").describe_kinesis_streaming_destination(TableName=names.table)
-    states = {
-        str(found["StreamArn"]).rpartition("/")[2]: str(found["DestinationStatus"])
-        for found in answer["KinesisDataStreamDestinations"]
-    }
-    if states.get(names.change_stream) not in STREAMING:
-        found = ", ".join(f"{stream}: {state}" for stream, state in sorted(states.items())) or "it has no destination"
-        raise UserError(
-            f"pipeline {pipeline.name}: table {names.table} does not stream to {names.change_stream} ({found}), and "
-            f"another deployment would pass over that: {names.streaming_command}"
-        )
-    console.print(
-        f"  pipeline {pipeline.name}: no canary in {names.table}, which is a table of yours. It streams; its next "
-        f"change should be in S3 about {buffer_seconds + 60} seconds later"
-    )
 
 
 def run_diff(stage: str, options: Sequence[str]) -> None:
@@ -238,6 +220,7 @@ def run_destroy(stage: str, options: Sequence[str], *, yes: bool) -> None:
                 f"AWS_PROFILE or AWS_REGION if it is elsewhere{'; ' if left else ''}{left}"
             )
         require_detached(ready.place, stacks)
+        require_readable_afterwards(ready.declaration, ready.place, stacks)
         _say_what_goes(ready, stacks)
         if left:
             console.print(f"  [yellow]{left}[/]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ from ddb_pipeline.declaration import KeyAttribute
 _DENIED = {"AccessDenied", "AccessDeniedException"}
 _IN_NOBODYS_WAY = {"DISABLED", "DISABLING", "ENABLE_FAILED"}
 """States of a destination that allow another one, at once or after a wait (API_KinesisDataStreamDestination.html)."""
+
+_CHANGING_KEY = {"ENABLING", "DISABLING", "UPDATING"}
+"""States of a table that is being encrypted with another key (API_SSEDescription.html)."""
 
 
 class NoTableError(Exception):
@@ -27,20 +30,28 @@ class DescribedTable:
         name: Its name.
         key: Its key, as `key_text` says it.
         encrypted_with: ARN of the KMS key in the account that encrypts it; None: a key that DynamoDB owns does.
-        is_protected: Whether it refuses to be deleted.
-        streams_to: ARNs of the streams that are its destinations, or will be in a moment.
+        is_changing_key: Whether it is being encrypted with another key.
+        streams_to: ARNs of the streams that are its destinations, or will be in a moment; None: nobody can say.
     """
 
     name: str
     key: str
     encrypted_with: str | None = None
-    is_protected: bool = False
-    streams_to: tuple[str, ...] = ()
+    is_changing_key: bool = False
+    streams_to: tuple[str, ...] | None = ()
 
 
 def key_text(attributes: Iterable[KeyAttribute]) -> str:
     """Say a table's key, partition key first: `id (B), line (N)`."""
     return ", ".join(f"{attribute.name} ({attribute.type})" for attribute in attributes)
+
+
+def key_of(table: Mapping[str, Any]) -> str:
+    """Say the key of a table as DynamoDB describes it, or as a template declares it: both have the same names."""
+    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    # HASH, which is the partition key, before RANGE
+    schema = sorted(table["KeySchema"], key=lambda one: str(one["KeyType"]))
+    return key_text(KeyAttribute(one["AttributeName"], types[one["AttributeName"]]) for one in schema)
 
 
 def described_table(place: Place, name: str) -> DescribedTable | None:
@@ -61,23 +72,42 @@ def described_table(place: Place, name: str) -> DescribedTable | None:
     described = _asked(place, f"table {name}", lambda: client.describe_table(TableName=name))
     if described is None:
         return None
-    streaming = _asked(place, f"table {name}", lambda: client.describe_kinesis_streaming_destination(TableName=name))
-    if streaming is None:
-        return None
+    states = destinations(place, name)
     table = described["Table"]
-    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    encryption = table.get("SSEDescription", {})
     return DescribedTable(
         name=name,
-        # DynamoDB lists the partition key first
-        key=key_text(KeyAttribute(one["AttributeName"], types[one["AttributeName"]]) for one in table["KeySchema"]),
-        encrypted_with=table.get("SSEDescription", {}).get("KMSMasterKeyArn"),
-        is_protected=bool(table.get("DeletionProtectionEnabled")),
-        streams_to=tuple(
-            str(one["StreamArn"])
-            for one in streaming["KinesisDataStreamDestinations"]
-            if one["DestinationStatus"] not in _IN_NOBODYS_WAY
-        ),
+        key=key_of(table),
+        encrypted_with=encryption.get("KMSMasterKeyArn"),
+        is_changing_key=encryption.get("Status") in _CHANGING_KEY,
+        streams_to=None
+        if states is None
+        else tuple(arn for arn, state in states.items() if state not in _IN_NOBODYS_WAY),
     )
+
+
+def destinations(place: Place, table: str) -> dict[str, str] | None:
+    """Look where a table streams to.
+
+    Args:
+        place: Where it is.
+        table: Its name.
+
+    Returns:
+        The state of each of its destinations, by ARN of the stream. None, and a line that says so: whose credentials
+        these are may not ask.
+
+    Raises:
+        NoTableError: There is no such table.
+        PipelineError: DynamoDB cannot be asked.
+    """
+    client = place.client("dynamodb")
+    found = _asked(
+        place, f"streaming of table {table}", lambda: client.describe_kinesis_streaming_destination(TableName=table)
+    )
+    if found is None:
+        return None
+    return {str(one["StreamArn"]): str(one["DestinationStatus"]) for one in found["KinesisDataStreamDestinations"]}
 
 
 def is_key_of_aws(place: Place, arn: str) -> bool | None:
@@ -113,6 +143,7 @@ def _asked(place: Place, what: str, ask: Callable[[], dict[str, Any]]) -> dict[s
             if code not in _DENIED:
                 raise
             denied = error.operation_name
-    # who may only assume the CDK's roles may not see it: CloudFormation, or the custom resource, refuses by itself then
+    # who may only assume the CDK's roles may not see it: the custom resource looks at an existing table once more. It
+    # does not at a table of the stack's, of which the deployed template tells (`made_tables`)
     console.print(f"  [yellow]{what} could not be looked at[/]: AWS denies {denied}")
     return None

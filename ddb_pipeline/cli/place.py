@@ -92,8 +92,13 @@ class DeployedStack:
 
     @property
     def was_never_made(self) -> bool:
-        """Whether its first deployment failed, and was rolled back."""
-        return self.state in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
+        """Whether its first deployment failed, and was rolled back, perhaps deleted in part since.
+
+        A stack that was made once publishes something, also when it could not be deleted whole.
+        """
+        return self.state in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"} or (
+            self.state == "DELETE_FAILED" and not self.outputs
+        )
 
 
 def find_place(declaration: Declaration, stage: str) -> Place:

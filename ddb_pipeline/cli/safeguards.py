@@ -13,7 +13,8 @@ from ddb_pipeline.declaration import Declaration
 from ddb_pipeline.names import ComputedNames
 
 _POLICY_OUTPUTS = ("PipelinePolicyArn", "PipelineUpkeepPolicyArn")
-_KEY_OUTPUT = "KeyArn"
+KEY_OUTPUT = "KeyArn"
+"""Says the key that the data of a stack is encrypted with, made by the stack or given to it."""
 
 
 def require_same_key(declaration: Declaration, place: Place, stacks: Mapping[str, DeployedStack]) -> None:
@@ -30,11 +31,11 @@ def require_same_key(declaration: Declaration, place: Place, stacks: Mapping[str
     """
     stage = declaration.stage(place.stage)
     for pipeline, stack in stacks.items():
-        key = stack.outputs.get(_KEY_OUTPUT)
+        key = stack.outputs.get(KEY_OUTPUT)
         if key is None or key == stage.encryption_key:
             # one that was never deployed whole has no outputs, and no data
             continue
-        is_made = _has_made(place, ComputedNames(pipeline, stage.name).stack, key)
+        is_made = has_made(place, ComputedNames(pipeline, stage.name).stack, key)
         if is_made and stage.encryption_key is None:
             continue
         before = "without encryption_key" if is_made else f'with encryption_key = "{key}"'
@@ -42,6 +43,25 @@ def require_same_key(declaration: Declaration, place: Place, stacks: Mapping[str
             f"stage {stage.name}, pipeline {pipeline}: what is there is encrypted with key {key}, and nothing could "
             f"read it with another one: declare the stage {before} again in {declaration.path.name}; another key takes "
             "a stage of its own, or a stage that was destroyed before; nothing was deployed"
+        )
+
+
+def require_whole(place: Place, stacks: Mapping[str, DeployedStack]) -> None:
+    """Check that no stack is deleted in part: CloudFormation updates none that is.
+
+    Args:
+        place: Where the stage is.
+        stacks: What is deployed, by pipeline.
+
+    Raises:
+        UserError: One is.
+    """
+    half = sorted(name for name, stack in stacks.items() if stack.state == "DELETE_FAILED")
+    if half:
+        raise UserError(
+            f"stage {place.stage}: {', '.join(half)} could not be deleted whole (DELETE_FAILED), and CloudFormation "
+            f"updates no such stack: `make destroy STAGE={place.stage}` goes on with the deletion, and says what is in "
+            "its way; deploy then; nothing was deployed"
         )
 
 
@@ -81,7 +101,16 @@ def require_as_declared(declaration: Declaration, stage: str, stacks: Mapping[st
         UserError: Its data would be deleted.
     """
     loose = sorted(name for name, stack in stacks.items() if not (stack.protected or stack.was_never_made))
-    if declaration.stage(stage).keep_data and loose:
+    if not declaration.stage(stage).keep_data:
+        return
+    half = [name for name in loose if stacks[name].state == "DELETE_FAILED"]
+    if half:
+        raise UserError(
+            f"stage {stage} has keep_data = true in {declaration.path.name}, but {', '.join(half)} was deployed "
+            "without keep_data, and is deleted in part (DELETE_FAILED): what is left can only be deleted too. For that "
+            f'set keep_data = false and confirm_data_loss = "{stage}", and destroy again; nothing was destroyed'
+        )
+    if loose:
         raise UserError(
             f"stage {stage} has keep_data = true in {declaration.path.name}, but {', '.join(loose)} was deployed "
             "without keep_data: deploy first; nothing was destroyed"
@@ -113,7 +142,7 @@ def require_detached(place: Place, stacks: Mapping[str, DeployedStack]) -> None:
         )
 
 
-def _has_made(place: Place, stack: str, key: str) -> bool:
+def has_made(place: Place, stack: str, key: str) -> bool:
     """Whether a key is a resource of the stack."""
     with place.explained():
         pages = place.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)

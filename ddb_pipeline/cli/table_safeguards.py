@@ -7,7 +7,6 @@ the deployment (`infra_cdk/functions/custom_resources/streaming_destination.py`)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ddb_pipeline.cli.console import UserError, console
 from ddb_pipeline.cli.described_tables import (
@@ -17,24 +16,11 @@ from ddb_pipeline.cli.described_tables import (
     is_key_of_aws,
     key_text,
 )
+from ddb_pipeline.cli.made_tables import Made, MadeTable, made_by
 from ddb_pipeline.cli.place import DeployedStack, Place
+from ddb_pipeline.cli.table_keys import another_key_command, made_keys, require_another_key
 from ddb_pipeline.declaration import Declaration, Pipeline, Stage
-from ddb_pipeline.names import PROJECT, ComputedNames
-
-
-@dataclass(frozen=True)
-class _Made:
-    """What the deployed stack of a pipeline has made.
-
-    Attributes:
-        table: Its table; None: there is none, as where the stack streams a table that existed.
-        stream: Name of its change stream; None: there is none.
-        keeps_table: Whether the table stays when it leaves the stack.
-    """
-
-    table: DescribedTable | None = None
-    stream: str | None = None
-    keeps_table: bool = True
+from ddb_pipeline.names import PROJECT
 
 
 def require_tables(declaration: Declaration, place: Place, stacks: Mapping[str, DeployedStack]) -> list[str]:
@@ -56,14 +42,17 @@ def require_tables(declaration: Declaration, place: Place, stacks: Mapping[str, 
     _require_key_of_the_region(stage, place)
     left = []
     for pipeline in declaration.pipelines.values():
-        made = _made_by(place, pipeline, stacks.get(pipeline.name))
+        made = made_by(place, pipeline.name, stacks.get(pipeline.name))
         existing = pipeline.existing_table.of(stage.name)
         if existing is None:
             _require_same_key_attributes(place, pipeline, made.table)
         else:
             _require_not_lost(place, pipeline, existing, made)
-            _require_fits(place, pipeline, _existing_table(place, existing), made.stream)
-            left += _said_of_former(pipeline, existing, made)
+            found = _existing_table(place, existing)
+            _require_fits(place, pipeline, found, made.stream)
+            if found is not None and not stage.keep_data:
+                require_another_key(found, made_keys(place, stacks), "nothing was deployed")
+            left += _said_of_former(stage, pipeline, existing, made.table)
     return left
 
 
@@ -84,33 +73,6 @@ def _require_key_of_the_region(stage: Stage, place: Place) -> None:
         )
 
 
-def _made_by(place: Place, pipeline: Pipeline, stack: DeployedStack | None) -> _Made:
-    if stack is None:
-        return _Made()
-    name = ComputedNames(pipeline.name, place.stage).stack
-    with place.explained():
-        pages = place.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
-        found = {
-            str(one["ResourceType"]): str(one["PhysicalResourceId"])
-            for page in pages
-            for one in page["StackResourceSummaries"]
-            # what could not be made has no name
-            if not one["ResourceStatus"].startswith("DELETE_") and one.get("PhysicalResourceId")
-        }
-    stream, table = found.get("AWS::Kinesis::Stream"), found.get("AWS::DynamoDB::Table")
-    if table is None:
-        return _Made(stream=stream)
-    try:
-        described = described_table(place, table)
-    except NoTableError:
-        # somebody has deleted it: `--revert-drift` brings it back
-        return _Made(stream=stream)
-    if described is None:
-        return _Made(DescribedTable(table, key_text(pipeline.key_attributes)), stream, stack.protected)
-    # the stack is protected before an update that may fail; the table is together with what is to become of it
-    return _Made(described, stream, described.is_protected)
-
-
 def _existing_table(place: Place, name: str) -> DescribedTable | None:
     try:
         return described_table(place, name)
@@ -121,7 +83,7 @@ def _existing_table(place: Place, name: str) -> DescribedTable | None:
         ) from None
 
 
-def _require_same_key_attributes(place: Place, pipeline: Pipeline, made: DescribedTable | None) -> None:
+def _require_same_key_attributes(place: Place, pipeline: Pipeline, made: MadeTable | None) -> None:
     """Check that a table of the stack keeps its key: CloudFormation would put another, empty one in its place."""
     declared = key_text(pipeline.key_attributes)
     if made is not None and made.key != declared:
@@ -133,9 +95,9 @@ def _require_same_key_attributes(place: Place, pipeline: Pipeline, made: Describ
         )
 
 
-def _require_not_lost(place: Place, pipeline: Pipeline, existing: str, made: _Made) -> None:
+def _require_not_lost(place: Place, pipeline: Pipeline, existing: str, made: Made) -> None:
     """Check that a stack that is to stream its own table as an existing one does not delete it."""
-    if made.table is not None and made.table.name == existing and not made.keeps_table:
+    if made.table is not None and made.table.name == existing and not made.table.is_kept:
         raise UserError(
             f"stage {place.stage}, pipeline {pipeline.name}: existing_table names {existing}, the table that the stack "
             "made, and would delete with all its items: take the name out, set keep_data = true, deploy, and name it "
@@ -160,7 +122,7 @@ def _require_fits(place: Place, pipeline: Pipeline, found: DescribedTable | None
             f"pipeline {pipeline.name}: table {found.name} has the key {found.key}, and pipeline.toml says {declared}: "
             "correct partition_key and sort_key there; nothing was deployed"
         )
-    for arn in found.streams_to:
+    for arn in found.streams_to or ():
         if arn.endswith(f":{place.region}:{place.account}:stream/{stream}"):
             continue
         whose = (
@@ -206,9 +168,8 @@ def _say_of_undeclared_key(place: Place, pipeline: Pipeline, table: str, key: st
     )
 
 
-def _said_of_former(pipeline: Pipeline, existing: str, made: _Made) -> list[str]:
+def _said_of_former(stage: Stage, pipeline: Pipeline, existing: str, table: MadeTable | None) -> list[str]:
     """Say what becomes of the table that the stack made when one that exists is to stream; what is left to do then."""
-    table = made.table
     if table is None:
         return []
     if table.name == existing:
@@ -216,18 +177,36 @@ def _said_of_former(pipeline: Pipeline, existing: str, made: _Made) -> list[str]
             f"  pipeline {pipeline.name}: table {table.name}, which the stack made, is kept, is yours from then on, "
             "and streams on. [yellow]If this deployment fails, it streams no more until the next one that succeeds[/]"
         )
-        return []
-    if not made.keeps_table:
+        return _said_of_key(stage, pipeline, table)
+    if not table.is_kept:
         console.print(
             f"  [yellow]pipeline {pipeline.name}: table {table.name}, which the stack made, is deleted with all its "
             "items[/]: that is what keep_data = false means"
         )
         return []
-    return [
-        f"pipeline {pipeline.name}: table {table.name}, which the stack made, is kept, and streams on into the same "
-        f"change stream as {existing}. Unless that is meant, disable it: {_disabling(table.name, arn)}"
-        for arn in table.streams_to
-    ]
+    kept = f"pipeline {pipeline.name}: table {table.name}, which the stack made, is kept, and "
+    if table.streams_to is None:
+        look = f"aws dynamodb describe-kinesis-streaming-destination --table-name {table.name}"
+        streaming = [f"{kept}may stream on into the same change stream as {existing}: look with `{look}`"]
+    else:
+        streaming = [
+            f"{kept}streams on into the same change stream as {existing}. Unless that is meant, disable it: "
+            f"{_disabling(table.name, arn)}"
+            for arn in table.streams_to
+        ]
+    return streaming + _said_of_key(stage, pipeline, table)
+
+
+def _said_of_key(stage: Stage, pipeline: Pipeline, table: MadeTable) -> list[str]:
+    """Say that the key of a table that leaves its stack stays in the stack, while the stack knows its name."""
+    if table.key_of_stack is None or stage.encryption_key is not None:
+        return []
+    sentence = (
+        f"pipeline {pipeline.name}: table {table.name} is encrypted with {table.key_of_stack}, the key of the stack, "
+        "which is deleted when the stage is given up (keep_data = false), and nothing could read the table then. "
+        f"Encrypt it with another key before: {another_key_command(table.name)}"
+    )
+    return [sentence]
 
 
 def _disabling(table: str, arn: str) -> str:

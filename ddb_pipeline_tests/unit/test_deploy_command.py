@@ -13,11 +13,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ddb_pipeline.checks.deliveries import delivered_verdict
-from ddb_pipeline.cli import deploy, verify
+from ddb_pipeline.cli import deploy, streaming, verify
 from ddb_pipeline.cli.canary import Arrival
 from ddb_pipeline.cli.console import Steps, UserError
 from ddb_pipeline.cli.deploy import Ready, destroy, run_deploy, run_destroy, watch_arrival
 from ddb_pipeline.cli.place import DeployedStack, Place
+from ddb_pipeline.cli.streaming import require_streaming
 from ddb_pipeline.cli.verify import run_verify
 from ddb_pipeline.declaration import Declaration, load_declaration
 from ddb_pipeline.resources.aws import Deployment
@@ -32,10 +33,13 @@ NAMES = dataclasses.replace(declared.NAMES, key_arn="arn:aws:kms:eu-west-1:1:key
 class ReadOnlyDynamoDb:
     """A client that can only be asked whether a table streams: any other call fails the test."""
 
-    def __init__(self, status: str, stream: str = NAMES.change_stream) -> None:
+    def __init__(self, status: str, stream: str = NAMES.change_stream, error: str | None = None) -> None:
+        self._error = error
         self._status, self._arn = status, f"arn:aws:kinesis:eu-west-1:1:stream/{stream}"
 
     def describe_kinesis_streaming_destination(self, TableName: str) -> dict[str, Any]:  # noqa: N803
+        if self._error is not None:
+            raise ClientError({"Error": {"Code": self._error, "Message": "no"}}, "DescribeKinesisStreamingDestination")
         found = {"DestinationStatus": self._status, "StreamArn": self._arn}
         return {"TableName": TableName, "KinesisDataStreamDestinations": [found]}
 
@@ -76,19 +80,31 @@ def prepared(
 
 
 def test_a_table_of_the_users_own_is_not_written_to(existing, monkeypatch, capsys):
-    monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: NAMES)
+    monkeypatch.setattr(streaming, "published_names", lambda _pipeline, _settings: NAMES)
+    found = ready(existing, dynamodb=ReadOnlyDynamoDb("ACTIVE"))
 
-    watch_arrival(ready(existing, dynamodb=ReadOnlyDynamoDb("ACTIVE")), Steps())
+    require_streaming(existing, found.place)
 
     said = capsys.readouterr().out
     assert "no canary in the_table, which is a table of yours" in said
     assert "should be in S3 about 120 seconds later" in said
+    assert watch_arrival(found, Steps()) == {}
+
+
+def test_who_may_not_look_whether_a_table_streams_is_told_nothing_of_it(existing, monkeypatch, capsys):
+    monkeypatch.setattr(streaming, "published_names", lambda _pipeline, _settings: NAMES)
+
+    require_streaming(existing, ready(existing, dynamodb=ReadOnlyDynamoDb("", error="AccessDeniedException")).place)
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "streaming of table the_table could not be looked at" in said
+    assert "It streams" not in said
 
 
 @pytest.mark.parametrize("is_proved", [True, False])
 def test_an_arrival_that_is_not_proved_is_said_to_be(is_proved, own, monkeypatch, capsys):
     prepared(monkeypatch, ready(own), {})
-    for nothing in ("require_bootstrap", "require_same_key", "deploy", "_write_environment"):
+    for nothing in ("require_bootstrap", "require_same_key", "deploy", "require_streaming", "_write_environment"):
         monkeypatch.setattr(deploy, nothing, lambda *_arguments: None)
     monkeypatch.setattr(deploy, "require_tables", lambda *_arguments: ["a table is left behind"])
     monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: NAMES)
@@ -119,15 +135,20 @@ def test_a_canary_that_may_not_be_written_is_told_with_the_rights_it_takes(own, 
     [
         (ReadOnlyDynamoDb("DISABLED"), r"the_change_stream: DISABLED"),
         (ReadOnlyDynamoDb("ACTIVE", "somebody_elses"), r"somebody_elses: ACTIVE"),
+        (ReadOnlyDynamoDb("", error="ResourceNotFoundException"), "it has no destination"),
     ],
 )
 def test_a_table_of_the_users_own_that_does_not_stream_here_is_a_failure_with_the_command_that_helps(
     existing, monkeypatch, destination, found
 ):
-    monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: NAMES)
+    prepared(monkeypatch, ready(existing, dynamodb=destination), {})
+    for nothing in ("require_bootstrap", "require_same_key", "deploy"):
+        monkeypatch.setattr(deploy, nothing, lambda *_arguments: None)
+    monkeypatch.setattr(deploy, "require_tables", lambda *_arguments: [])
+    monkeypatch.setattr(streaming, "published_names", lambda _pipeline, _settings: NAMES)
 
     with pytest.raises(UserError, match=rf"does not stream to the_change_stream \({found}\)") as raised:
-        watch_arrival(ready(existing, dynamodb=destination), Steps())
+        run_deploy("dev", (), canary=False)
     assert str(raised.value).endswith(
         "aws dynamodb enable-kinesis-streaming-destination --table-name the_table "
         "--stream-arn arn:aws:kinesis:eu-west-1:1:stream/the_change_stream "
@@ -166,6 +187,18 @@ def test_a_stage_that_was_never_deployed_whole_is_destroyed_though_it_is_protect
     said = capsys.readouterr().out
     assert "Nothing of them was ever deployed whole" in said
     assert "keep_data = false" not in said
+
+
+def test_a_stage_is_not_destroyed_before_its_tables_are_looked_at(existing, monkeypatch):
+    prepared(monkeypatch, ready(existing), {"persons": DeployedStack("UPDATE_COMPLETE", protected=False)})
+
+    def refuse(*_arguments: Any) -> None:
+        raise UserError("the key of a table that stays")
+
+    monkeypatch.setattr(deploy, "require_readable_afterwards", refuse)
+
+    with pytest.raises(UserError, match="the key of a table that stays"):
+        run_destroy("dev", (), yes=True)
 
 
 def test_what_was_deployed_without_keep_data_is_not_destroyed_as_if_it_stayed(own, monkeypatch):

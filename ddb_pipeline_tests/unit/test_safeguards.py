@@ -11,7 +11,13 @@ from botocore.exceptions import ClientError
 
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.cli.place import DeployedStack, Place, buckets_to_empty, undeclared_stacks
-from ddb_pipeline.cli.safeguards import release_never_made, require_as_declared, require_detached, require_same_key
+from ddb_pipeline.cli.safeguards import (
+    release_never_made,
+    require_as_declared,
+    require_detached,
+    require_same_key,
+    require_whole,
+)
 from ddb_pipeline.declaration import Declaration, load_declaration
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.settings import Connection, Settings
@@ -112,6 +118,23 @@ def test_a_stack_that_was_never_deployed_whole_is_protected_no_more_so_that_the_
         "prod",
         {"persons": DeployedStack("ROLLBACK_COMPLETE", protected=False)},
     )
+
+
+def test_what_was_never_made_and_could_not_be_deleted_whole_keeps_nobody_from_destroying_it():
+    declaration = load_declaration(REPOSITORY / "pipeline.toml")
+    never, once = (
+        {"persons": DeployedStack("DELETE_FAILED", protected=False, outputs=outputs)} for outputs in ({}, {"Raw": "b"})
+    )
+
+    require_as_declared(declaration, "prod", never)
+    with pytest.raises(
+        UserError, match=r"deleted in part \(DELETE_FAILED\).*set keep_data = false and confirm_data_loss"
+    ):
+        require_as_declared(declaration, "prod", once)
+    for half in (never, once):
+        with pytest.raises(UserError, match=r"persons could not be deleted whole .*`make destroy STAGE=dev` goes on"):
+            require_whole(place(), half)
+    require_whole(place(), {"persons": DeployedStack("ROLLBACK_FAILED", protected=False)})
 
 
 def test_a_policy_that_somebody_has_is_said_before_anything_goes_with_who_and_how_it_is_taken_away():
