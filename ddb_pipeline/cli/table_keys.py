@@ -1,7 +1,7 @@
 """The key of a stack, and the tables that outlive it: nothing reads a table again whose key has been deleted.
 
 A table that a stack made is encrypted with the key of the stack, also when the stack has let go of it. It can be given
-another key at any time, and needs the former one until it has that (DynamoDB, developerguide/encryption.usagenotes.html).
+another key at any time, and needs the former one until it has that (developerguide/encryption.usagenotes.html).
 """
 
 from __future__ import annotations
