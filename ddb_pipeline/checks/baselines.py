@@ -26,6 +26,7 @@ from ddb_pipeline.baseline_making.late import late_changes
 from ddb_pipeline.baseline_making.standing import damaged, expired, expired_hours, too_late
 from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.choice import newest
+from ddb_pipeline.checks.too_large import told_when_too_large
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.resources.aws import PipelineAwsResource
 
@@ -67,6 +68,7 @@ def _late_check(pipeline: Pipeline) -> AssetChecksDefinition:
         can_subset=True,
         retry_policy=RETRY_TRANSIENT,
     )
+    @told_when_too_large(AssetCheckKey(key, LATE_CHECK))
     def no_change_came_too_late(
         context: AssetCheckExecutionContext, aws: PipelineAwsResource
     ) -> Iterator[AssetCheckResult]:

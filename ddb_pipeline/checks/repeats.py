@@ -19,6 +19,7 @@ from ddb_pipeline.arrivals import hour_of, listed, partition_key
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
 from ddb_pipeline.assets.views import check_may_scan
+from ddb_pipeline.checks.too_large import told_when_too_large
 from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
@@ -57,6 +58,7 @@ def repeats_check(pipeline: Pipeline) -> AssetChecksDefinition:
         retry_policy=RETRY_TRANSIENT,
         pool=QUERY_POOL,
     )
+    @told_when_too_large(check_key)
     def few_are_repeated(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             if not check_may_scan(context, deployment.stage):

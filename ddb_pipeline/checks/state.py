@@ -74,7 +74,7 @@ def state_check(pipeline: Pipeline) -> AssetChecksDefinition:
         retry_policy=RETRY_TRANSIENT,
         pool=QUERY_POOL,
     )
-    @told_when_too_large(check_key)
+    @told_when_too_large(check_key, remembers=_SUSPECTS)
     def state_agrees(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
         with failing_plainly(), aws.deployment(pipeline.name) as deployment:
             if not check_may_scan(context, deployment.stage):
