@@ -72,6 +72,10 @@ class SettingsError(PipelineError):
     """A setting is missing or wrong."""
 
 
+class AwsSettingsError(SettingsError):
+    """What every call of AWS takes is missing or wrong: credentials, their profile, or the region."""
+
+
 class NotDeployedError(PipelineError):
     """The stack, or something in it, is not there."""
 
@@ -229,16 +233,18 @@ def of_botocore_error(error: Exception, where: str, advice: CallAdvice = STAGE_A
     if broken is not None:
         return broken
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
-        return SettingsError(
+        return AwsSettingsError(
             f"no AWS credentials are configured ({where}): set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
             f"AWS_SECRET_ACCESS_KEY, in {advice.settings_place}"
         )
     if isinstance(error, signed_out):
-        return SettingsError(f"the AWS credentials cannot be loaded ({error}): sign in again (such as `aws sso login`)")
+        return AwsSettingsError(
+            f"the AWS credentials cannot be loaded ({error}): sign in again (such as `aws sso login`)"
+        )
     if isinstance(error, exceptions.ProfileNotFound):
-        return SettingsError(f"{error}: correct AWS_PROFILE in {advice.settings_place}, or configure that profile")
+        return AwsSettingsError(f"{error}: correct AWS_PROFILE in {advice.settings_place}, or configure that profile")
     if isinstance(error, exceptions.NoRegionError):
-        return SettingsError(f"no AWS region is configured ({where}): set AWS_REGION in {advice.settings_place}")
+        return AwsSettingsError(f"no AWS region is configured ({where}): set AWS_REGION in {advice.settings_place}")
     return AwsError(f"AWS could not be called ({where}): {error}")
 
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dagster import ConfigurableResource
 from pydantic import Field
 
-from ddb_pipeline.errors import AwsError, NotDeployedError, PipelineError, SettingsError
+from ddb_pipeline.errors import AwsError, AwsSettingsError, NotDeployedError, PipelineError, SettingsError
 from ddb_pipeline.failures.described import RunFailure
 from ddb_pipeline.resources.aws import PipelineAwsResource, make_client
 
@@ -60,6 +60,9 @@ class TopicNotifier(Notifier):
                         client = make_client("sns", deployment.settings.connection)
                         client.publish(TopicArn=topic, Subject=failure.subject, Message=failure.text)
                         told.append(topic)
+            except AwsSettingsError as error:
+                # there is a stage, and perhaps a topic: nobody has been told
+                not_told[str(error)] = None
             except (SettingsError, NotDeployedError):
                 # no stage, or no stack, so no topic either; this is most likely what the run failed of
                 continue

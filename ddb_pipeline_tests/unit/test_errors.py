@@ -10,10 +10,10 @@ from ddb_pipeline.errors import (
     CUT_SHORT,
     STAGE_ADVICE,
     AwsError,
+    AwsSettingsError,
     CallAdvice,
     NotDeployedError,
     PipelineError,
-    SettingsError,
     explained,
 )
 
@@ -46,15 +46,15 @@ def explanation(error: Exception, advice: CallAdvice = STAGE_ADVICE) -> Pipeline
         (refusal("EntityNotFoundException"), NotDeployedError, ["GetTable finds nothing", "ddb-pipeline local up"]),
         (refusal("NoSuchBucket"), NotDeployedError, ["ddb-pipeline local up"]),
         (refusal("SomethingNew", "odd"), AwsError, ["GetTable", "SomethingNew", "odd"]),
-        (exceptions.NoCredentialsError(), SettingsError, ["no AWS credentials", "AWS_PROFILE"]),
-        (exceptions.ProfileNotFound(profile="x"), SettingsError, ["(x)", "AWS_PROFILE"]),
-        (exceptions.NoRegionError(), SettingsError, ["AWS_REGION"]),
+        (exceptions.NoCredentialsError(), AwsSettingsError, ["no AWS credentials", "AWS_PROFILE"]),
+        (exceptions.ProfileNotFound(profile="x"), AwsSettingsError, ["(x)", "AWS_PROFILE"]),
+        (exceptions.NoRegionError(), AwsSettingsError, ["AWS_REGION"]),
         (
             exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1/path"),
             AwsError,
             ["nothing answers at http://127.0.0.1:1:", "ddb-pipeline local up"],
         ),
-        (exceptions.UnauthorizedSSOTokenError(), SettingsError, ["sign in again"]),
+        (exceptions.UnauthorizedSSOTokenError(), AwsSettingsError, ["sign in again"]),
         (exceptions.ResponseStreamingError(error="half of it"), AwsError, ["broke in the middle", "half of it"]),
     ],
 )

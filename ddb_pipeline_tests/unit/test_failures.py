@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore import exceptions
 from dagster import (
     DagsterEventType,
     DagsterInstance,
@@ -23,7 +24,7 @@ from dagster import (
 )
 
 from ddb_pipeline.declaration import load_declaration
-from ddb_pipeline.errors import AwsError
+from ddb_pipeline.errors import AwsError, NotDeployedError, SettingsError, of_botocore_error
 from ddb_pipeline.failures import notifiers
 from ddb_pipeline.failures.described import FailedStep, RunFailure, failure_of
 from ddb_pipeline.failures.notifiers import LogNotifier, Notifier
@@ -95,6 +96,41 @@ def test_a_topic_that_refuses_keeps_nobody_else_from_being_told(monkeypatch: pyt
     with pytest.raises(AwsError, match="AWS denies Publish; published to topic-b"):
         notifiers.TopicNotifier(declaration_file="").notify(replace(FAILURE, pipelines=("a", "b")))
     assert topics.published == ["topic-b"]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        exceptions.UnauthorizedSSOTokenError(),
+        exceptions.TokenRetrievalError(provider="sso", error_msg="it has expired"),
+        exceptions.CredentialRetrievalError(provider="process", error_msg="it says no"),
+        exceptions.NoCredentialsError(),
+        exceptions.ProfileNotFound(profile="x"),
+        exceptions.NoRegionError(),
+    ],
+)
+def test_who_cannot_call_aws_has_told_nobody_and_says_so(reason: Exception, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(notifiers, "PipelineAwsResource", lambda **_: Refused(of_botocore_error(reason, "SSM")))
+
+    with pytest.raises(AwsError, match=r"sign in again|AWS_PROFILE|AWS_REGION"):
+        notifiers.TopicNotifier(declaration_file="").notify(FAILURE)
+
+
+@pytest.mark.parametrize("reason", [SettingsError("no stage is configured"), NotDeployedError("there is no stack")])
+def test_without_a_stage_or_a_stack_there_is_no_topic_to_tell(reason: Exception, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(notifiers, "PipelineAwsResource", lambda **_: Refused(reason))
+
+    assert notifiers.TopicNotifier(declaration_file="").notify(FAILURE).startswith("told in the log alone")
+
+
+class Refused:
+    """What stands for AWS when no deployment can be had."""
+
+    def __init__(self, reason: Exception) -> None:
+        self.reason = reason
+
+    def deployment(self, _pipeline: str) -> None:
+        raise self.reason
 
 
 @op
