@@ -56,7 +56,8 @@ def _crawl_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
             with aws.deployment(pipeline.name, hurried=True) as deployment:
                 # older hours: the sensor's rounds come by them, and a run by hand compares all
                 found = survey(deployment, recent(now), pages=_PAGES, out_of_time=lambda: time.monotonic() > until)
-                decision = decide_refresh(context.instance, deployment, found.lacking, found.contents.values(), now)
+                # an hour too large to be read to its end is one that has begun all the same
+                decision = decide_refresh(context.instance, deployment, found.lacking, found.begun.values(), now)
         except PipelineError as error:
             return SkipReason(str(error))
         if decision.run_key is None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from dagster import DagsterInstance, RunRequest, build_schedule_context
 
 from ddb_pipeline.arrivals import HOUR, WEEK, hour_of, hour_prefix
 from ddb_pipeline.refreshes import EVERYTHING, Scope, recent
-from ddb_pipeline.resources.aws import Deployment
+from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.schedules import pipeline_schedules
 from ddb_pipeline.survey import Survey, survey
+from ddb_pipeline_tests.declared import pipeline
 from ddb_pipeline_tests.model_bucket import PREFIX, ModelBucket
 
 NOW = datetime.now(UTC)
@@ -140,6 +145,22 @@ def test_a_named_hour_of_many_objects_leaves_pages_for_the_others():
 
     assert set(found.begun) == {LONG_AGO, THIS_HOUR}
     assert set(found.contents) == {THIS_HOUR}
+
+
+def test_the_schedule_asks_for_a_projected_hour_too_large_to_be_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    bucket = Bucket(THIS_HOUR, objects=41_000)
+    catalog = SimpleNamespace(is_projected=True, lacking=lambda _: {}, absent=lambda _: frozenset())
+    deployment = SimpleNamespace(raw_bucket=bucket, catalog=catalog, pipeline=pipeline())
+    monkeypatch.setattr(PipelineAwsResource, "deployment", lambda *_, **__: nullcontext(deployment))
+    crawl = pipeline_schedules(pipeline(), "stopped")[0]
+
+    with DagsterInstance.local_temp(str(tmp_path)) as instance:
+        resources = {"aws": PipelineAwsResource(declaration_file="pipeline.toml")}
+        asked = crawl(build_schedule_context(instance, resources=resources))
+
+    assert isinstance(asked, RunRequest)
 
 
 def test_a_folder_without_data_is_not_lacking():
