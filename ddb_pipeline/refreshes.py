@@ -149,7 +149,7 @@ def attempts(instance: DagsterInstance, pipeline: Pipeline) -> list[Attempt]:
         *(
             record
             for record in under_way(baseline_job_name(pipeline))
-            if not _has_crawled(instance, record.dagster_run, table)
+            if _crawls(record.dagster_run, table) and not _has_crawled(instance, record.dagster_run, table)
         ),
     ]
     once = {record.dagster_run.run_id: record for record in records}
@@ -253,9 +253,9 @@ class _Row:
 
 
 def _failures_that_began(absent: set[datetime], latest: Sequence[Attempt]) -> int:
-    """How many runs since the last that succeeded were the first to fail of some hour that is still lacking."""
+    """How many runs since the last crawl that succeeded were the first to fail of some hour that is still lacking."""
     began, known = 0, set[datetime]()
-    for attempt in reversed(_since_the_last_success(latest)):
+    for attempt in reversed(_since_the_last_crawl(latest)):
         new = attempt.asked_for & absent - known
         began, known = began + bool(new), known | new
     return began
@@ -282,8 +282,13 @@ def _failed_in_a_row(hour: datetime, latest: Sequence[Attempt]) -> list[Attempt]
 
 
 def asked_for_in_vain(latest: Sequence[Attempt]) -> frozenset[datetime]:
-    """Return the hours that the runs since the last that succeeded were asked for."""
-    return frozenset().union(*(attempt.asked_for for attempt in _since_the_last_success(latest)))
+    """Return the hours that the runs since the last crawl that succeeded were asked for."""
+    return frozenset().union(*(attempt.asked_for for attempt in _since_the_last_crawl(latest)))
+
+
+def _since_the_last_crawl(latest: Sequence[Attempt]) -> list[Attempt]:
+    """That views are made says nothing about crawls: they may go on failing."""
+    return _since_the_last_success([attempt for attempt in latest if attempt.crawls])
 
 
 def _since_the_last_success(latest: Sequence[Attempt]) -> list[Attempt]:
@@ -319,14 +324,21 @@ def _attempt(record: RunRecord, table: AssetKey) -> Attempt:
 
 
 def _crawls(run: DagsterRun, table: AssetKey) -> bool:
-    """Whether the crawl is among what a run does; one without a selection does all of its job."""
-    return run.asset_selection is None or table in run.asset_selection
+    """Whether the crawl is among what a run does; one without a selection does all of its job.
+
+    A run that repeats another from where it failed does some steps alone: what went well before is not done again.
+    """
+    is_selected = run.asset_selection is None or table in run.asset_selection
+    return is_selected and (run.step_keys_to_execute is None or _step(table) in run.step_keys_to_execute)
 
 
 def _has_crawled(instance: DagsterInstance, run: DagsterRun, table: AssetKey) -> bool:
     """Whether the crawl of a run is over."""
-    step = table.to_python_identifier()
-    return any(found.end_time for found in instance.get_run_step_stats(run.run_id, [step]))
+    return any(found.end_time for found in instance.get_run_step_stats(run.run_id, [_step(table)]))
+
+
+def _step(table: AssetKey) -> str:
+    return table.to_python_identifier()
 
 
 def _hours_named(text: str) -> frozenset[datetime]:

@@ -217,9 +217,11 @@ def test_an_hour_that_no_crawl_brings_in_is_asked_for_every_four_hours_though_an
 
 
 def test_when_every_crawl_fails_each_new_hour_is_tried_at_once_and_then_waits_with_the_others():
-    """A crawler that is broken for days, while an hour arrives each hour."""
+    """A crawler that is broken for days, while an hour arrives each hour, and views are made each day."""
     now, runs, lacking = LONG_AGO, [], []
-    while now < LONG_AGO + timedelta(days=3):
+    while now < LONG_AGO + timedelta(days=5):
+        if (now.hour, now.minute) == (6, 30):
+            runs.insert(0, Attempt("views", DagsterRunStatus.SUCCESS, now, now, crawls=False))
         hour = now.replace(minute=0)
         lacking += [hour] * (now.minute >= 5 and hour not in lacking)
         decision = decide(lacking, runs[: refreshes._RUNS_LOOKED_AT], now, STUCK)
@@ -229,8 +231,9 @@ def test_when_every_crawl_fails_each_new_hour_is_tried_at_once_and_then_waits_wi
             runs.insert(0, Attempt("r", DagsterRunStatus.FAILURE, now, now, asked_for=hours, and_more="more" in text))
         now += timedelta(minutes=10)
 
-    last_day = [run for run in runs if run.begun_at >= LONG_AGO + timedelta(days=2)]
-    assert 24 <= len(last_day) <= 48, "one for each hour that arrives, and one an hour for all the others"
+    crawls = [sum(run.crawls for run in runs if (run.begun_at - LONG_AGO).days == day) for day in range(5)]
+    assert all(24 <= count <= 30 for count in crawls[1:]), crawls
+    assert set(crawls[2:]) == {24}, "one for each hour that arrives, with all the others"
 
 
 def test_a_run_asked_for_more_hours_than_its_tag_names_was_asked_for_all_that_had_begun():
@@ -335,9 +338,12 @@ def run(
     job: str,
     status: DagsterRunStatus,
     assets: frozenset[AssetKey] | None = None,
+    *,
     tags: dict[str, str] | None = None,
+    steps: list[str] | None = None,
 ) -> str:
-    added = instance.add_run(DagsterRun(job, status=status, asset_selection=assets, tags=tags))
+    made = DagsterRun(job, status=status, asset_selection=assets, tags=tags, step_keys_to_execute=steps)
+    added = instance.add_run(made)
     return added.run_id
 
 
@@ -373,6 +379,20 @@ def test_a_run_that_makes_a_baseline_is_in_the_way_until_its_crawl_is_over():
         )
         instance.report_dagster_event(ended, baseline)
         assert refreshes.attempts(instance, PIPELINE) == []
+
+
+def test_a_run_that_dagster_repeats_from_where_it_failed_is_no_crawl_where_the_crawl_went_well():
+    """Its step of the crawl never begins, and so never ends."""
+    with DagsterInstance.ephemeral() as instance:
+        run(instance, "orders_baseline", DagsterRunStatus.STARTED, steps=["make_baseline"])
+        run(instance, "__ASSET_JOB", DagsterRunStatus.STARTED, frozenset({TABLE}), steps=["orders__latest_item_state"])
+        assert refreshes.attempts(instance, PIPELINE) == []
+
+        again = run(instance, "orders_baseline", DagsterRunStatus.STARTED, steps=["orders__change_table", "other"])
+        views = run(instance, "orders_refresh", DagsterRunStatus.FAILURE, steps=["orders__latest_item_state"])
+        found = refreshes.attempts(instance, PIPELINE)
+
+    assert [(one.run_id, one.crawls) for one in found] == [(views, False), (again, True)]
 
 
 def test_a_run_says_whether_it_crawls_and_what_it_was_asked_for():
