@@ -6,21 +6,24 @@ done again, so that an interrupted erasure goes on with the same command.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from botocore.exceptions import ClientError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ddb_pipeline.cli.choice import chosen_pipeline
 from ddb_pipeline.cli.console import UserError, console
-from ddb_pipeline.cli.erasure.keys import Comparable, for_boto3, read_key
+from ddb_pipeline.cli.erasure.keys import Item, for_boto3, read_key, read_typed_key
 from ddb_pipeline.cli.erasure.places import Place, RawObjects
 from ddb_pipeline.cli.erasure.report import Found, say_done, say_doubts, say_found, seconds_under_way
 from ddb_pipeline.cli.erasure.rows import Taken, UnreadableError
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.declaration import load_declaration
+from ddb_pipeline.declaration.pipelines import TABLE_NAME
 from ddb_pipeline.errors import STAGE_ADVICE, explained
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource, make_client
 
@@ -33,12 +36,15 @@ _ADVICE = replace(
 )
 
 
-def run_erase(key_text: str, *, pipeline_name: str | None, apply: bool, without_deletion: bool) -> None:
+def run_erase(
+    key_text: str, *, pipeline_name: str | None, table: str | None, apply: bool, without_deletion: bool
+) -> None:
     """Find what S3 holds of an item; take it out if that is wanted.
 
     Args:
         key_text: The item's key, as JSON.
         pipeline_name: Whose table; None: the only pipeline's.
+        table: Name of the table; None: the one that is streamed now.
         apply: Whether anything is changed.
         without_deletion: Whether it is taken out though the newest change found is not its deletion.
 
@@ -48,38 +54,43 @@ def run_erase(key_text: str, *, pipeline_name: str | None, apply: bool, without_
     """
     declaration = load_declaration()
     name = chosen_pipeline(declaration.pipelines, pipeline_name)
-    key = read_key(key_text, declaration.pipelines[name])
+    if table is not None and not re.fullmatch(TABLE_NAME, table):
+        raise UserError("--table is a table's name of 3 to 255 characters (a-z A-Z 0-9 _ . -), not its ARN")
     resource = PipelineAwsResource(declaration_file=str(declaration.path))
     with (
         terminated_as_interrupt(),
         resource.deployment(name) as deployment,
         explained(deployment.settings.where, _ADVICE),
     ):
+        streamed = deployment.names.table
+        is_streamed = table in (None, streamed)
+        key = read_key(key_text, declaration.pipelines[name]) if is_streamed else read_typed_key(key_text)
+        item = Item(table or streamed, key)
         objects = RawObjects(make_client("s3", deployment.settings.connection), deployment.names)
-        erase_item(deployment, objects, key, apply=apply, without_deletion=without_deletion)
+        erase_item(deployment, objects, item, apply=apply, without_deletion=without_deletion)
 
 
 def erase_item(
-    deployment: Deployment, objects: RawObjects, key: Comparable, *, apply: bool, without_deletion: bool = False
+    deployment: Deployment, objects: RawObjects, item: Item, *, apply: bool, without_deletion: bool = False
 ) -> None:
     """Find what S3 holds of an item; take it out if that is wanted.
 
     Args:
         deployment: The pipeline on its stage.
         objects: Its raw bucket.
-        key: The item's key.
+        item: The item.
         apply: Whether anything is changed.
         without_deletion: Whether it is taken out though the newest change found is not its deletion.
 
     Raises:
         UserError: It cannot be done now, or something of the item may be left; the message says which.
     """
-    _require_possible(deployment, objects, key)
+    _require_possible(deployment, objects, item, without_deletion=without_deletion)
     begun = datetime.now(UTC)
-    found = _search(objects, objects.places(), key)
+    found = _search(objects, objects.places(), item)
     margin = deployment.stage.baseline_margin_seconds
     newest = found.newest_but_deletion(margin)
-    say_found(deployment, objects, found, newest)
+    say_found(deployment, objects, item, found, newest)
     if not apply:
         console.print("\nNothing was changed. With --apply it is taken out.")
         return
@@ -91,11 +102,11 @@ def erase_item(
             "as the table did not stream or the record was lost, --without-deletion erases what is there"
         )
     named = len(found.unreadable), len(found.unsure)
-    unproved = _erase(deployment, objects, key, found)
+    unproved = _erase(deployment, objects, item, found)
     say_doubts(objects, found.unreadable[named[0] :], found.unsure[named[1] :])
     if unproved:
         raise UserError(unproved)
-    say_done(deployment, found, begun)
+    say_done(deployment, item, found, begun)
     if found.unsure or found.unreadable:
         raise UserError(
             "the item may be left in the objects named above: look at them, and delete or mend them by hand"
@@ -108,18 +119,19 @@ def erase_item(
         )
 
 
-def _require_possible(deployment: Deployment, objects: RawObjects, key: Comparable) -> None:
+def _require_possible(deployment: Deployment, objects: RawObjects, item: Item, *, without_deletion: bool) -> None:
     """Check that an erasure now is one that lasts.
 
     Raises:
         UserError: It is not.
     """
     names = deployment.names
-    dynamodb = make_client("dynamodb", deployment.settings.connection)
-    if dynamodb.get_item(TableName=names.table, Key=for_boto3(key), ConsistentRead=True).get("Item"):
+    is_streamed = item.table == names.table
+    if (is_streamed or not without_deletion) and _is_in_its_table(deployment, item):
         raise UserError(
-            f"the item is in table {names.table}: delete it there first; its deletion is a change too, which has to "
+            f"the item is in table {item.table}: delete it there first; its deletion is a change too, which has to "
             "arrive in S3 before it can be erased with the rest"
+            + ("" if is_streamed else "; if that table streams no more and keeps it, say --without-deletion")
         )
     for bucket in (names.raw_bucket, names.results_bucket):
         if objects.versioned(bucket):
@@ -134,23 +146,44 @@ def _require_possible(deployment: Deployment, objects: RawObjects, key: Comparab
         )
 
 
-def _search(objects: RawObjects, places: Iterable[Place], key: Comparable) -> Found:
+def _is_in_its_table(deployment: Deployment, item: Item) -> bool:
+    """Whether the table holds the item; one that was streamed before may be gone.
+
+    Raises:
+        UserError: The table has another key.
+    """
+    dynamodb = make_client("dynamodb", deployment.settings.connection)
+    try:
+        found = dynamodb.get_item(TableName=item.table, Key=for_boto3(item.key), ConsistentRead=True)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code")
+        if code == "ResourceNotFoundException" and item.table != deployment.names.table:
+            return False
+        if code == "ValidationException":
+            reason = error.response["Error"].get("Message", code)
+            raise UserError(f"--key is no key of table {item.table}: {reason}") from None
+        raise
+    return bool(found.get("Item"))
+
+
+def _search(objects: RawObjects, places: Iterable[Place], item: Item) -> Found:
     """Open every object and look for the item."""
     listed = list(places)
     found = Found(seen=set(listed))
 
     def look(place: Place) -> Taken:
-        return objects.look(place, key)
+        return objects.look(place, item)
 
     for place, taken in _each(look, listed, "Looking", found):
         if taken.rows:
             found.places.append((place, taken))
         if taken.unsure:
             found.unsure.append(place.key)
+        found.others.update(taken.others)
     return found
 
 
-def _erase(deployment: Deployment, objects: RawObjects, key: Comparable, found: Found) -> str | None:
+def _erase(deployment: Deployment, objects: RawObjects, item: Item, found: Found) -> str | None:
     """Take the item out.
 
     The object with its newest change is the last one: a broken-off erasure can then be told from a lost deletion.
@@ -162,12 +195,12 @@ def _erase(deployment: Deployment, objects: RawObjects, key: Comparable, found: 
     _mend_manifests(deployment, objects)
     ordered = sorted(found.places, key=lambda one: (one[1].newest or (0, ""), one[0].key))
     others, last = ([place for place, _ in part] for part in (ordered[:-1], ordered[-1:]))
-    _replace(objects, others, key, found)
+    _replace(objects, others, item, found)
     advice = "run this again when it is done"
-    pending = _catch_up(deployment, objects, key, found, spared=last)
+    pending = _catch_up(deployment, objects, item, found, spared=last)
     if last and pending is None:
-        _replace(objects, last, key, found)
-        if pending := _catch_up(deployment, objects, key, found):
+        _replace(objects, last, item, found)
+        if pending := _catch_up(deployment, objects, item, found):
             advice += ", with --without-deletion, as the deletion is taken out already"
     _mend_manifests(deployment, objects)
     deleted = objects.empty(deployment.names.results_bucket)
@@ -175,13 +208,13 @@ def _erase(deployment: Deployment, objects: RawObjects, key: Comparable, found: 
     return pending and f"baseline {pending} was being made meanwhile, and may hold the item again: {advice}"
 
 
-def _replace(objects: RawObjects, places: list[Place], key: Comparable, found: Found) -> None:
-    for _ in _each(lambda place: objects.replace(place, key), places, "Erasing", found):
+def _replace(objects: RawObjects, places: list[Place], item: Item, found: Found) -> None:
+    for _ in _each(lambda place: objects.replace(place, item), places, "Erasing", found):
         pass
 
 
 def _catch_up(
-    deployment: Deployment, objects: RawObjects, key: Comparable, found: Found, spared: Iterable[Place] = ()
+    deployment: Deployment, objects: RawObjects, item: Item, found: Found, spared: Iterable[Place] = ()
 ) -> str | None:
     """Take the item out of what came meanwhile: objects of late deliveries, files of baselines.
 
@@ -192,7 +225,7 @@ def _catch_up(
     Args:
         deployment: The pipeline on its stage.
         objects: Its raw bucket.
-        key: The item's key.
+        item: The item.
         found: What there is of it; what is found here is added.
         spared: Objects whose turn has not come.
 
@@ -205,8 +238,8 @@ def _catch_up(
         if pending := deployment.baselines.pending():
             return pending[0].baseline_id
         new = [place for place in objects.places() if place not in found.seen and place.key not in turn]
-        late = _search(objects, new, key)
-        _replace(objects, [place for place, _ in late.places], key, found)
+        late = _search(objects, new, item)
+        _replace(objects, [place for place, _ in late.places], item, found)
         found.add(late)
         if not late.places:
             return None

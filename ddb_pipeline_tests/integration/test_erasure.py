@@ -105,6 +105,9 @@ def test_one_item_goes_from_everywhere_and_everything_else_stays(stage: Deployed
     assert "views show it no more" in done.output
     assert holding(stage, pipeline, token) == []
     assert "nothing of the item is there" in erase(pipeline, mine).output
+    # a table that is gone, and was never streamed
+    assert "table former: " in erase(pipeline, mine, "--table", "former").output
+    assert "not its ARN" in erase(pipeline, mine, "--table", "arn:aws:dynamodb:x:1:table/former").output
 
     # and all is as it was for everybody else
     with deployment(pipeline) as found:

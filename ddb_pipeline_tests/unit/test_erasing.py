@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import gzip
 import hashlib
 import io
 import json
@@ -16,11 +17,11 @@ import pytest
 from botocore.exceptions import ClientError
 from pyarrow import parquet
 
-from ddb_pipeline.baselines import DATA_PREFIX
+from ddb_pipeline.baselines import DATA_PREFIX, EXPORTS_PREFIX
 from ddb_pipeline.baselines.records import Manifest, StoredFile
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.cli.erase import erase_item
-from ddb_pipeline.cli.erasure.keys import key_of
+from ddb_pipeline.cli.erasure.keys import Item, key_of
 from ddb_pipeline.cli.erasure.places import RawObjects
 from ddb_pipeline.cli.erasure.rows import take
 from ddb_pipeline.errors import PipelineError
@@ -28,7 +29,7 @@ from ddb_pipeline_tests import declared
 
 NAMES = declared.NAMES
 CHANGES = f"{NAMES.changes_prefix}year=2026/month=11/day=01/hour=00/"
-ANNA, BERT = (key_of({"pk": {"S": name}}) for name in ("anna", "bert"))
+ANNA, BERT = (Item(NAMES.table, key_of({"pk": {"S": name}})) for name in ("anna", "bert"))
 
 
 class NoSuchKeyError(Exception):
@@ -124,20 +125,22 @@ def stored(found: dict[str, Any]) -> StoredFile:
     return StoredFile(found["Key"], len(found["content"]), found["ETag"].strip('"'))
 
 
-def change(name: str, event: str, at: int) -> bytes:
+def change(name: str, event: str, at: int, table: str = NAMES.table) -> bytes:
     key = json.dumps({"pk": {"S": name}}, separators=(",", ":"))
-    return json.dumps({"item_key": key, "event_name": event, "changed_at_us": at}).encode() + b"\n"
+    return json.dumps({"table_name": table, "item_key": key, "event_name": event, "changed_at_us": at}).encode() + b"\n"
 
 
 def failure(name: str, event: str, at: int) -> bytes:
-    record = {"eventName": event, "dynamodb": {"Keys": {"pk": {"S": name}}, "ApproximateCreationDateTime": at}}
+    changed = {"Keys": {"pk": {"S": name}}, "ApproximateCreationDateTime": at}
+    record = {"tableName": NAMES.table, "eventName": event, "dynamodb": changed}
     return json.dumps({"rawData": base64.b64encode(json.dumps(record).encode()).decode()}).encode()
 
 
-def baseline_file(*rows: tuple[str, int]) -> bytes:
+def baseline_file(*rows: tuple[str, int], table: str = NAMES.table) -> bytes:
     keys = [json.dumps({"pk": {"S": name}}, separators=(",", ":")) for name, _ in rows]
     columns = {
         "item_key": keys,
+        "table_name": [table] * len(rows),
         "changed_at_us": [at for _, at in rows],
         "event_name": ["BASELINE"] * len(rows),
         "state_certain": [name != "bert" for name, _ in rows],
@@ -147,10 +150,9 @@ def baseline_file(*rows: tuple[str, int]) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def holding(s3: FakeS3, name: str) -> list[str]:
+def holding(s3: FakeS3, item: Item) -> list[str]:
     """Keys of objects that hold an item."""
-    key = key_of({"pk": {"S": name}})
-    return [one for one, found in s3.objects.items() if take(found["content"], "rows", key).rows]
+    return [one for one, found in s3.objects.items() if take(found["content"], "rows", item).rows]
 
 
 @pytest.fixture
@@ -158,19 +160,23 @@ def s3() -> FakeS3:
     return FakeS3()
 
 
-def erased(s3: FakeS3, key: Any, *, baselines: FakeBaselines | None = None, **options: bool) -> None:
+def erased(s3: FakeS3, item: Item, *, baselines: FakeBaselines | None = None, **options: bool) -> None:
     deployment: Any = SimpleNamespace(
         names=NAMES,
         settings=SimpleNamespace(connection=None),
         stage=SimpleNamespace(name="dev", buffer_seconds=60, baseline_margin_seconds=100, stream_retention_hours=24),
         baselines=baselines or FakeBaselines(s3),
     )
-    erase_item(deployment, RawObjects(s3, NAMES), key, **{"apply": True, **options})
+    erase_item(deployment, RawObjects(s3, NAMES), item, **{"apply": True, **options})
 
 
 @pytest.fixture(autouse=True)
 def no_item_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddb_pipeline.cli.erase.make_client", lambda *_: SimpleNamespace(get_item=lambda **_: {}))
+    in_table(monkeypatch, lambda **_: {})
+
+
+def in_table(monkeypatch: pytest.MonkeyPatch, get_item: Callable[..., Any]) -> None:
+    monkeypatch.setattr("ddb_pipeline.cli.erase.make_client", lambda *_: SimpleNamespace(get_item=get_item))
 
 
 def test_nothing_is_erased_before_the_deletion_has_arrived_however_often_it_is_tried(s3, capsys):
@@ -296,7 +302,7 @@ def test_nothing_is_called_erased_while_a_baseline_is_being_made_that_may_bring_
     erased(s3, ANNA, baselines=baselines)
 
     assert "Erased: 2 rows in 2 objects" in capsys.readouterr().out
-    assert holding(s3, "anna") == []
+    assert holding(s3, ANNA) == []
 
 
 def test_a_baseline_that_is_begun_after_the_deletion_was_taken_out_has_the_next_run_not_wait_for_that(s3):
@@ -310,7 +316,7 @@ def test_a_baseline_that_is_begun_after_the_deletion_was_taken_out_has_the_next_
     baselines.making.clear()
     s3.put_object(f"{DATA_PREFIX}f", baseline_file(("anna", 1)))
     erased(s3, ANNA, baselines=baselines, without_deletion=True)
-    assert holding(s3, "anna") == []
+    assert holding(s3, ANNA) == []
 
 
 def test_baselines_that_were_made_meanwhile_one_of_the_other_are_looked_into_as_well(s3, capsys):
@@ -334,8 +340,95 @@ def test_baselines_that_were_made_meanwhile_one_of_the_other_are_looked_into_as_
     s3.before_write = first
     erased(s3, ANNA)
 
-    assert holding(s3, "anna") == []
+    assert holding(s3, ANNA) == []
     assert "Erased: 4 rows in 4 objects" in capsys.readouterr().out
+
+
+# --- a pipeline that streamed another table before
+
+
+FORMER_ANNA = Item("former", ANNA.key)
+
+
+@pytest.fixture
+def two_tables(s3: FakeS3) -> FakeS3:
+    """An item of the same key in both tables, and both are deleted."""
+    s3.put_object(CHANGES + "a", change("anna", "INSERT", 1, "former") + change("anna", "REMOVE", 2, "former"))
+    s3.put_object(CHANGES + "b", change("anna", "INSERT", 3) + change("anna", "REMOVE", 4, "former"))
+    s3.put_object(CHANGES + "c", change("anna", "REMOVE", 5))
+    s3.put_object(f"{DATA_PREFIX}f", baseline_file(("anna", 1), table="former"))
+    s3.put_object(f"{DATA_PREFIX}g", baseline_file(("anna", 3), ("eve", 3)))
+    for table, export in (("former", "01-a"), (NAMES.table, "02-b")):
+        folder = f"{EXPORTS_PREFIX}AWSDynamoDB/{export}/"
+        s3.put_object(
+            f"{folder}data/x.json.gz", gzip.compress(b'{"Item":{"pk":{"S":"anna"},"n":{"N":"1"}}}\n', mtime=0)
+        )
+        arn = f"arn:aws:dynamodb:eu-central-1:111122223333:table/{table}"
+        s3.put_object(f"{folder}manifest-summary.json", json.dumps({"tableArn": arn}).encode())
+    return s3
+
+
+def exported(s3: FakeS3) -> list[int]:
+    """How many items are left in each export, that of the former table first."""
+    files = [found["content"] for name, found in sorted(s3.objects.items()) if name.endswith(".json.gz")]
+    return [gzip.decompress(file).count(b"Item") for file in files]
+
+
+@pytest.mark.parametrize(("item", "other"), [(ANNA, FORMER_ANNA), (FORMER_ANNA, ANNA)])
+def test_an_item_of_another_table_with_the_same_key_stays_and_is_named(two_tables, capsys, item, other):
+    before = holding(two_tables, other)
+    (rows, others), left = ((4, 5), [1, 0]) if item == ANNA else ((5, 4), [0, 1])
+
+    erased(two_tables, item)
+
+    assert holding(two_tables, item) == []
+    assert holding(two_tables, other) == before
+    assert exported(two_tables) == left
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"table {item.table}: " in said
+    assert f"{others} rows with this key are of table {other.table}, so of another item, and stay" in said
+    assert f"--table {other.table}" in said
+    assert f"Erased: {rows} rows" in said
+
+
+def test_the_deletion_of_an_item_of_another_table_is_not_this_ones(s3):
+    s3.put_object(CHANGES + "a", change("anna", "INSERT", 1) + change("anna", "REMOVE", 2, "former"))
+
+    with pytest.raises(UserError, match="deletion is not among what was found"):
+        erased(s3, ANNA)
+
+
+def test_an_item_that_its_former_table_still_holds_takes_that_to_be_said(two_tables, monkeypatch):
+    in_table(monkeypatch, lambda **_: {"Item": {"pk": {"S": "anna"}}})
+
+    with pytest.raises(UserError, match=r"is in table former: delete it there first.*--without-deletion"):
+        erased(two_tables, FORMER_ANNA)
+    erased(two_tables, FORMER_ANNA, without_deletion=True)
+    assert holding(two_tables, FORMER_ANNA) == []
+
+    with pytest.raises(UserError, match="is in table the_table: delete it there first"):
+        erased(two_tables, ANNA, without_deletion=True)
+
+
+def test_a_former_table_may_be_gone_and_the_one_that_is_streamed_may_not(two_tables, monkeypatch):
+    def gone(**_request: Any) -> Any:
+        raise refused("ResourceNotFoundException")
+
+    in_table(monkeypatch, gone)
+    erased(two_tables, FORMER_ANNA)
+
+    assert holding(two_tables, FORMER_ANNA) == []
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        erased(two_tables, ANNA)
+
+
+def test_a_key_that_the_table_does_not_have_is_refused(two_tables, monkeypatch):
+    def invalid(**_request: Any) -> Any:
+        raise refused("ValidationException")
+
+    in_table(monkeypatch, invalid)
+    with pytest.raises(UserError, match="--key is no key of table former"):
+        erased(two_tables, FORMER_ANNA)
 
 
 def test_an_object_that_is_written_again_and_again_is_named(s3, monkeypatch):

@@ -1,4 +1,4 @@
-"""Which item: its key as the user writes it, and as it stands in rows and records. Pure."""
+"""Which item: its table, and its key as the user writes it and as it stands in rows and records. Pure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,33 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
 
+_KEY_ATTRIBUTES = 2
+"""A table's key has so many at most."""
 _TELLING = 4
 """Bytes: what is shorter stands everywhere, and tells nothing."""
 
 Comparable = Mapping[str, tuple[str, Any]]
 """Key attributes by name: the type, and the value such that equal keys are equal however they are written."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item of a table; items of several tables may have the same key.
+
+    Attributes:
+        table: Name of the table.
+        key: Its key.
+    """
+
+    table: str
+    key: Comparable
 
 
 def read_key(text: str, pipeline: Pipeline) -> Comparable:
@@ -31,15 +47,27 @@ def read_key(text: str, pipeline: Pipeline) -> Comparable:
     Raises:
         UserError: It is no key of that table.
     """
-    try:
-        # numbers keep their digits: DynamoDB's have 38
-        found = json.loads(text, parse_float=str, parse_int=str, object_pairs_hook=_object_without_repeats)
-    except ValueError as error:
-        raise UserError(f"--key is not JSON ({error}): write {_example(pipeline)}") from None
+    found = _read_json(text, _example(pipeline))
     declared = {attribute.name: attribute for attribute in pipeline.key_attributes}
     if not isinstance(found, dict) or found.keys() != declared.keys():
         raise UserError(f"--key must hold exactly {' and '.join(declared)}, such as {_example(pipeline)}")
     return {name: _read_value(found[name], declared[name], pipeline) for name in declared}
+
+
+def read_typed_key(text: str) -> Comparable:
+    """Read the key of an item of a table that is not declared now, so that its types are not known.
+
+    Args:
+        text: The key attributes in DynamoDB JSON.
+
+    Raises:
+        UserError: It is no key.
+    """
+    example = """'{"pk": {"S": "42"}}'"""
+    key = key_of(_read_json(text, example))
+    if not key or len(key) > _KEY_ATTRIBUTES:
+        raise UserError(f"--key of another table than is streamed now must tell its types: write it like {example}")
+    return key
 
 
 def key_of(keys: Any) -> Comparable | None:
@@ -126,6 +154,14 @@ def _comparable(kind: str, content: Any) -> tuple[str, Any]:
         except binascii.Error:
             raise ValueError(content) from None
     raise ValueError(kind)
+
+
+def _read_json(text: str, example: str) -> Any:
+    try:
+        # numbers keep their digits: DynamoDB's have 38
+        return json.loads(text, parse_float=str, parse_int=str, object_pairs_hook=_object_without_repeats)
+    except ValueError as error:
+        raise UserError(f"--key is not JSON ({error}): write {example}") from None
 
 
 def _only(value: Mapping[str, Any]) -> tuple[str, Any]:

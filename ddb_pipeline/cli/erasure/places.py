@@ -7,6 +7,7 @@ back each other's item otherwise. It keeps its tags (receipts of replays) and it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from ddb_pipeline.baselines import (
     EXPORTS_PREFIX,
 )
 from ddb_pipeline.baselines.records import Manifest, StoredFile
-from ddb_pipeline.cli.erasure.keys import Comparable
+from ddb_pipeline.cli.erasure.keys import Item
 from ddb_pipeline.cli.erasure.rows import NOTHING, Kind, Taken, take
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.names import CAPTURE_KEY, ITEM_COLUMNS_KEY, PublishedNames
@@ -38,11 +39,19 @@ _KEYS_AT_ONCE = 1000
 
 @dataclass(frozen=True)
 class Place:
-    """An object that may hold the item."""
+    """An object that may hold the item.
+
+    Attributes:
+        key: Its key in S3.
+        kind: What it holds.
+        etag: Its ETag when it was listed.
+        table: Table whose items it holds, for an export; None: its rows say so, or nothing does.
+    """
 
     key: str
     kind: Kind
     etag: str
+    table: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,10 +72,14 @@ class RawObjects:
         kinds |= {DATA_PREFIX: "rows", EXPORTED_PREFIX: "rows", self.names.errors_prefix: "failures"}
         for prefix, kind in kinds.items():
             yield from (Place(one["Key"], kind, one["ETag"].strip('"')) for one in self._list(prefix))
+        tables: dict[str, str | None] = {}
         for one in self._list(EXPORTS_PREFIX):
             # beside the data lie manifests, which name files and no items
-            if one["Key"].endswith(".json.gz") and "/data/" in one["Key"]:
-                yield Place(one["Key"], "export", one["ETag"].strip('"'))
+            folder, is_data, _ = one["Key"].partition("/data/")
+            if one["Key"].endswith(".json.gz") and is_data:
+                if folder not in tables:
+                    tables[folder] = self._exported_table(folder)
+                yield Place(one["Key"], "export", one["ETag"].strip('"'), tables[folder])
 
     def strangers(self) -> list[str]:
         """Return objects that nobody of this project wrote: whether they hold the item, a person must know."""
@@ -79,14 +92,14 @@ class RawObjects:
         )
         return [one["Key"] for one in self._list("") if not one["Key"].startswith(known)]
 
-    def look(self, place: Place, key: Comparable) -> Taken:
+    def look(self, place: Place, item: Item) -> Taken:
         """Say what an object holds of the item; the content is not kept. One that is gone holds nothing."""
         found = self._object(place.key)
         if found is None:
             return NOTHING
-        return replace(take(found["Body"].read(), place.kind, key), body=None)
+        return replace(take(found["Body"].read(), place.kind, item, place.table), body=None)
 
-    def replace(self, place: Place, key: Comparable) -> Taken:
+    def replace(self, place: Place, item: Item) -> Taken:
         """Replace an object by one without the item.
 
         One that holds nothing else stays, empty: an hour without objects would count as expired, and manifests of
@@ -99,7 +112,7 @@ class RawObjects:
             found = self._object(place.key)
             if found is None:
                 return NOTHING
-            taken = take(found["Body"].read(), place.kind, key)
+            taken = take(found["Body"].read(), place.kind, item, place.table)
             if not taken.rows or self._write(place, found, taken):
                 return taken
         raise PipelineError(
@@ -181,6 +194,19 @@ class RawObjects:
     def versioned(self, bucket: str) -> bool:
         """Whether a bucket keeps, or kept, what is replaced."""
         return bool(self.s3.get_bucket_versioning(Bucket=bucket).get("Status"))
+
+    def _exported_table(self, folder: str) -> str | None:
+        """Name of the table of an export, from its summary (developerguide/S3DataExport.Output.html).
+
+        None: it was not completed, or the summary is gone; no baseline can be made of its files then.
+        """
+        found = self._object(f"{folder}/manifest-summary.json")
+        if found is None:
+            return None
+        try:
+            return str(json.loads(found["Body"].read())["tableArn"]).partition(":table/")[2] or None
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def _object(self, key: str) -> Any:
         """Return an object as GetObject has it; None: there is none any more."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rich.markup import escape
 
 from ddb_pipeline.cli.console import console
+from ddb_pipeline.cli.erasure.keys import Item
 from ddb_pipeline.cli.erasure.places import Place, RawObjects
 from ddb_pipeline.cli.erasure.rows import Taken
 from ddb_pipeline.resources.aws import Deployment
@@ -25,6 +27,7 @@ class Found:
         unsure: Objects with lines that cannot be read and look as if they were the item's.
         unreadable: Objects that could not be read, and why.
         seen: All objects that were opened, as they were listed.
+        others: Rows with the item's key that are of other tables, by table.
     """
 
     places: list[tuple[Place, Taken]] = field(default_factory=list)
@@ -32,6 +35,7 @@ class Found:
     unsure: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     seen: set[Place] = field(default_factory=set)
+    others: Counter[str] = field(default_factory=Counter)
 
     @property
     def rows(self) -> int:
@@ -63,17 +67,19 @@ def seconds_under_way(deployment: Deployment) -> int:
     return 2 * deployment.stage.buffer_seconds + 60
 
 
-def say_found(deployment: Deployment, objects: RawObjects, found: Found, newest: str | None) -> None:
+def say_found(deployment: Deployment, objects: RawObjects, item: Item, found: Found, newest: str | None) -> None:
     """Say what there is of the item, and what nobody looked into.
 
     Args:
         deployment: The pipeline on its stage.
         objects: Its raw bucket.
+        item: The item.
         found: What was found.
         newest: Name of the newest change, if that is not the item's deletion.
     """
     names = deployment.names
-    console.print(f"Pipeline {names.pipeline}, stage {names.stage}: {found.objects} objects looked into.")
+    where = f"Pipeline {names.pipeline}, stage {names.stage}, table {item.table}"
+    console.print(f"{where}: {found.objects} objects looked into.")
     by_place: dict[str, list[int]] = {}
     for place, taken in found.places:
         counts = by_place.setdefault(_kind_of_place(place), [0, 0])
@@ -87,6 +93,11 @@ def say_found(deployment: Deployment, objects: RawObjects, found: Found, newest:
         console.print(
             f"[yellow]The newest change that was found is {newest}, not the item's deletion:[/] that may "
             "still be under way, and holds the last image."
+        )
+    for table, rows in sorted(found.others.items()):
+        console.print(
+            f"[yellow]{rows} rows with this key are of table {escape(table)}, so of another item, and stay:[/] "
+            f"--table {escape(table)} is for them."
         )
     say_doubts(objects, found.unreadable, found.unsure)
     if strangers := objects.strangers():
@@ -104,10 +115,11 @@ def say_doubts(objects: RawObjects, unreadable: list[str], unsure: list[str]) ->
             console.print(f"[yellow]... and {len(keys) - _SHOWN} more[/]")
 
 
-def say_done(deployment: Deployment, found: Found, begun: datetime) -> None:
+def say_done(deployment: Deployment, item: Item, found: Found, begun: datetime) -> None:
     """Say what was taken out, and what this cannot reach."""
     stage, names = deployment.stage, deployment.names
-    console.print(f"[green]Erased:[/] {found.rows} rows in {len(found.places)} objects; views show it no more.")
+    shown = "; views show it no more" if item.table == names.table else ""
+    console.print(f"[green]Erased:[/] {found.rows} rows in {len(found.places)} objects{shown}.")
     sure = begun + timedelta(seconds=seconds_under_way(deployment))
     console.print(
         f"What was written, deleted or replayed shortly before {begun:%H:%M} UTC may arrive after this: to be sure, "
@@ -116,7 +128,7 @@ def say_done(deployment: Deployment, found: Found, begun: datetime) -> None:
     kept = begun + timedelta(hours=stage.stream_retention_hours)
     console.print("What this cannot reach (docs/erasure.md):")
     console.print(f"  the Kinesis stream {names.change_stream} keeps its records until {kept:%Y-%m-%d %H:%M} UTC;")
-    console.print(f"  point-in-time recovery and backups of table {names.table}, for as long as they are kept;")
+    console.print(f"  point-in-time recovery and backups of table {item.table}, for as long as they are kept;")
     console.print("  Dagster's own history, where previews of views and results of checks tell of items;")
     console.print("  copies that somebody made.")
     if any(manifest.source == "snapshot" for manifest in deployment.baselines.manifests()):
