@@ -46,17 +46,21 @@ def _no_settings_of_the_developer() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _no_instance_of_an_earlier_test(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _no_instance_of_an_earlier_test() -> Iterator[None]:
     """Dagster remembers the last instance in a context variable, and fails to load definitions once that is gone.
 
     The variable cannot be trusted to be empty: what an interrupted run left open is closed by the garbage collector, at
-    any time, and then brings back what was there before.
+    any time, and then brings back what was there before. Of a module, so that what its tests share is spared, too.
     """
-    if "dagster" in sys.modules:
-        from dagster._core.storage.defs_state.base import DefsStateStorage
+    if "dagster" not in sys.modules:
+        yield
+        return
+    from dagster._core.storage.defs_state.base import DefsStateStorage
 
-        monkeypatch.setattr(DefsStateStorage, "get", lambda: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DefsStateStorage, "get", lambda: None)
+        yield
 
 
 @pytest.fixture(scope="session")
