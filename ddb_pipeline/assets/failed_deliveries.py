@@ -7,7 +7,7 @@ event: its fingerprint, and how many of its objects were open.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -62,19 +62,33 @@ def known_hours(instance: DagsterInstance, pipeline: Pipeline) -> dict[datetime,
 
 
 def failure_events(
-    instance: DagsterInstance, pipeline: Pipeline, failed: FailedDeliveries, look: Look
+    instance: DagsterInstance,
+    pipeline: Pipeline,
+    failed: FailedDeliveries,
+    look: Look,
+    out_of_time: Callable[[], bool] = lambda: False,
 ) -> list[AssetMaterialization]:
-    """Return the materializations that tell Dagster what it does not know of what a look found."""
+    """Return the materializations that tell Dagster what it does not know of what a look found.
+
+    Args:
+        instance: Dagster's instance, whose event log holds what was reported.
+        pipeline: The pipeline.
+        failed: The objects.
+        look: What was found.
+        out_of_time: Whether no other object may be read: then an hour is reported without the reasons of its failures.
+    """
     known = known_hours(instance, pipeline)
     hours = [*look.unread, *look.hours]
     partitions = set(classify([found.hour for found in hours], pipeline.start_date, datetime.now(UTC)).hours)
     # where the next look begins comes first: whoever is stopped in between passes over nothing
     unread = [found for found in look.unread if found.hour in partitions][:1]
     told = unread + [found for found in look.hours if found.hour in partitions]
-    return [_event(pipeline, failed, found) for found in told if known.get(found.hour) != found.known]
+    return [_event(pipeline, failed, found, out_of_time) for found in told if known.get(found.hour) != found.known]
 
 
-def _event(pipeline: Pipeline, failed: FailedDeliveries, found: FailedHour) -> AssetMaterialization:
+def _event(
+    pipeline: Pipeline, failed: FailedDeliveries, found: FailedHour, out_of_time: Callable[[], bool]
+) -> AssetMaterialization:
     still_open = found.known.open_objects
     metadata: dict[str, Any] = {
         "objects": len(found.objects),
@@ -83,7 +97,7 @@ def _event(pipeline: Pipeline, failed: FailedDeliveries, found: FailedHour) -> A
         "types": ", ".join(sorted({one.error_type for one in found.objects})) or "none",
         "uris": MetadataValue.md("\n".join(f"- `{failed.uri(one.key)}`" for one in found.objects[:_OBJECTS_TOLD])),
     }
-    if reasons := reasons_of(failed, found.open):
+    if reasons := reasons_of(failed, found.open, out_of_time):
         metadata["reasons"] = MetadataValue.table(
             [TableRecord({"reason": reason, "records": count}) for reason, count in reasons.most_common(10)]
         )
@@ -99,10 +113,20 @@ def _event(pipeline: Pipeline, failed: FailedDeliveries, found: FailedHour) -> A
     )
 
 
-def reasons_of(failed: FailedDeliveries, objects: Iterable[OpenObject]) -> Counter[str]:
-    """Why records failed, from the first few objects: how many records say so."""
+def reasons_of(
+    failed: FailedDeliveries, objects: Iterable[OpenObject], out_of_time: Callable[[], bool] = lambda: False
+) -> Counter[str]:
+    """Why records failed, from the first few objects: how many records say so.
+
+    Args:
+        failed: The objects.
+        objects: Those that are open.
+        out_of_time: Whether no other object may be read.
+    """
     reasons: Counter[str] = Counter()
     for one in islice((one.found for one in objects if one.found.size <= _LONGEST_READ), _REASONS_FROM):
+        if out_of_time():
+            break
         body = failed.body(one.key)
         if body is None:
             continue

@@ -4,8 +4,8 @@ They read no data, so they run with each refresh. And because a delivery that st
 deliveries sensor tells the same verdicts, by the same functions.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from dagster import (
@@ -41,6 +41,7 @@ from ddb_pipeline.errors import RESTORE_ADVICE, PipelineError
 from ddb_pipeline.failed_deliveries.looking import Look, look
 from ddb_pipeline.refreshes import Scope, refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.failed_deliveries import PAGE
 from ddb_pipeline.survey import survey
 
 FAILED_CHECK = "no_failed_deliveries"
@@ -92,12 +93,13 @@ def crawled_check_key(pipeline: Pipeline) -> AssetCheckKey:
     return AssetCheckKey(asset_key(pipeline, CHANGE_TABLE), CRAWLED_CHECK)
 
 
-def failed_verdict(deployment: Deployment, found: Look) -> Verdict:
+def failed_verdict(deployment: Deployment, found: Look, out_of_time: Callable[[], bool] = lambda: False) -> Verdict:
     """Judge what failed and was not replayed.
 
     Args:
         deployment: The pipeline on its stage.
         found: What a look found.
+        out_of_time: Whether no other object may be read: then it does not say why they failed.
     """
     still_open, job = found.open, replay_job_name(deployment.pipeline)
     metadata = {"open_objects": len(still_open), "not_looked_into": found.left}
@@ -116,7 +118,7 @@ def failed_verdict(deployment: Deployment, found: Look) -> Verdict:
     sentences = [*more, listed([one.found.key for one in still_open])]
     if again := [one for one in still_open if one.receipt]:
         sentences.append(f"{len(again)} of them hold records that failed again, or cannot be replayed")
-    if reasons := reasons_of(deployment.failed_deliveries, still_open):
+    if reasons := reasons_of(deployment.failed_deliveries, still_open, out_of_time):
         sentences.append(f"why: {listed([reason for reason, _count in reasons.most_common()], 3)}")
     sentences.append(
         f"mend the cause (the converter's log says what it refused), then run the job {job}; what is no change of the "
@@ -127,12 +129,15 @@ def failed_verdict(deployment: Deployment, found: Look) -> Verdict:
     )
 
 
-def delivered_verdict(deployment: Deployment, now: datetime) -> Verdict:
+def delivered_verdict(
+    deployment: Deployment, now: datetime, out_of_time: Callable[[], bool] = lambda: False
+) -> Verdict:
     """Judge whether what came into the stream has left it. A table without writes has nothing to deliver.
 
     Args:
         deployment: The pipeline on its stage.
         now: The time.
+        out_of_time: Whether no other page of objects may be begun.
 
     Raises:
         NotKnownError: In a tick: it cannot read as much as that takes.
@@ -151,11 +156,11 @@ def delivered_verdict(deployment: Deployment, now: datetime) -> Verdict:
     metadata = {"last_records_in_the_stream": "none in five days" if arrived is None else f"{arrived:%Y-%m-%d %H:%M}"}
     if arrived is None:
         return Verdict(None, metadata)
-    delivered = _has_delivered_since(deployment, arrived)
+    delivered = _has_delivered_since(deployment, arrived, out_of_time)
     if delivered is None:
         raise NotKnownError(
-            f"the last hours hold more objects than a tick reads ({_TICK_PAGES} pages), so it does not tell whether "
-            f"deliveries stand still: execute the check {DELIVERED_CHECK}, which reads all"
+            f"the last hours hold more objects than a tick has pages ({_TICK_PAGES}) or time for, so it does not tell "
+            f"whether deliveries stand still: execute the check {DELIVERED_CHECK}, which reads all"
         )
     if delivered:
         return Verdict(None, metadata)
@@ -170,24 +175,39 @@ def delivered_verdict(deployment: Deployment, now: datetime) -> Verdict:
     )
 
 
-def crawled_verdict(deployment: Deployment, now: datetime, before: frozenset[datetime]) -> Verdict:
+def crawled_verdict(
+    deployment: Deployment,
+    now: datetime,
+    before: frozenset[datetime],
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> Verdict:
     """Judge whether hours get into the catalog in time. A table without writes has no new hours.
 
     Args:
         deployment: The pipeline on its stage.
         now: The time.
         before: Hours that were overdue when this was judged last (`overdue_before`): looked at however old they are.
+        out_of_time: Whether no other page of objects may be begun.
+
+    Raises:
+        NotKnownError: In a tick: its time does not suffice to look into the hours that are lacking.
     """
     if deployment.catalog.is_projected:
         return Verdict(None, {"not_applicable": "partitions are projected: no hour waits for a crawl"})
     patience = (longest_gap(deployment.pipeline.crawl_schedule) or _DAY) + _CRAWL_PATIENCE
     first = hour_of(now) - max(WEEK, patience) - _DAY
-    found = survey(deployment, Scope(first, before), pages=_PAGES)
+    found = survey(deployment, Scope(first, before), pages=_PAGES, out_of_time=out_of_time)
+    # one that was overdue before and was not looked into is lacking still
     overdue = [
         partition_key(hour)
         for hour in found.lacking
-        if hour in found.begun and found.begun[hour].oldest < now - patience
+        if (found.begun[hour].oldest < now - patience if hour in found.begun else hour in before)
     ]
+    if not overdue and out_of_time() and not found.begun.keys() >= set(found.lacking):
+        raise NotKnownError(
+            "AWS answers so slowly that a tick cannot look into all hours that are not in the catalog, so it does not "
+            f"tell whether crawls keep up: execute the check {CRAWLED_CHECK}, which takes its time"
+        )
     metadata: dict[str, Any] = {"hours_overdue": len(overdue), "overdue_after_hours": patience / timedelta(hours=1)}
     if not overdue:
         return Verdict(None, metadata)
@@ -215,16 +235,22 @@ def _first_hour(arrived: datetime) -> datetime:
     return hour_of(arrived - CLOCKS) - LOOK_BACK
 
 
-def _has_delivered_since(deployment: Deployment, arrived: datetime) -> bool | None:
+def _has_delivered_since(deployment: Deployment, arrived: datetime, out_of_time: Callable[[], bool]) -> bool | None:
     """Whether an object was written since records arrived: one of rows, or one that failed; None: unknown."""
     first, moment = _first_hour(arrived), arrived - CLOCKS
-    most_objects = TICK_OBJECTS if deployment.hurried else None
-    failed = deployment.failed_deliveries.objects(first)
-    if any(one.last_modified >= moment for one in islice(failed, most_objects)):
+    most_pages, most_objects = (_TICK_PAGES, TICK_OBJECTS) if deployment.hurried else (None, None)
+    # as long as all is well, the first page tells
+    delivered = deployment.raw_bucket.has_data_since(first, moment, most_pages, out_of_time)
+    if delivered:
         return True
-    delivered = deployment.raw_bucket.has_data_since(first, moment, _TICK_PAGES if deployment.hurried else None)
-    # there are more failed objects than were listed
-    return None if delivered is False and next(failed, None) else delivered
+    if out_of_time():
+        return None
+    for number, one in enumerate(deployment.failed_deliveries.objects(first)):
+        if number == most_objects or (number and number % PAGE == 0 and out_of_time()):
+            return None
+        if one.last_modified >= moment:
+            return True
+    return delivered
 
 
 def _failed_check(pipeline: Pipeline) -> AssetChecksDefinition:

@@ -11,17 +11,18 @@ the newest hour begins at the oldest again, so that no object waits for ever beh
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from ddb_pipeline.arrivals import HOUR, WEEK, hour_of
 from ddb_pipeline.failed_deliveries.receipts import Receipt
-from ddb_pipeline.resources.failed_deliveries import ErrorObject, FailedDeliveries
+from ddb_pipeline.resources.failed_deliveries import PAGE, ErrorObject, FailedDeliveries
 
 _REQUESTS_AT_ONCE = 8
+_RECEIPTS_AT_ONCE = 4 * _REQUESTS_AT_ONCE
+"""Receipts that are read between two looks at the clock."""
 _UNREAD = "unread"
 
 
@@ -181,6 +182,8 @@ def look(
     position: Position | None = None,
     most_listed: int | None = None,
     most_receipts: int | None = None,
+    no_time_to_list: Callable[[], bool] = lambda: False,
+    no_time_to_read: Callable[[], bool] = lambda: False,
 ) -> Look:
     """Look for what failed, and for what was open before.
 
@@ -192,13 +195,14 @@ def look(
         position: Where the last look stopped.
         most_listed: Objects that are listed at most, a request for each thousand; None: all.
         most_receipts: Receipts that are read at most, a request each; None: all.
+        no_time_to_list: Whether nothing more may be listed; asked after each thousand objects.
+        no_time_to_read: Whether no more receipts may be read; some are in any case, so that looks get on.
     """
     still_open = _still_open(known)
     first = position.hour if position else listed_from(known, longest_delivery, looked_at)
-    stop = None if most_listed is None else most_listed + 1
-    listed = list(islice(failed.objects(first), stop))
+    listed, is_all = _listed(failed.objects(first), most_listed, no_time_to_list)
     # the hour in which the listing was cut off, and all after it, may hold more than was listed
-    cut = listed[-1].hour if stop is not None and len(listed) == stop else None
+    cut = None if is_all else listed[-1].hour
     # an open hour whose objects somebody took away is news, too
     gone = (hour for hour in still_open if (first is None or hour >= first) and (cut is None or hour < cut))
     by_hour: dict[datetime, list[ErrorObject]] = defaultdict(list, {hour: [] for hour in gone})
@@ -207,7 +211,11 @@ def look(
     hours = [FailedHour(hour, tuple(objects)) for hour, objects in sorted(by_hour.items())]
     unsettled = [found for found in hours if found.hour == cut or known.get(found.hour) != Known(found.fingerprint, 0)]
     parts = list(_parts(unsettled, cut, position, most_receipts))
-    opened = _open_objects(failed, parts)
+    wanted = [one for part in parts for one in part.objects]
+    receipts = _receipts(failed, wanted, no_time_to_read)
+    if len(receipts) < len(wanted):
+        parts = list(_parts(unsettled, cut, position, len(receipts)))
+    opened = [_open_objects(part, receipts) for part in parts]
     ended = {
         part.found.hour: replace(part.found, open=opened[number], open_before=part.open_before, is_read=True)
         for number, part in enumerate(parts)
@@ -225,6 +233,18 @@ def look(
     )
 
 
+def _listed(
+    objects: Iterable[ErrorObject], most: int | None, out_of_time: Callable[[], bool]
+) -> tuple[list[ErrorObject], bool]:
+    """As many objects as may be listed, and one more, and whether these are all."""
+    listed: list[ErrorObject] = []
+    for one in objects:
+        listed.append(one)
+        if len(listed) - 1 == most or (len(listed) % PAGE == 0 and out_of_time()):
+            return listed, False
+    return listed, True
+
+
 def _still_open(known: Mapping[datetime, Known]) -> set[datetime]:
     return {hour for hour, one in known.items() if one.open_objects}
 
@@ -235,7 +255,7 @@ def _parts(
     """As much of some hours as may be looked into; the last part may be empty, and says where that ended."""
     size = 0
     for found in hours:
-        start, open_before = _begun(found, position)
+        start, open_before = _begun(found, position, is_cut=found.hour == cut)
         stop = len(found.objects) if most_objects is None else min(len(found.objects), start + most_objects - size)
         part = _Part(found, start, stop, open_before, stop == len(found.objects) and found.hour != cut)
         yield part
@@ -244,21 +264,34 @@ def _parts(
         size += stop - start
 
 
-def _begun(found: FailedHour, position: Position | None) -> tuple[int, int]:
+def _begun(found: FailedHour, position: Position | None, *, is_cut: bool) -> tuple[int, int]:
     """How many objects of an hour were looked into already, and how many of these were open."""
     if position is None or position.hour != found.hour:
         return 0, 0
+    if is_cut and found.objects[-1].key < position.after:
+        # as far as it was listed this time, all of it was looked into
+        return len(found.objects), position.open_objects
     read = next((number for number, one in enumerate(found.objects, start=1) if one.key == position.after), 0)
     is_same = fingerprint_of(found.objects[:read]) == position.fingerprint
     return (read, position.open_objects) if is_same else (0, 0)
 
 
-def _open_objects(failed: FailedDeliveries, parts: Sequence[_Part]) -> list[tuple[OpenObject, ...]]:
-    """The open ones among the objects of some parts."""
-    objects = [one for part in parts for one in part.objects]
+def _receipts(
+    failed: FailedDeliveries, objects: Sequence[ErrorObject], out_of_time: Callable[[], bool]
+) -> dict[ErrorObject, Receipt | None]:
+    """The receipts of objects, of the first ones alone where the time does not suffice for all."""
+    receipts: dict[ErrorObject, Receipt | None] = {}
     with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
-        receipts = dict(zip(objects, pool.map(lambda one: failed.receipt(one.key), objects), strict=True))
-    return [tuple(OpenObject(one, receipts[one]) for one in part.objects if _is_open(receipts[one])) for part in parts]
+        for start in range(0, len(objects), _RECEIPTS_AT_ONCE):
+            if receipts and out_of_time():
+                break
+            some = objects[start : start + _RECEIPTS_AT_ONCE]
+            receipts.update(zip(some, pool.map(lambda one: failed.receipt(one.key), some), strict=True))
+    return receipts
+
+
+def _open_objects(part: _Part, receipts: Mapping[ErrorObject, Receipt | None]) -> tuple[OpenObject, ...]:
+    return tuple(OpenObject(one, receipts[one]) for one in part.objects if _is_open(receipts[one]))
 
 
 def _stopped_at(part: _Part, opened: Sequence[OpenObject], cut: datetime | None) -> Position:

@@ -15,6 +15,8 @@ from typing import Any
 from ddb_pipeline.arrivals import hour_of, hour_of_prefix, hour_prefix
 from ddb_pipeline.failed_deliveries.receipts import Receipt
 
+PAGE = 1000
+"""As many objects as a request lists at most."""
 _HOUR_PARTS = 4
 
 

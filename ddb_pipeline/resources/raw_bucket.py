@@ -101,13 +101,20 @@ class RawBucket:
             after, is_last = page.objects[-1].name if page.objects else after, page.is_last
         return found
 
-    def has_data_since(self, first: datetime, since: datetime, most_pages: int | None = None) -> bool | None:
+    def has_data_since(
+        self,
+        first: datetime,
+        since: datetime,
+        most_pages: int | None = None,
+        out_of_time: Callable[[], bool] = lambda: False,
+    ) -> bool | None:
         """Whether data was written lately; it reads until it meets some, the newest hour first.
 
         Args:
             first: First hour to look into.
             since: Objects that were written at this moment or later count.
             most_pages: Pages of a thousand objects that are read at most; all by default.
+            out_of_time: Whether no other page may be begun; asked after each.
 
         Returns:
             None: so many pages do not tell.
@@ -121,6 +128,8 @@ class RawBucket:
                     pages += 1
                     if any(stored.last_modified >= since and is_data(stored) for stored in objects):
                         return True
+                    if out_of_time():
+                        return None
         return False
 
     def content(self, hour: datetime) -> HourContent | None:

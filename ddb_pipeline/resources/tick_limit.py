@@ -21,12 +21,16 @@ _LAST_CALL_SECONDS = 60 - CALL_SECONDS - 1
 _until: ContextVar[float | None] = ContextVar("until", default=None)
 
 
+class NoTimeLeftError(AwsError):
+    """A call was not begun, because the tick might not end in time."""
+
+
 @contextmanager
 def within_a_tick() -> Iterator[None]:
     """Let clients with a `refuse_late_calls` refuse what is begun too late after now, in this thread.
 
     Yields:
-        Nothing. A call that is refused raises an `AwsError`.
+        Nothing. A call that is refused raises a `NoTimeLeftError`.
     """
     token = _until.set(time.monotonic() + _LAST_CALL_SECONDS)
     try:
@@ -47,7 +51,7 @@ def refuse_late_calls(client: Any) -> None:
 def _refuse(model: Any, **_: Any) -> None:
     until = _until.get()
     if until is not None and time.monotonic() > until:
-        raise AwsError(
+        raise NoTimeLeftError(
             f"AWS answers so slowly that this tick has no time left for {model.name}: the next tick tries again; if "
             "each one says so, look at the network between here and AWS",
             transient=True,

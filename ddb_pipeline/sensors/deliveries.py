@@ -6,6 +6,9 @@ all, and where one stopped that could not look into all; without it some is look
 """
 
 import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Self
@@ -34,15 +37,19 @@ from ddb_pipeline.checks.deliveries import (
     failed_verdict,
     overdue_before,
 )
-from ddb_pipeline.checks.verdict import last_evaluation
+from ddb_pipeline.checks.verdict import Verdict, last_evaluation
 from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.failed_deliveries.looking import Position, look
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.tick_limit import NoTimeLeftError
 
 _CURSOR_VERSION = 2
 _TICK_RECEIPTS = 300
 """Receipts of failed objects that a tick reads at most: one request each."""
+_LISTED, _RECEIPTS_READ, _REASONS_READ, _SURVEYED, _DELIVERED, _JUDGED = 6, 12, 15, 21, 28, 32
+"""Until how many seconds after its start a tick may go on with each part of its work, in this order; what is left the
+next ticks do. After 35 seconds each call is refused (`tick_limit`): then a tick tells what it has found until then."""
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 30, 600
 _ARRIVALS_INTERVALS = 10
 
@@ -112,16 +119,19 @@ def deliveries_sensor(pipeline: Pipeline, arrivals_seconds: int, automation: Aut
         "and in the catalog.",
     )
     def deliveries(context: SensorEvaluationContext, aws: PipelineAwsResource) -> SensorResult | SkipReason:
+        begun = time.monotonic()
         try:
             with aws.deployment(pipeline.name, hurried=True) as deployment:
-                return _tick(context, deployment)
+                return _tick(context, deployment, lambda seconds: lambda: time.monotonic() > begun + seconds)
         except PipelineError as error:
             return SkipReason(str(error))
 
     return deliveries
 
 
-def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorResult:
+def _tick(
+    context: SensorEvaluationContext, deployment: Deployment, after: Callable[[float], Callable[[], bool]]
+) -> SensorResult:
     pipeline, instance, now = deployment.pipeline, context.instance, datetime.now(UTC)
     cursor = Cursor.from_json(context.cursor, now)
     found = look(
@@ -132,17 +142,20 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
         position=cursor.position,
         most_listed=TICK_OBJECTS,
         most_receipts=_TICK_RECEIPTS,
+        no_time_to_list=after(_LISTED),
+        no_time_to_read=after(_RECEIPTS_READ),
     )
-    events = failure_events(instance, pipeline, deployment.failed_deliveries, found)
-    verdicts = {crawled_check_key(pipeline): crawled_verdict(deployment, now, overdue_before(instance, pipeline))}
+    events = failure_events(instance, pipeline, deployment.failed_deliveries, found, after(_REASONS_READ))
+    before = overdue_before(instance, pipeline)
+    verdicts: dict[AssetCheckKey, Verdict] = {}
     not_known: list[str] = []
-    try:
-        verdicts[delivered_check_key(pipeline)] = delivered_verdict(deployment, now)
-    except NotKnownError as error:
-        # what was told before stands
-        not_known.append(str(error))
+    with _noted(not_known):
+        verdicts[crawled_check_key(pipeline)] = crawled_verdict(deployment, now, before, after(_SURVEYED))
+    with _noted(not_known):
+        verdicts[delivered_check_key(pipeline)] = delivered_verdict(deployment, now, after(_DELIVERED))
     if found.is_through or (found.open and not _has_failed(instance, failed_check_key(pipeline))):
-        verdicts[failed_check_key(pipeline)] = failed_verdict(deployment, found)
+        with _noted(not_known):
+            verdicts[failed_check_key(pipeline)] = failed_verdict(deployment, found, after(_JUDGED))
     else:
         # each tick would tell of others, and an event a tick would fill the event log
         not_known.append("below errors/ is more than a tick looks into: the next ticks go on")
@@ -156,6 +169,15 @@ def _tick(context: SensorEvaluationContext, deployment: Deployment) -> SensorRes
         # what came in behind the looks that led here lies no further before it than the next one begins to list
         cursor=Cursor(cursor.looked_at if found.position else now, found.position).to_json(),
     )
+
+
+@contextmanager
+def _noted(not_known: list[str]) -> Iterator[None]:
+    """Note why something cannot be told; what was told of it before stands."""
+    try:
+        yield
+    except (NotKnownError, NoTimeLeftError) as error:
+        not_known.append(str(error))
 
 
 def _has_failed(instance: DagsterInstance, key: AssetCheckKey) -> bool:

@@ -11,13 +11,17 @@ from typing import Any, cast
 import pytest
 from dagster import AssetCheckEvaluation, DagsterInstance, SensorResult, SkipReason, build_sensor_context
 
+from ddb_pipeline.arrivals import hour_of
+from ddb_pipeline.assets.failed_deliveries import known_hours
 from ddb_pipeline.checks.deliveries import NotKnownError, delivered_verdict
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.failed_deliveries.receipts import Receipt
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.failed_deliveries import ErrorObject
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.resources.settings import Connection, Settings
+from ddb_pipeline.resources.tick_limit import NoTimeLeftError
 from ddb_pipeline.sensors import deliveries
 from ddb_pipeline.sensors.deliveries import deliveries_sensor
 from ddb_pipeline_tests.declared import pipeline
@@ -93,7 +97,7 @@ def test_a_tick_that_cannot_read_all_tells_once_that_something_failed_and_goes_o
     stub = SimpleNamespace(
         names=SimpleNamespace(change_stream="s"),
         pipeline=pipeline(),
-        stage=SimpleNamespace(buffer_seconds=60),
+        stage=SimpleNamespace(buffer_seconds=60, stream_retention_hours=24),
         catalog=SimpleNamespace(is_projected=True),
         failed_deliveries=errors,
         table_export=SimpleNamespace(look=lambda _now: SimpleNamespace(active=True)),
@@ -130,6 +134,116 @@ def test_a_tick_that_cannot_read_all_tells_once_that_something_failed_and_goes_o
     assert told == [[False], *8 * [[]]]
     assert all("below errors/ is more than a tick looks into" in message for message in messages[1:])
     assert afterwards == [True]
+
+
+class Slowly:
+    """A clock that goes on with each request, of which some hundred are wanted."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.now, self.latest = seconds, 0.0, 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def passes(self) -> None:
+        self.latest = self.now
+        self.now += self.seconds
+
+
+class SlowErrors(Errors):
+    def __init__(self, clock: Slowly) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def objects(self, first: datetime | None = None) -> Iterator[ErrorObject]:
+        for number, one in enumerate(super().objects(first)):
+            if number % 1000 == 0:
+                self.clock.passes()
+            yield one
+
+    def receipt(self, key: str) -> Receipt | None:
+        if self.read % 8 == 0:  # as many are asked for at once
+            self.clock.passes()
+        return super().receipt(key)
+
+    def body(self, key: str) -> bytes | None:
+        self.clock.passes()
+        return super().body(key)
+
+
+class SlowHours(Hours):
+    def __init__(self, clock: Slowly) -> None:
+        super().__init__(1000)
+        self.clock = clock
+
+    def _pages(self, prefix: str) -> Iterator[Any]:
+        for page in super()._pages(prefix):
+            self.clock.passes()
+            yield page
+
+
+@pytest.mark.parametrize("seconds", [0.2, 2])
+def test_a_tick_ends_in_time_and_gets_on_however_slowly_aws_answers(seconds: float, monkeypatch: pytest.MonkeyPatch):
+    clock = Slowly(seconds)
+    monkeypatch.setattr(deliveries, "time", clock)
+    errors = SlowErrors(clock)
+    for number in range(400):
+        key = errors.add(document(b"x"), hours_ago=800 - number // 10)
+        errors.receipts[key] = Receipt("", "", 1, 0, 3)
+    errors.add(document(b"x"), hours_ago=700)
+    stub = SimpleNamespace(
+        names=SimpleNamespace(change_stream="s", table="t"),
+        pipeline=pipeline(),
+        stage=SimpleNamespace(buffer_seconds=60, stream_retention_hours=24),
+        catalog=SimpleNamespace(is_projected=True),
+        failed_deliveries=errors,
+        raw_bucket=SlowHours(clock),
+        table_export=SimpleNamespace(look=lambda _now: clock.passes() or SimpleNamespace(active=True)),
+        stream_metrics=SimpleNamespace(last_arrivals=lambda _before: clock.passes() or LAST),
+        hurried=True,
+    )
+    monkeypatch.setattr(PipelineAwsResource, "deployment", lambda *_arguments, **_more: nullcontext(stub))
+    sensor = deliveries_sensor(pipeline(), 30, "stopped")
+    resources = {"aws": PipelineAwsResource(declaration_file="pipeline.toml")}
+
+    with DagsterInstance.ephemeral() as instance:
+        cursor = None
+        for _ in range(16):
+            clock.now = 0.0
+            result = sensor(build_sensor_context(instance, cursor=cursor, resources=resources))
+            assert isinstance(result, SensorResult)
+            assert clock.latest < 35
+            for event in result.asset_events:
+                instance.report_runless_asset_event(event)
+            cursor = result.cursor
+        assert known_hours(instance, pipeline())[hour_of(NOW - timedelta(hours=700))].open_objects == 1
+
+
+def test_where_a_call_comes_too_late_what_was_found_until_then_is_told(monkeypatch: pytest.MonkeyPatch):
+    def refused(_now: datetime) -> None:
+        raise NoTimeLeftError("AWS answers so slowly that this tick has no time left for DescribeTable")
+
+    errors = Errors()
+    errors.add(document(b"x"), hours_ago=700)
+    stub = SimpleNamespace(
+        names=SimpleNamespace(change_stream="s", table="t"),
+        pipeline=pipeline(),
+        stage=SimpleNamespace(buffer_seconds=60, stream_retention_hours=24),
+        catalog=SimpleNamespace(is_projected=True),
+        failed_deliveries=errors,
+        table_export=SimpleNamespace(look=refused),
+        hurried=True,
+    )
+    monkeypatch.setattr(PipelineAwsResource, "deployment", lambda *_arguments, **_more: nullcontext(stub))
+    sensor = deliveries_sensor(pipeline(), 30, "stopped")
+    resources = {"aws": PipelineAwsResource(declaration_file="pipeline.toml")}
+
+    with DagsterInstance.ephemeral() as instance:
+        result = sensor(build_sensor_context(instance, resources=resources))
+
+    assert isinstance(result, SensorResult)
+    assert [event.passed for event in result.asset_events if isinstance(event, AssetCheckEvaluation)] == [True, False]
+    assert "no time left for DescribeTable" in str(result.skip_reason and result.skip_reason.skip_message)
 
 
 def test_the_sensor_gives_up_early(monkeypatch: pytest.MonkeyPatch):

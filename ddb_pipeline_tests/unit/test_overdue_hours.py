@@ -11,7 +11,7 @@ import pytest
 from dagster import DagsterInstance
 
 from ddb_pipeline.arrivals import HOUR, partition_key
-from ddb_pipeline.checks.deliveries import crawled_check_key, crawled_verdict, overdue_before
+from ddb_pipeline.checks.deliveries import NotKnownError, crawled_check_key, crawled_verdict, overdue_before
 from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline_tests.declared import pipeline
@@ -44,6 +44,19 @@ def test_an_hour_that_no_crawl_brings_in_is_named_until_one_does(instance: Dagst
         said = judged(instance, bucket, Catalog(THIS_HOUR), timedelta(days=days)).problem
         assert f"not in the catalog: {partition_key(OVERDUE)}: look at the last run" in str(said), days
     assert judged(instance, bucket, Catalog(OVERDUE, THIS_HOUR), timedelta(days=400)).problem is None
+
+
+def test_where_the_time_does_not_suffice_what_was_overdue_stays_so_and_of_others_nothing_is_told(
+    instance: DagsterInstance,
+):
+    bucket = Bucket(OVERDUE, THIS_HOUR)
+    deployment = cast("Deployment", SimpleNamespace(raw_bucket=bucket, catalog=Catalog(THIS_HOUR), pipeline=PIPELINE))
+
+    with pytest.raises(NotKnownError, match="execute the check crawls_keep_up"):
+        crawled_verdict(deployment, datetime.now(UTC), frozenset(), lambda: True)
+    assert judged(instance, bucket, Catalog(THIS_HOUR)).problem
+    before = overdue_before(instance, PIPELINE)
+    assert partition_key(OVERDUE) in str(crawled_verdict(deployment, datetime.now(UTC), before, lambda: True).problem)
 
 
 def test_an_hour_that_was_overdue_and_whose_objects_are_gone_waits_for_no_crawl(instance: DagsterInstance):

@@ -335,6 +335,17 @@ def test_an_hour_of_more_objects_than_a_look_reads_is_read_by_several():
     assert [len(found.unread) for found in looks] == [2, 2, 2, 0]
 
 
+def test_a_listing_that_comes_less_far_than_the_one_before_goes_on_with_the_next_hour():
+    """A tick lists as far as its time goes: to begin the hour anew each time would pass over all after it."""
+    errors = Errors()
+    for _ in range(9):
+        errors.add(document(b"x"))
+    stopped = seen(errors, {}, most_listed=6, most_receipts=5).position
+    assert stopped
+
+    assert seen(errors, {}, stopped, most_listed=3).position == Position(stopped.hour + HOUR, "", "", 0)
+
+
 def test_an_hour_that_changed_before_the_position_is_begun_anew_and_one_that_grew_is_not():
     errors = Errors()
     for _ in range(4):
