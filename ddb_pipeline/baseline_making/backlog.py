@@ -26,5 +26,8 @@ def first_hour_with(bucket: RawBucket, stage: Stage, cut_us: int) -> datetime:
     """
     usual = first_hour_since(cut_us)
     # an object that was stored before the cut holds no change since
-    stored = bucket.stored_since(usual - longest_delivery(stage.stream_retention_hours), moment_of(cut_us) - CLOCKS)
-    return min([usual, *stored])
+    since = moment_of(cut_us) - CLOCKS
+    stored = bucket.stored_since(usual - longest_delivery(stage.stream_retention_hours), since)
+    hours = {address: hour for hour in sorted(stored) if hour < usual for address in sorted(stored[hour])}
+    oldest = next(bucket.new_since(hours, since), None)
+    return hours[oldest] if oldest else usual

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from ddb_pipeline.arrivals import CLOCKS, longest_delivery
+from ddb_pipeline.arrivals import CLOCKS, hour_of, longest_delivery
 from ddb_pipeline.baseline_making.sql import late_keys_statement, late_objects_statement
 from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.records import Manifest
@@ -40,7 +40,8 @@ class LateChanges:
 def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
     """Find the changes that came too late for a baseline.
 
-    S3 tells which raw objects were stored after its making began; only where there are such is Athena asked.
+    S3 tells which raw objects were stored after its making began; only where there are such is Athena asked, about
+    these. What an erasure wrote again was there before.
 
     Args:
         deployment: The pipeline on its stage.
@@ -52,7 +53,7 @@ def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
     allowance = min(CLOCKS, passed / 2)
     since = moment_of(manifest.read_at_us) - allowance
     stored = deployment.raw_bucket.stored_since(
-        _hour(since - longest_delivery(deployment.stage.stream_retention_hours)), since
+        hour_of(since - longest_delivery(deployment.stage.stream_retention_hours)), since
     )
     end_hour = manifest.baseline.first_hour if manifest.source == "export" else None
     if end_hour:
@@ -63,13 +64,15 @@ def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
     where: dict[str, Any] = {
         "cut_us": manifest.cut_us,
         "first_hour": min(stored),
-        "end_hour": end_hour,
+        "last_hour": max(stored),
+        "holds_earlier": end_hour is None,
         "other_change_table": deployment.other_change_table,
     }
-    found = deployment.athena.execute(late_objects_statement(names, **where))
-    new = set().union(*stored.values())
+    new = sorted(set().union(*stored.values()))
+    found = deployment.athena.execute(late_objects_statement(names, **where, paths=new))
+    held = {str(path): (int(changes), int(oldest_us)) for path, changes, oldest_us in found.rows}
     late: Sequence[tuple[str, int, int]] = [
-        (str(path), int(changes), int(oldest_us)) for path, changes, oldest_us in found.rows if str(path) in new
+        (path, *held[path]) for path in deployment.raw_bucket.new_since([path for path in new if path in held], since)
     ]
     if not late:
         return LateChanges(bytes_scanned=found.data_scanned_in_bytes)
@@ -88,7 +91,3 @@ def late_changes(deployment: Deployment, manifest: Manifest) -> LateChanges:
         keys=tuple((str(key), int(changed_at_us), str(event_id)) for key, changed_at_us, event_id in keys.rows),
         bytes_scanned=found.data_scanned_in_bytes + keys.data_scanned_in_bytes,
     )
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)

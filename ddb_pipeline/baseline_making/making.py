@@ -180,8 +180,8 @@ class Making:
         deployment = self.deployment
         bucket = deployment.raw_bucket
         lacking = merged(deployment.catalog.lacking(bucket.hours_by_prefix()))
-        contents = (bucket.content(hour) for hour in lacking)
-        return min([now_us, *(microseconds(found.oldest) for found in contents if found)])
+        stored = (bucket.first_stored(hour) for hour in lacking)
+        return min([now_us, *(microseconds(first) for first in stored if first)])
 
     def _finish(self, pending: Pending, capture: Capture, began: datetime) -> Manifest:
         try:

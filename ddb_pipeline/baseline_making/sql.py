@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 
 from ddb_pipeline.baselines import (
@@ -21,6 +21,8 @@ from ddb_pipeline.view_sql import ViewInputs, change_rows, select_statement, vie
 STATE_VIEW = "latest_item_state"
 # the hidden column keeps its name where rows of two tables are one relation
 _PATH = '"$path" AS "$path"'
+# a statement has 262,144 bytes at most (athena/latest/ug/service-limits.html)
+_LONGEST_LIST = 200_000
 _TRINO_TYPES = {"string": "varchar", "int": "integer"}
 
 
@@ -106,7 +108,9 @@ def late_objects_statement(
     *,
     cut_us: int,
     first_hour: datetime,
-    end_hour: datetime | None = None,
+    last_hour: datetime,
+    paths: Sequence[str],
+    holds_earlier: bool = True,
     other_change_table: str = "",
 ) -> str:
     """Return the query for raw objects that hold changes from before a cut.
@@ -115,14 +119,18 @@ def late_objects_statement(
         names: Names of the pipeline.
         cut_us: The cut, epoch microseconds.
         first_hour: First hour of arrival to look into.
-        end_hour: Changes since the cut are looked for instead, in the hours before this one.
+        last_hour: Last hour of arrival to look into.
+        paths: The objects that matter. If a statement can name them, no others are looked into.
+        holds_earlier: False: changes since the cut are looked for instead.
         other_change_table: The change table of the other format, where it holds something.
     """
+    only = _among(paths)
     return "\n".join(
         [
             'SELECT "$path" AS path, count(*) AS changes, min(changed_at_us) AS oldest_us',
             f"FROM {change_rows([_PATH], names, other_change_table)}",
-            f"WHERE {_late(names, cut_us, first_hour, end_hour)}",
+            f"WHERE {_late(names, cut_us, first_hour, last_hour, holds_earlier=holds_earlier)}",
+            *([only] if len(only.encode()) <= _LONGEST_LIST else []),
             'GROUP BY "$path"',
         ]
     )
@@ -133,35 +141,36 @@ def late_keys_statement(
     *,
     cut_us: int,
     first_hour: datetime,
-    paths: Iterable[str],
+    last_hour: datetime,
+    paths: Sequence[str],
     limit: int,
-    end_hour: datetime | None = None,
+    holds_earlier: bool = True,
     other_change_table: str = "",
 ) -> str:
     """Return the query for the items whose changes from before a cut, or since, are in some raw objects."""
-    listed = ", ".join(quote_literal(path) for path in paths)
     return "\n".join(
         [
             "SELECT item_key, min(changed_at_us) AS changed_at_us, min(event_id) AS event_id",
             f"FROM {change_rows([_PATH, 'item_key', 'event_id'], names, other_change_table)}",
-            f"WHERE {_late(names, cut_us, first_hour, end_hour)}",
-            f'    AND "$path" IN ({listed})',
+            f"WHERE {_late(names, cut_us, first_hour, last_hour, holds_earlier=holds_earlier)}",
+            _among(paths),
             f"GROUP BY item_key ORDER BY changed_at_us, item_key LIMIT {limit}",
         ]
     )
 
 
-def _late(names: PublishedNames, cut_us: int, first_hour: datetime, end_hour: datetime | None) -> str:
+def _among(paths: Sequence[str]) -> str:
+    return f'    AND "$path" IN ({", ".join(map(quote_literal, paths))})'
+
+
+def _late(names: PublishedNames, cut_us: int, first_hour: datetime, last_hour: datetime, *, holds_earlier: bool) -> str:
     conditions = [
         f"table_name = {quote_literal(names.table)}",
         f"year >= {quote_literal(f'{first_hour:%Y}')}",
         f"concat(year, month, day, hour) >= {quote_literal(f'{first_hour:%Y%m%d%H}')}",
+        f"concat(year, month, day, hour) <= {quote_literal(f'{last_hour:%Y%m%d%H}')}",
+        f"changed_at_us {'<' if holds_earlier else '>='} {cut_us}",
     ]
-    if end_hour is None:
-        conditions.append(f"changed_at_us < {cut_us}")
-    else:
-        before = f"concat(year, month, day, hour) < {quote_literal(f'{end_hour:%Y%m%d%H}')}"
-        conditions += [before, f"changed_at_us >= {cut_us}"]
     return "\n    AND ".join(conditions)
 
 

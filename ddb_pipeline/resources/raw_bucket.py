@@ -2,13 +2,16 @@
 
 LIST with a delimiter returns one entry per folder, so the walk over years, months, days and hours costs one request
 per day that is looked at. `StartAfter` starts it, or a page of objects, at a watermark (AWS: API ListObjectsV2).
+
+S3 tells when an object was written last. `ddb-pipeline erase` writes objects again, which then only hold less than they
+did, and notes in their metadata when they were stored first.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +22,10 @@ from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_pr
 from ddb_pipeline.readings import Page, Reading, Share, Span, after_hour, before_hour, hour_of_name, joined, read
 
 _LEVELS = ("year", "month", "day", "hour")
+STORED_AT = "stored-at"
+"""Metadata of a raw object that an erasure wrote again: when it was stored first, ISO 8601."""
+_MOST_ASKED = 20_000
+"""Objects that are asked for that at most: some hundred a second."""
 # not more than boto3 keeps connections for (botocore Config.max_pool_connections)
 _REQUESTS_AT_ONCE = 8
 
@@ -97,9 +104,44 @@ class RawBucket:
             for stored in page.objects:
                 hour = hour_of_name(stored.name)
                 if hour is not None and stored.last_modified >= since:
-                    found.setdefault(hour, set()).add(f"s3://{self.bucket}/{stored.prefix}{stored.name}")
+                    found.setdefault(hour, set()).add(self._address(stored))
             after, is_last = page.objects[-1].name if page.objects else after, page.is_last
         return found
+
+    def new_since(self, addresses: Iterable[str], since: datetime) -> Iterator[str]:
+        """Leave out objects that are older than they look, as an erasure wrote them again.
+
+        A request each, as they are asked for, eight at a time; of more than `_MOST_ASKED` the rest count as new.
+
+        Args:
+            addresses: Objects that were written at that moment or later.
+            since: The moment.
+
+        Yields:
+            The addresses of those that were stored first at that moment or later, in the order given.
+        """
+        ordered = list(addresses)
+        asked = ordered[:_MOST_ASKED]
+        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+            for start in range(0, len(asked), _REQUESTS_AT_ONCE):
+                some = asked[start : start + _REQUESTS_AT_ONCE]
+                for address, first in zip(some, pool.map(self._first_stored, some), strict=True):
+                    if first is None or first >= since:
+                        yield address
+        yield from ordered[_MOST_ASKED:]
+
+    def first_stored(self, hour: datetime) -> datetime | None:
+        """Return when the first of an hour's objects was stored, also if an erasure wrote it again: a request each.
+
+        Returns:
+            None when Athena would find nothing in the hour.
+        """
+        prefixes = [prefix + hour_prefix(hour) for prefix in self.used_prefixes]
+        pages = itertools.chain.from_iterable(self._pages(prefix) for prefix in prefixes)
+        written = {self._address(one): one.last_modified for page in pages for one in page if is_data(one)}
+        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+            known = [first for first in pool.map(self._first_stored, written) if first]
+        return min([*written.values(), *known], default=None)
 
     def has_data_since(
         self,
@@ -153,6 +195,22 @@ class RawBucket:
             after: Name below a prefix, whether there is such an object or not.
         """
         return joined([self._page(prefix, after) for prefix in self.used_prefixes])
+
+    def _address(self, stored: StoredObject) -> str:
+        return f"s3://{self.bucket}/{stored.prefix}{stored.name}"
+
+    def _first_stored(self, address: str) -> datetime | None:
+        """When an object was stored that an erasure wrote again; None: none did, or it is gone."""
+        from botocore.exceptions import ClientError
+
+        try:
+            found = self.client.head_object(Bucket=self.bucket, Key=address.removeprefix(f"s3://{self.bucket}/"))
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "404":  # API_HeadObject.html: no body, so the status
+                raise
+            return None
+        noted = found["Metadata"].get(STORED_AT)
+        return datetime.fromisoformat(noted) if noted else None
 
     def _page(self, prefix: str, after: str) -> Page:
         found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, StartAfter=prefix + after)
@@ -214,6 +272,6 @@ class RawBucket:
     def _pages(self, prefix: str) -> Iterator[list[StoredObject]]:
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
             yield [
-                StoredObject(found["Key"].removeprefix(prefix), found["Size"], found["LastModified"])
+                StoredObject(found["Key"].removeprefix(prefix), found["Size"], found["LastModified"], prefix)
                 for found in page.get("Contents", [])
             ]

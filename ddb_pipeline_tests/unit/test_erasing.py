@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,7 +56,9 @@ class FakeS3:
     ) -> None:
         self._require(Key, IfMatch)
         tag = f'"{hashlib.md5(Body).hexdigest()}"'
-        self.objects[Key] = {"Key": Key, "content": Body, "Metadata": Metadata or {}, "ETag": tag}
+        self.objects[Key] = {
+            "Key": Key, "content": Body, "Metadata": Metadata or {}, "ETag": tag, "LastModified": datetime.now(UTC)
+        }  # fmt: skip
 
     def delete_object(self, Key: str, IfMatch: str | None = None, **_request: Any) -> None:  # noqa: N803
         self._require(Key, IfMatch)
@@ -245,6 +248,15 @@ def test_two_erasures_at_once_bring_neither_item_back(s3):
     erased(s3, ANNA)
 
     assert {key: one["content"] for key, one in s3.objects.items()} == {CHANGES + "a": change("eve", "REMOVE", 1)}
+
+
+def test_an_object_that_was_written_again_says_since_when_it_is_there_however_often_that_is_done(s3):
+    s3.put_object(CHANGES + "a", b"".join(change(name, "REMOVE", 1) for name in ("anna", "bert", "eve")), {"own": "1"})
+    first = s3.objects[CHANGES + "a"]["LastModified"] = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
+
+    for key in (ANNA, BERT):
+        erased(s3, key)
+        assert s3.objects[CHANGES + "a"]["Metadata"] == {"own": "1", "stored-at": first.isoformat()}
 
 
 def test_an_object_that_was_deleted_meanwhile_stays_so(s3):

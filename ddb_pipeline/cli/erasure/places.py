@@ -24,6 +24,7 @@ from ddb_pipeline.cli.erasure.keys import Item
 from ddb_pipeline.cli.erasure.rows import NOTHING, Kind, Taken, take
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.names import CAPTURE_KEY, ITEM_COLUMNS_KEY, PublishedNames
+from ddb_pipeline.resources.raw_bucket import STORED_AT
 
 _FROM, _ROWS, _UNCERTAIN = "erased-from", "erased-rows", "erased-uncertain"
 """Metadata of a rewritten file of a baseline, for its manifest: the ETags that the file had before it was rewritten,
@@ -130,6 +131,9 @@ class RawObjects:
                 self.s3.delete_object(**where, IfMatch=found["ETag"])
                 return True
             metadata = dict(found.get("Metadata", {}))
+            if place.key.startswith(tuple(table.prefix for table in self.names.change_tables)):
+                # it holds nothing that came since
+                metadata.setdefault(STORED_AT, found["LastModified"].isoformat())
             if place.key.startswith(DATA_PREFIX):
                 told = {_FROM: found["ETag"].strip('"'), _ROWS: taken.rows, _UNCERTAIN: taken.uncertain}
                 for name, value in told.items():

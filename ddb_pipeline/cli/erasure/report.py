@@ -131,11 +131,6 @@ def say_done(deployment: Deployment, item: Item, found: Found, begun: datetime) 
     console.print(f"  point-in-time recovery and backups of table {item.table}, for as long as they are kept;")
     console.print("  Dagster's own history, where previews of views and results of checks tell of items;")
     console.print("  copies that somebody made.")
-    if any(manifest.source == "snapshot" for manifest in deployment.baselines.manifests()):
-        console.print(
-            f"Run {names.pipeline}_baseline in Dagster next: until then its check takes rewritten objects for late "
-            "changes."
-        )
 
 
 def _kind_of_place(place: Place) -> str:
