@@ -18,6 +18,7 @@ from typing import Any
 
 from ddb_pipeline.arrivals import hour_of, hour_prefix
 from ddb_pipeline.baselines.records import microseconds
+from ddb_pipeline.resources.raw_bucket import STORED_AT
 from ddb_pipeline.view_sql import ViewInputs, select_statement, views
 from ddb_pipeline_tests.change_records import Change, Image
 from ddb_pipeline_tests.deployed import Deployed
@@ -54,6 +55,8 @@ def put_days(stage: Deployed, pipeline: str, days: Iterable[tuple[datetime, list
                 Bucket=names.raw_bucket,
                 Key=f"{names.changes_prefix}{hour_prefix(hour_of(arrived))}{uuid.uuid4()}.json.gz",
                 Body=gzip.compress(b"".join(lines[number::OBJECTS_A_DAY])),
+                # else they would look like what Firehose stores when it catches up
+                Metadata={STORED_AT: arrived.isoformat()},
             )
     stage.crawl(pipeline)
 
