@@ -46,10 +46,14 @@ class Share:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a round goes on: after a name, in an hour of which so much was read already (None: nothing)."""
+    """Where a round goes on: after a name, in an hour of which so much was read already (None: nothing).
+
+    `since` says when the first of it was read, where that is known.
+    """
 
     after: str
     begun: HourContent | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)

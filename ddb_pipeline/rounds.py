@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +34,7 @@ from ddb_pipeline.arrivals import LOOK_BACK, WEEK, HourContent, hour_of, hour_of
 from ddb_pipeline.readings import Position, Reading, Share, Span, after_hour, before_hour
 
 _CURSOR_VERSION = 2
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,30 @@ def next_cursor(cursor: Cursor, readings: Mapping[str, Reading], now: datetime) 
     if cursor.watermark:
         reached.append(min(cursor.watermark, hour_of(now)))
     positions = {name: position for name, position in cursor.positions.items() if name not in readings}
-    positions |= {name: reading.rest for name, reading in readings.items() if reading.rest}
+    positions |= {
+        name: replace(reading.rest, since=_since(reading.rest, cursor.positions.get(name), now))
+        for name, reading in readings.items()
+        if reading.rest
+    }
     return Cursor(max(reached, default=None), positions)
+
+
+def begun_before(cursor: Cursor) -> Mapping[datetime, datetime]:
+    """Return the hours that earlier ticks began to read and none has read to its end, and when they did.
+
+    Args:
+        cursor: The cursor before a tick. One of an earlier version does not say when: then it may have been long ago.
+    """
+    begun = (position for position in cursor.positions.values() if position.begun)
+    return {position.begun.hour: position.since or _LONG_AGO for position in begun if position.begun}
+
+
+def _since(rest: Position, before: Position | None, now: datetime) -> datetime | None:
+    """When the reading of the hour began in which a round stopped."""
+    if rest.begun is None:
+        return None
+    goes_on = before is not None and before.begun is not None and before.begun.hour == rest.begun.hour
+    return before.since if before and goes_on else now
 
 
 def _position_to_json(position: Position) -> dict[str, Any]:
@@ -128,7 +151,8 @@ def _position_to_json(position: Position) -> dict[str, Any]:
         return {"after": position.after}
     first = {prefix: at.timestamp() for prefix, at in begun.first_written.items()}
     values = [begun.objects, begun.size, begun.oldest.timestamp(), begun.newest.timestamp(), first]
-    return {"after": position.after, "hour": partition_key(begun.hour), "begun": values}
+    since = position.since.timestamp() if position.since else None
+    return {"after": position.after, "hour": partition_key(begun.hour), "begun": values, "since": since}
 
 
 def _position_of_json(values: Any) -> Position:
@@ -138,4 +162,5 @@ def _position_of_json(values: Any) -> Position:
     first_written = {str(prefix): datetime.fromtimestamp(at, UTC) for prefix, at in first.items()}
     span = datetime.fromtimestamp(oldest, UTC), datetime.fromtimestamp(newest, UTC)
     begun = HourContent(hour_of_key(values["hour"]), int(objects), int(size), span[0], span[1], first_written)
-    return Position(str(values["after"]), begun)
+    since = values.get("since")
+    return Position(str(values["after"]), begun, datetime.fromtimestamp(since, UTC) if since else None)

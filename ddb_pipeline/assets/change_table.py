@@ -85,7 +85,7 @@ def _bring_in_hours(context: AssetExecutionContext, deployment: Deployment) -> d
     described = deployment.catalog.require_change_tables()[deployment.names.change_table]
     listed_at = datetime.now(UTC)
     found = survey(deployment, scope_of_run(context.run.tags, listed_at))
-    _report_arrivals(context, deployment, found)
+    _report_arrivals(context, deployment, found, listed_at)
     crawls = [
         crawl
         for table in deployment.names.change_tables
@@ -123,14 +123,17 @@ def _crawled(
     return crawls
 
 
-def _report_arrivals(context: AssetExecutionContext, deployment: Deployment, found: Survey) -> None:
+def _report_arrivals(
+    context: AssetExecutionContext, deployment: Deployment, found: Survey, listed_at: datetime
+) -> None:
     pipeline = deployment.pipeline
     sorted_hours = classify(found.hours, pipeline.start_date, datetime.now(UTC))
     if odd := oddities(sorted_hours, found.unreadable, pipeline.start_date):
         context.log.warning(odd)
     partitions = set(sorted_hours.hours)
     reportable = [content for hour, content in found.contents.items() if hour in partitions]
-    events = arrival_events(context.instance, pipeline, reportable, deployment.names.raw_bucket)
+    bucket = deployment.names.raw_bucket
+    events = arrival_events(context.instance, pipeline, reportable, bucket, listed_at=listed_at)
     for event in events:
         context.log_event(event)
     if lost := losses(events):

@@ -13,6 +13,7 @@ from typing import Any
 
 from dagster import (
     AssetMaterialization,
+    AssetRecordsFilter,
     AssetSpec,
     DagsterEventType,
     DagsterInstance,
@@ -26,6 +27,7 @@ from ddb_pipeline.declaration import Pipeline
 
 NAME = "raw_changes"
 _MOST_LOST = 100
+_MOST_EVENTS = 1000
 _KIND = {"json": "JSON lines", "parquet": "Parquet"}
 OBJECTS_GONE = "objects_gone"
 """Metadata of an hour that holds fewer objects than were reported before: how many fewer."""
@@ -85,19 +87,47 @@ def lost_hours(instance: DagsterInstance, pipeline: Pipeline, hours: Collection[
 
 
 def arrival_events(
-    instance: DagsterInstance, pipeline: Pipeline, contents: Iterable[HourContent], bucket: str
+    instance: DagsterInstance,
+    pipeline: Pipeline,
+    contents: Iterable[HourContent],
+    bucket: str,
+    *,
+    listed_at: datetime,
+    begun_before: Mapping[datetime, datetime] | None = None,
 ) -> list[AssetMaterialization]:
     """Return the materializations that tell Dagster what arrived since it was told last.
+
+    A listing takes a while, and a run beside it may have told of more in the meantime. So an hour with fewer objects
+    than were told is left out where they were told after its listing had begun: whether any are gone the next one says.
 
     Args:
         instance: Dagster's instance, whose event log holds what was reported.
         pipeline: The pipeline.
         contents: Hours as they are in S3, each a partition of the asset.
         bucket: Name of the raw bucket.
+        listed_at: When the listing began.
+        begun_before: Of hours whose listing began before that: when.
     """
     contents = list(contents)
     known = known_fingerprints(instance, pipeline, (found.hour for found in contents))
-    return [_event(pipeline, found, known.get(partition_key(found.hour)), bucket) for found in changed(contents, known)]
+    new = [(found, known.get(partition_key(found.hour))) for found in changed(contents, known)]
+    fewer = [found.hour for found, before in new if found.objects < objects_of(before)]
+    told = _told_since(instance, pipeline, {hour: (begun_before or {}).get(hour, listed_at) for hour in fewer})
+    return [_event(pipeline, found, before, bucket) for found, before in new if found.hour not in told]
+
+
+def _told_since(instance: DagsterInstance, pipeline: Pipeline, moments: Mapping[datetime, datetime]) -> set[datetime]:
+    """Those of some hours of which something was reported after a moment."""
+    if not moments:
+        return set()
+    wanted = AssetRecordsFilter(
+        asset_key(pipeline, NAME),
+        asset_partitions=[partition_key(hour) for hour in moments],
+        after_timestamp=min(moments.values()).timestamp(),
+    )
+    records = instance.fetch_materializations(wanted, limit=_MOST_EVENTS).records
+    last = {key: record.timestamp for record in reversed(records) if (key := record.partition_key)}
+    return {hour for hour, moment in moments.items() if last.get(partition_key(hour), 0) > moment.timestamp()}
 
 
 def _event(pipeline: Pipeline, found: HourContent, known: str | None, bucket: str) -> AssetMaterialization:

@@ -28,13 +28,15 @@ from ddb_pipeline.readings import Reading, read
 from ddb_pipeline.refreshes import refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
-from ddb_pipeline.rounds import AGAIN, NEW, SHARES, Cursor, next_cursor, spans
+from ddb_pipeline.rounds import AGAIN, NEW, SHARES, Cursor, begun_before, next_cursor, spans
 
 _NOTHING_YET = "write to the table; its changes arrive when the delivery stream has buffered them (buffer_seconds)"
 _READING_SECONDS = 15.0
 """How long after its start a tick may begin to read another page. So time is left for the question to the catalog, two
 requests where there are two formats, which like all calls of a tick is refused after 35 seconds (`tick_limit`): as long
 as a first attempt answers, within seven seconds, a tick gets on."""
+_NEW_SECONDS = 10.0
+"""The same for pages of what is new: where that takes more, time is left for the hours around now."""
 
 
 @dataclass(frozen=True)
@@ -87,25 +89,32 @@ def arrivals_sensor(pipeline: Pipeline, interval_seconds: int, automation: Autom
         "hour is not in the catalog yet.",
     )
     def arrivals(context: SensorEvaluationContext, aws: PipelineAwsResource) -> SensorResult | SkipReason:
-        until = time.monotonic() + _READING_SECONDS
+        begun = time.monotonic()
         try:
             with aws.deployment(pipeline.name, hurried=True) as deployment:
-                return _tick(context, deployment, until)
+                return _tick(context, deployment, lambda: time.monotonic() - begun)
         except PipelineError as error:
             return SkipReason(str(error))
 
     return arrivals
 
 
-def _tick(context: SensorEvaluationContext, deployment: Deployment, until: float) -> SensorResult:
+def _tick(context: SensorEvaluationContext, deployment: Deployment, elapsed: Callable[[], float]) -> SensorResult:
     pipeline, bucket, now = deployment.pipeline, deployment.raw_bucket, datetime.now(UTC)
     cursor = Cursor.from_json(context.cursor)
-    found = read_rounds(bucket, cursor, now, lambda: time.monotonic() > until)
+    found = read_rounds(bucket, cursor, now, elapsed)
     sorted_hours = classify((met.hour for met in found.met), pipeline.start_date, now)
     partitions = frozenset(sorted_hours.hours)
     reportable = [content for content in found.contents if content.hour in partitions]
     gone = lost_hours(context.instance, pipeline, found.hours_without_data(_first_kept(deployment, now)))
-    events = arrival_events(context.instance, pipeline, [*reportable, *gone], deployment.names.raw_bucket)
+    events = arrival_events(
+        context.instance,
+        pipeline,
+        [*reportable, *gone],
+        deployment.names.raw_bucket,
+        listed_at=now,
+        begun_before=begun_before(cursor),
+    )
     lacking = merged(deployment.catalog.lacking(by_prefix(found.met)))
     decision = decide_refresh(context.instance, deployment, lacking, found.met, now)
     sentences = [f"hours read: {len(found.contents)}, reported as changed: {len(events)}", decision.reason]
@@ -138,7 +147,7 @@ def _first_kept(deployment: Deployment, now: datetime) -> datetime:
 
 
 def read_rounds(
-    bucket: RawBucket, cursor: Cursor, now: datetime, out_of_time: Callable[[], bool] = lambda: False
+    bucket: RawBucket, cursor: Cursor, now: datetime, elapsed: Callable[[], float] = lambda: 0
 ) -> TickReading:
     """Read on in the rounds, as far as the tick's time goes: first what is new, then what was read before.
 
@@ -146,11 +155,16 @@ def read_rounds(
         bucket: The raw bucket.
         cursor: Where the rounds stand.
         now: Time of the tick.
-        out_of_time: Whether no other page may be begun.
+        elapsed: How many seconds ago the tick began.
     """
     wanted, readings = spans(cursor.watermark, now), {}
+
+    def out_of_time() -> bool:
+        return elapsed() > _READING_SECONDS
+
     # however late it is, a page is read: a tick that can do nothing would be followed by another
-    readings[NEW] = read(bucket.page, wanted[NEW], cursor.positions.get(NEW), SHARES[NEW], _after_once(out_of_time))
+    new_ends = _after_once(lambda: elapsed() > _NEW_SECONDS)
+    readings[NEW] = read(bucket.page, wanted[NEW], cursor.positions.get(NEW), SHARES[NEW], new_ends)
     if readings[NEW].rest is not None:
         # so long as a long past is being read, the present must not wait for its crawl
         return TickReading(readings, _recent(bucket, now, out_of_time))

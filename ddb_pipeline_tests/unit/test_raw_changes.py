@@ -14,10 +14,16 @@ HOUR = datetime(2026, 3, 5, 12, tzinfo=UTC)
 PIPELINE = pipeline()
 
 
-def report(instance: DagsterInstance, objects: int) -> tuple[list[str | None], str]:
+def report(
+    instance: DagsterInstance,
+    objects: int,
+    listed_at: datetime | None = None,
+    begun_before: dict[datetime, datetime] | None = None,
+) -> tuple[list[str | None], str]:
     """Report an hour of so many objects: what its events say, and what is said of losses."""
+    listed_at = listed_at or datetime.now(UTC)
     content = HourContent(HOUR, objects, 10 * objects, HOUR, HOUR, {"changes/": HOUR})
-    events = arrival_events(instance, PIPELINE, [content], "bucket")
+    events = arrival_events(instance, PIPELINE, [content], "bucket", listed_at=listed_at, begun_before=begun_before)
     for event in events:
         instance.report_runless_asset_event(event)
     return [event.description for event in events], losses(events)
@@ -35,12 +41,29 @@ def test_an_hour_is_reported_once_until_it_changes_and_says_how_many_objects_it_
     assert lost.startswith("raw objects are gone that were there: 2026-03-05-12:00 (3): unless they expired or were")
 
 
+def test_a_listing_that_a_refresh_overtook_tells_of_no_loss_and_the_next_one_does():
+    """It listed the hour before objects arrived that a run beside it has told of since."""
+    with DagsterInstance.ephemeral() as instance:
+        report(instance, 5)
+        before = datetime.now(UTC)
+        report(instance, 7)
+        assert report(instance, 5, listed_at=before) == ([], "")
+        after = datetime.now(UTC)
+        assert report(instance, 6, after, begun_before={HOUR: before}) == ([], ""), "an earlier tick began to list it"
+        assert report(instance, 8, listed_at=before)[0] == ["8 objects, 80 bytes"]
+
+        said, lost = report(instance, 6)
+
+    assert said == ["6 objects, 60 bytes; at least 2 are gone that were there"]
+    assert lost
+
+
 def test_an_hour_that_holds_nothing_any_more_is_reported_once():
     never = HOUR + timedelta(hours=1)
     with DagsterInstance.ephemeral() as instance:
         report(instance, 5)
         (gone,) = lost_hours(instance, PIPELINE, [HOUR, never])
-        (event,) = arrival_events(instance, PIPELINE, [gone], "bucket")
+        (event,) = arrival_events(instance, PIPELINE, [gone], "bucket", listed_at=datetime.now(UTC))
         instance.report_runless_asset_event(event)
         assert lost_hours(instance, PIPELINE, [HOUR, never]) == []
         assert report(instance, 1)[0] == ["1 objects, 10 bytes"], "what arrives afterwards is reported"

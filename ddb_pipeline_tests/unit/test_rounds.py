@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ddb_pipeline.arrivals import HOUR, LOOK_BACK, WEEK, HourContent, hour_of, hour_prefix
 from ddb_pipeline.readings import Page, Position, Reading, Share, Span, after_hour, joined, read
-from ddb_pipeline.rounds import AGAIN, NEW, ROUNDS, SHARES, Cursor, next_cursor, spans
+from ddb_pipeline.rounds import AGAIN, NEW, ROUNDS, SHARES, Cursor, begun_before, next_cursor, spans
 from ddb_pipeline_tests.model_bucket import ModelBucket
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -229,11 +229,35 @@ def test_a_cursor_is_read_as_it_was_written(watermark: datetime | None, position
     assert Cursor.from_json(cursor.to_json()) == cursor
 
 
+def test_the_cursor_says_when_the_reading_of_an_hour_began_that_takes_several_ticks():
+    begun, next_one = (HourContent(hour, 1, 1, hour, hour, {"changes/": hour}) for hour in (NOON, NOON + HOUR))
+    cursor = Cursor(NOON - HOUR)
+    for minutes in range(3):
+        cursor = next_cursor(cursor, {NEW: reading(rest=Position("a", begun))}, NOW + timedelta(minutes=minutes))
+        cursor = Cursor.from_json(cursor.to_json())
+        assert begun_before(cursor) == {NOON: NOW}
+
+    later = NOW + HOUR
+    assert begun_before(next_cursor(cursor, {NEW: reading(rest=Position("b", next_one))}, later)) == {
+        NOON + HOUR: later
+    }
+    assert begun_before(next_cursor(cursor, {NEW: reading(rest=Position("b"))}, later)) == {}
+
+
+def test_a_cursor_that_does_not_say_when_an_hour_was_begun_leaves_it_open():
+    written = json.loads(Cursor(NOON, {NEW: Position("a", HourContent(NOON, 1, 1, NOON, NOON))}).to_json())
+    del written["positions"][NEW]["since"]
+
+    (begun,) = begun_before(Cursor.from_json(json.dumps(written))).values()
+
+    assert begun.year == 1970
+
+
 def test_a_cursor_is_small():
     begun = HourContent(NOON, 10**6, 10**12, NOW, NOW, {"changes/": NOW, "changes_parquet/": NOW})
     longest = "x" * 1024  # bytes of an S3 key at most
 
-    assert len(Cursor(NOON, dict.fromkeys(ROUNDS, Position(longest, begun))).to_json()) < 5000
+    assert len(Cursor(NOON, dict.fromkeys(ROUNDS, Position(longest, begun, NOW))).to_json()) < 5000
 
 
 def test_a_cursor_of_version_1_keeps_its_watermark():

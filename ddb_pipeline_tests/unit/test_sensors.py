@@ -34,6 +34,10 @@ from ddb_pipeline.sensors.arrivals import TickReading, read_rounds
 from ddb_pipeline_tests.model_bucket import ModelBucket
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST = START - HOUR * 500
+"""The first hour that Dagster knows: what comes late may be of an hour before the test began."""
+LATE_IN_A_TICK = 16
+"""Seconds after its start, when it begins no other page."""
 MOST_REQUESTS = 7
 """What a tick costs that has caught up, whatever the bucket holds."""
 
@@ -55,13 +59,13 @@ class World:
         self.runs: list[Attempt] = []
         self.crawler_works = True
 
-    def tick(self, out_of_time: Callable[[], bool] = lambda: False) -> TickReading:
+    def tick(self, elapsed: Callable[[], float] = lambda: 0) -> TickReading:
         """One tick: reports what changed, and runs the refresh that it asks for."""
         cursor = Cursor.from_json(self.cursor)
-        found = read_rounds(cast("RawBucket", self.bucket), cursor, self.now, out_of_time)
+        found = read_rounds(cast("RawBucket", self.bucket), cursor, self.now, elapsed)
         for content in changed([one for one in found.contents if one.hour <= self.now], self.reported):
             self.reported[partition_key(content.hour)] = content.fingerprint
-        for hour in found.hours_without_data(START):
+        for hour in found.hours_without_data(FIRST):
             if objects_of(self.reported.get(partition_key(hour))):
                 self.reported[partition_key(hour)] = emptied(hour).fingerprint
         lacking = sorted({met.hour for met in found.met} - self.catalog)
@@ -285,10 +289,10 @@ def test_a_lost_cursor_reports_and_crawls_nothing_again():
 def test_a_slow_bucket_ends_a_tick_early_and_the_next_goes_on():
     world = World(ModelBucket(page=10), now=START + HOUR * 99)
     world.bucket.put_all([name(START + HOUR * hour) for hour in range(100)])
-    answers = iter([False, True, True])
+    answers = iter([0, LATE_IN_A_TICK, LATE_IN_A_TICK])
     found = world.tick(lambda: next(answers))
     assert len(found.contents) == 19, "two pages; of their last hour nobody knows whether it goes on"
-    assert len(world.tick(lambda: True).contents) == 10, "one page, however late it is"
+    assert len(world.tick(lambda: LATE_IN_A_TICK).contents) == 10, "one page, however late it is"
 
     assert world.tick_until(world.is_told, 5) == 1
 
@@ -298,11 +302,24 @@ def test_no_page_is_begun_when_the_time_is_used_up_also_where_a_long_past_is_rea
     world = World(now=START + HOUR * 960)
     world.bucket.put_all([name(START + HOUR * hour) for hour in range(961)])
 
-    found = world.tick(lambda: world.bucket.requests > last)
+    found = world.tick(lambda: LATE_IN_A_TICK * (world.bucket.requests > last))
 
     assert found.more
     assert world.bucket.requests == last + 1
     assert (world.now in {met.hour for met in found.met}) is (last > 1), "then the newest hour comes first"
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.16, 0.5])
+def test_while_a_long_past_is_read_the_present_is_looked_into_however_many_pages_that_takes(seconds: float):
+    """A page takes S3 0.16 seconds as a rule: the share of what is new would take all of the tick's time."""
+    world = World(ModelBucket(page=1), now=START + HOUR * 199)
+    world.bucket.put_all([name(START + HOUR * hour) for hour in range(200)])
+
+    found = world.tick(lambda: world.bucket.requests * seconds)
+
+    assert found.more
+    assert {world.now - HOUR * behind for behind in range(4)} <= {met.hour for met in found.met}
+    assert world.bucket.requests * seconds <= LATE_IN_A_TICK
 
 
 def test_a_failing_crawl_is_asked_for_ever_more_rarely_and_helps_when_it_works_again():
@@ -393,6 +410,7 @@ STEPS = st.one_of(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=25), st.integers(1, 8), st.integers(0, 2**16))
+@example([("arrive", 0, 1), ("arrive", 11, 1), ("tick", 1), ("delete", 2)], 1, 0)
 @example([("arrive", 0, 1), ("set_crawler", False), ("tick", 1), ("delete", 1)], 1, 0)
 @pytest.mark.usefixtures("small_shares")
 def test_whatever_happens_every_hour_is_told_and_crawled_in_the_end(steps: list[tuple[Any, ...]], page: int, seed: int):
