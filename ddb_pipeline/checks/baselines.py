@@ -1,6 +1,5 @@
 """Asset checks of baselines: what must hold so that a view may leave out what came before."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,26 +8,24 @@ from dagster import (
     AssetCheckKey,
     AssetCheckResult,
     AssetChecksDefinition,
-    AssetCheckSpec,
     MetadataValue,
     TableRecord,
     asset_check,
-    multi_asset_check,
 )
 
 from ddb_pipeline.assets.baseline import NAME as BASELINE
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
 from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
-from ddb_pipeline.assets.views import check_may_scan
 from ddb_pipeline.baseline_making.capture import complaint, observe
 from ddb_pipeline.baseline_making.in_use import ids_in_views
 from ddb_pipeline.baseline_making.late import late_changes
 from ddb_pipeline.baseline_making.standing import damaged, expired, expired_hours, too_late
 from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.choice import newest
-from ddb_pipeline.checks.too_large import told_when_too_large
+from ddb_pipeline.checks.scanning import scanning_check
+from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.declaration import Pipeline
-from ddb_pipeline.resources.aws import PipelineAwsResource
+from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 
 LATE_CHECK = "no_change_came_too_late_for_the_baseline"
 CAPTURE_CHECK = "changes_are_captured_since_the_baseline"
@@ -50,49 +47,34 @@ def baseline_check_keys(pipeline: Pipeline) -> list[AssetCheckKey]:
 
 
 def _late_check(pipeline: Pipeline) -> AssetChecksDefinition:
-    key = asset_key(pipeline, BASELINE)
-
-    # a multi-check may yield nothing: a check that did not look must not say that it passed
-    @multi_asset_check(
-        name=f"{pipeline.name}_{LATE_CHECK}",
-        specs=[
-            AssetCheckSpec(
-                LATE_CHECK,
-                asset=key,
-                additional_deps=[asset_key(pipeline, CHANGE_TABLE)],
-                description="No change from before the newest baseline's cut arrived after the baseline was made: it "
-                "would be in no view of the state. Scans data: follows `measure` of the stage, except when it is "
-                "asked for by itself.",
-            )
-        ],
-        can_subset=True,
-        retry_policy=RETRY_TRANSIENT,
+    return scanning_check(
+        pipeline,
+        AssetCheckKey(asset_key(pipeline, BASELINE), LATE_CHECK),
+        "No change from before the newest baseline's cut arrived after the baseline was made: it would be in no view "
+        "of the state. Scans data: follows `measure` of the stage, except when it is asked for by itself.",
+        _judge_late,
+        deps=[asset_key(pipeline, CHANGE_TABLE)],
     )
-    @told_when_too_large(AssetCheckKey(key, LATE_CHECK))
-    def no_change_came_too_late(
-        context: AssetCheckExecutionContext, aws: PipelineAwsResource
-    ) -> Iterator[AssetCheckResult]:
-        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            if not check_may_scan(context, deployment.stage):
-                return
-            manifest = newest(deployment.baselines.manifests())
-            late = late_changes(deployment, manifest) if manifest else None
-            description = too_late(deployment, manifest, late) if manifest and late else None
-        metadata: dict[str, Any] = {"baseline_id": manifest.baseline_id if manifest else "none yet"}
-        if late:
-            metadata |= {"late_changes": late.changes, "bytes_scanned": late.bytes_scanned}
-            if late.changes:
-                metadata["items"] = MetadataValue.table(
-                    [
-                        TableRecord({"item_key": item, "changed_at": moment_of(changed).isoformat(), "event_id": event})
-                        for item, changed, event in late.keys
-                    ]
-                )
-        yield AssetCheckResult(
-            check_name=LATE_CHECK, asset_key=key, passed=description is None, metadata=metadata, description=description
-        )
 
-    return no_change_came_too_late
+
+def _judge_late(_context: AssetCheckExecutionContext, deployment: Deployment) -> Verdict:
+    manifest = newest(deployment.baselines.manifests())
+    if manifest is None:
+        return Verdict(None, {"baseline_id": "none yet"})
+    late = late_changes(deployment, manifest)
+    metadata: dict[str, Any] = {
+        "baseline_id": manifest.baseline_id,
+        "late_changes": late.changes,
+        "bytes_scanned": late.bytes_scanned,
+    }
+    if late.changes:
+        metadata["items"] = MetadataValue.table(
+            [
+                TableRecord({"item_key": item, "changed_at": moment_of(changed).isoformat(), "event_id": event})
+                for item, changed, event in late.keys
+            ]
+        )
+    return Verdict(too_late(deployment, manifest, late), metadata)
 
 
 def _capture_check(pipeline: Pipeline) -> AssetChecksDefinition:

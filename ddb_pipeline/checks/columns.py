@@ -1,27 +1,23 @@
 """The check of typed columns: whether each value of an item is in its column."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from dagster import (
     AssetCheckExecutionContext,
     AssetCheckKey,
-    AssetCheckResult,
     AssetChecksDefinition,
-    AssetCheckSpec,
     MetadataValue,
     TableRecord,
-    multi_asset_check,
 )
 
-from ddb_pipeline.assets.common import RETRY_TRANSIENT, asset_key, failing_plainly
+from ddb_pipeline.assets.common import asset_key
 from ddb_pipeline.assets.item_attributes import NAME as ITEM_ATTRIBUTES
 from ddb_pipeline.assets.item_attributes import attribute_text, remembered_columns
-from ddb_pipeline.assets.views import check_may_scan
-from ddb_pipeline.checks.too_large import told_when_too_large
+from ddb_pipeline.checks.scanning import scanning_check
+from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.item_columns.fit import Misfits, misfit_statement, misfits, told
-from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.sql_text import quote_identifier
 
 FIT_CHECK = "values_fit_their_columns"
@@ -35,46 +31,26 @@ def fit_check_key(pipeline: Pipeline) -> AssetCheckKey:
 
 def fit_check(pipeline: Pipeline) -> AssetChecksDefinition:
     """Return the check that counts values which their column does not show."""
-    key = asset_key(pipeline, _VIEW)
-
-    # a multi-check may yield nothing: a check that did not look must not say that it passed
-    @multi_asset_check(
-        name=f"{pipeline.name}_{FIT_CHECK}",
-        specs=[
-            AssetCheckSpec(
-                FIT_CHECK,
-                asset=key,
-                description="No value of an attribute is NULL in its column because it does not fit: each such value "
-                "is in `item` and `image`. Scans the data: follows `measure` of the stage, except when it is asked "
-                "for by itself.",
-            )
-        ],
-        can_subset=True,
-        retry_policy=RETRY_TRANSIENT,
+    return scanning_check(
+        pipeline,
+        fit_check_key(pipeline),
+        "No value of an attribute is NULL in its column because it does not fit: each such value is in `item` and "
+        "`image`. Scans the data: follows `measure` of the stage, except when it is asked for by itself.",
+        _judge,
     )
-    @told_when_too_large(fit_check_key(pipeline))
-    def values_fit_their_columns(
-        context: AssetCheckExecutionContext, aws: PipelineAwsResource
-    ) -> Iterator[AssetCheckResult]:
-        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            if not check_may_scan(context, deployment.stage):
-                return
-            found, metadata = _look(context, deployment)
-        yield AssetCheckResult(
-            check_name=FIT_CHECK,
-            asset_key=key,
-            passed=not found,
-            metadata=metadata,
-            description=(
-                f"values that are NULL in their column, in how many items: {told(found)}: they are in `item` and "
-                f"`image`; materialize {asset_key(pipeline, ITEM_ATTRIBUTES).to_user_string()} and the view, which "
-                "widens columns; one that pipeline.toml declares needs another type there"
-                if found
-                else None
-            ),
-        )
 
-    return values_fit_their_columns
+
+def _judge(context: AssetCheckExecutionContext, deployment: Deployment) -> Verdict:
+    found, metadata = _look(context, deployment)
+    if not found:
+        return Verdict(None, metadata)
+    attributes = asset_key(deployment.pipeline, ITEM_ATTRIBUTES).to_user_string()
+    return Verdict(
+        f"values that are NULL in their column, in how many items: {told(found)}: they are in `item` and `image`; "
+        f"materialize {attributes} and the view, which widens columns; one that pipeline.toml declares needs another "
+        "type there",
+        metadata,
+    )
 
 
 def _look(context: AssetCheckExecutionContext, deployment: Deployment) -> tuple[list[Misfits], dict[str, Any]]:

@@ -1,33 +1,30 @@
 """The check that no item's story has a problem that is not explained."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster import (
     AssetCheckExecutionContext,
     AssetCheckKey,
-    AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
-    AssetCheckSpec,
     MetadataValue,
-    multi_asset_check,
 )
 
 from ddb_pipeline.arrivals import listed
-from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
-from ddb_pipeline.assets.views import check_may_scan, is_asked_for, preview_records, view_source
+from ddb_pipeline.assets.common import asset_key
+from ddb_pipeline.assets.views import is_asked_for, preview_records, view_source
 from ddb_pipeline.baseline_making.capture import observe
 from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.captures import Capture
 from ddb_pipeline.baselines.choice import newest
 from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.checks.deliveries import FAILED_CHECK, under_way
-from ddb_pipeline.checks.too_large import told_when_too_large
+from ddb_pipeline.checks.scanning import scanning_check
 from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.declaration import Pipeline, Stage
-from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.sql_text import quote_literal
 from ddb_pipeline.view_sql import ViewInputs, views
 
@@ -53,37 +50,20 @@ def problems_check_key(pipeline: Pipeline) -> AssetCheckKey:
 
 def problems_check(pipeline: Pipeline) -> AssetChecksDefinition:
     """Return the check that no item's story has a problem that is not explained."""
-    check_key = problems_check_key(pipeline)
-
-    # a multi-check may yield nothing: a check that did not look must not say that it passed
-    @multi_asset_check(
-        name=f"{pipeline.name}_{PROBLEMS_CHECK}",
-        specs=[
-            AssetCheckSpec(
-                PROBLEMS_CHECK,
-                asset=check_key.asset_key,
-                description="The story of every item adds up, save where changes may be under way, and before the "
-                "newest baseline of an export, which holds the state itself; and no other table streams into the "
-                "pipeline. Scans the data: follows `measure` of the stage, except when it is asked for by itself. "
-                f"Once a day it looks at the changes of {PERIOD.days} days, asked for by itself at all.",
-            )
-        ],
-        can_subset=True,
-        retry_policy=RETRY_TRANSIENT,
-        pool=QUERY_POOL,
+    return scanning_check(
+        pipeline,
+        problems_check_key(pipeline),
+        "The story of every item adds up, save where changes may be under way, and before the newest baseline of an "
+        "export, which holds the state itself; and no other table streams into the pipeline. Scans the data: follows "
+        "`measure` of the stage, except when it is asked for by itself. Once a day it looks at the changes of "
+        f"{PERIOD.days} days, asked for by itself at all.",
+        _judge_now,
     )
-    @told_when_too_large(check_key)
-    def no_unexplained_problems(
-        context: AssetCheckExecutionContext, aws: PipelineAwsResource
-    ) -> Iterator[AssetCheckResult]:
-        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            if not check_may_scan(context, deployment.stage):
-                return
-            now = datetime.now(UTC)
-            verdict = _judge(deployment, now, checked_since(deployment.stage, now, asked_for=is_asked_for(context)))
-        yield verdict.result(check_key)
 
-    return no_unexplained_problems
+
+def _judge_now(context: AssetCheckExecutionContext, deployment: Deployment) -> Verdict:
+    now = datetime.now(UTC)
+    return _judge(deployment, now, checked_since(deployment.stage, now, asked_for=is_asked_for(context)))
 
 
 def problems_statement(

@@ -1,28 +1,23 @@
 """The check that few records are repeated: repeats do no harm to a view, but cost, and tell of trouble."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster import (
     AssetCheckExecutionContext,
     AssetCheckKey,
-    AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
-    AssetCheckSpec,
     MetadataValue,
-    multi_asset_check,
 )
 
 from ddb_pipeline.arrivals import hour_of, listed, partition_key
 from ddb_pipeline.assets.change_table import NAME as CHANGE_TABLE
-from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
-from ddb_pipeline.assets.views import check_may_scan
-from ddb_pipeline.checks.too_large import told_when_too_large
+from ddb_pipeline.assets.common import asset_key
+from ddb_pipeline.checks.scanning import scanning_check
 from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.declaration import Pipeline
-from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.sql_text import quote_literal
 from ddb_pipeline.view_sql import change_rows
 
@@ -41,32 +36,13 @@ def repeats_check_key(pipeline: Pipeline) -> AssetCheckKey:
 
 def repeats_check(pipeline: Pipeline) -> AssetChecksDefinition:
     """Return the check that few records are repeated."""
-    check_key = repeats_check_key(pipeline)
-
-    # a multi-check may yield nothing: a check that did not look must not say that it passed
-    @multi_asset_check(
-        name=f"{pipeline.name}_{REPEATS_CHECK}",
-        specs=[
-            AssetCheckSpec(
-                REPEATS_CHECK,
-                asset=check_key.asset_key,
-                description=f"Of the records of the last day at most {MOST_REPEATED:.0%} are repeats, which the views "
-                "count once. Scans that day: follows `measure` of the stage, except when it is asked for by itself.",
-            )
-        ],
-        can_subset=True,
-        retry_policy=RETRY_TRANSIENT,
-        pool=QUERY_POOL,
+    return scanning_check(
+        pipeline,
+        repeats_check_key(pipeline),
+        f"Of the records of the last day at most {MOST_REPEATED:.0%} are repeats, which the views count once. Scans "
+        "that day: follows `measure` of the stage, except when it is asked for by itself.",
+        lambda context, deployment: _judge(context, deployment, datetime.now(UTC)),
     )
-    @told_when_too_large(check_key)
-    def few_are_repeated(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
-        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            if not check_may_scan(context, deployment.stage):
-                return
-            verdict = _judge(context, deployment, datetime.now(UTC))
-        yield verdict.result(check_key)
-
-    return few_are_repeated
 
 
 def repeats_statement(table: str, first_hour: datetime) -> str:

@@ -1,7 +1,7 @@
 """The check that the view says what the table holds, for some items of each."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,30 +9,26 @@ from typing import Any
 from dagster import (
     AssetCheckExecutionContext,
     AssetCheckKey,
-    AssetCheckResult,
     AssetChecksDefinition,
-    AssetCheckSpec,
     DagsterInstance,
     MetadataValue,
     TableRecord,
-    multi_asset_check,
 )
 
 from ddb_pipeline.arrivals import LOOK_BACK, hour_of, listed
-from ddb_pipeline.assets.common import QUERY_POOL, RETRY_TRANSIENT, asset_key, failing_plainly
-from ddb_pipeline.assets.views import check_may_scan
+from ddb_pipeline.assets.common import asset_key
 from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.checks.agreement import Agreement, Shown, Suspect, compare
 from ddb_pipeline.checks.deliveries import CRAWLED_CHECK, DELIVERED_CHECK, FAILED_CHECK, under_way
 from ddb_pipeline.checks.one_row import ITEM_VIEW
-from ddb_pipeline.checks.too_large import told_when_too_large
+from ddb_pipeline.checks.scanning import scanning_check
 from ddb_pipeline.checks.verdict import Verdict, last_evaluation
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.dynamodb_json import canonical_item, canonical_key, client_key
 from ddb_pipeline.refreshes import Scope
 from ddb_pipeline.resources.athena import QueryResult
-from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.sql_text import quote_identifier, quote_literal
 from ddb_pipeline.survey import survey
 
@@ -58,32 +54,17 @@ def state_check(pipeline: Pipeline) -> AssetChecksDefinition:
     """Return the check that items are in the view as they are in the table."""
     check_key = state_check_key(pipeline)
 
-    # a multi-check may yield nothing: a check that did not look must not say that it passed
-    @multi_asset_check(
-        name=f"{pipeline.name}_{STATE_CHECK}",
-        specs=[
-            AssetCheckSpec(
-                STATE_CHECK,
-                asset=check_key.asset_key,
-                description=f"{SAMPLE} items of the view are in the table, and {SAMPLE} of the table in the view, as "
-                "they are. Reads these items of the table and scans the data: follows `measure` of the stage, except "
-                "when it is asked for by itself.",
-            )
-        ],
-        can_subset=True,
-        retry_policy=RETRY_TRANSIENT,
-        pool=QUERY_POOL,
-    )
-    @told_when_too_large(check_key, remembers=_SUSPECTS)
-    def state_agrees(context: AssetCheckExecutionContext, aws: PipelineAwsResource) -> Iterator[AssetCheckResult]:
-        with failing_plainly(), aws.deployment(pipeline.name) as deployment:
-            if not check_may_scan(context, deployment.stage):
-                return
-            before = _suspects(context.instance, check_key)
-            verdict = _judge(deployment, before, datetime.now(UTC))
-        yield verdict.result(check_key)
+    def judge(context: AssetCheckExecutionContext, deployment: Deployment) -> Verdict:
+        return _judge(deployment, _suspects(context.instance, check_key), datetime.now(UTC))
 
-    return state_agrees
+    return scanning_check(
+        pipeline,
+        check_key,
+        f"{SAMPLE} items of the view are in the table, and {SAMPLE} of the table in the view, as they are. Reads these "
+        "items of the table and scans the data: follows `measure` of the stage, except when it is asked for by itself.",
+        judge,
+        remembers=_SUSPECTS,
+    )
 
 
 def sample_statement(view: str, keys: list[str], most: int) -> str:
