@@ -179,6 +179,8 @@ def everything(stage: Deployed, file: Path) -> None:
     with PipelineAwsResource(declaration_file=str(file)).deployment(PIPELINE) as deployment:
         late(deployment)
         read_by_key(deployment)
+        # an erasure would have noted when an object was first stored: whoever meets an old hour asks
+        assert deployment.raw_bucket.first_stored(deployment.raw_bucket.all_hours()[-1])
         (made,) = deployment.baselines.manifests()
         deployment.baselines.retire(made.baseline_id)
     TopicNotifier(declaration_file=str(file)).notify(
