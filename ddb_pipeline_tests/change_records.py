@@ -7,6 +7,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from ddb_pipeline.change_row import COLUMNS
+
 Image = dict[str, Any] | None
 """Attributes in DynamoDB JSON; None is the absence of the item."""
 
@@ -57,3 +59,30 @@ def put_on_stream(kinesis: Any, stream: str, records: list[bytes], *, one_shard:
             for record in records[first : first + 500]
         ]
         assert kinesis.put_records(StreamName=stream, Records=batch)["FailedRecordCount"] == 0
+
+
+def inserted_row(table: str, key: dict[str, Any], event_id: str, number: int) -> dict[str, Any]:
+    """The change row of an item that was inserted and is nothing but its key, without the converter.
+
+    Args:
+        table: Name of the table.
+        key: The item's key in DynamoDB JSON.
+        event_id: Id of its event.
+        number: Its moment, its arrival and its image's hash are made of it.
+    """
+    image = json.dumps(key, separators=(",", ":"))
+    return dict.fromkeys(column.name for column in COLUMNS) | {
+        "row_version": 1,
+        "event_id": event_id,
+        "event_name": "INSERT",
+        "table_name": table,
+        "changed_at_us": 1_767_225_600_000_000 + number,
+        "item_key": image,
+        "new_image": image,
+        "new_hash": f"{number:032x}",
+        "new_item": "{}",
+        "expired_by_ttl": False,
+        "arrived_at_ms": number,
+        "shard_id": "shard",
+        "sequence_number": str(number),
+    }

@@ -1,8 +1,15 @@
-"""Jobs as Dagster runs them, without the work that a test does not ask about."""
+"""Jobs and ticks as Dagster runs them, without the work that a test does not ask about."""
 
 from __future__ import annotations
 
-from dagster import AssetKey, JobDefinition, RepositoryDefinition
+from dagster import (
+    AssetKey,
+    DagsterInstance,
+    JobDefinition,
+    RepositoryDefinition,
+    SensorResult,
+    build_sensor_context,
+)
 
 from ddb_pipeline import view_sql
 from ddb_pipeline.checks import ITEM_VIEW
@@ -28,3 +35,24 @@ def with_the_state_alone(loaded: RepositoryDefinition, name: str, pipeline: Pipe
     )
     assert isinstance(subset, JobDefinition)
     return subset
+
+
+def sensor_tick(
+    loaded: RepositoryDefinition, instance: DagsterInstance, sensor: str, cursor: str | None = None
+) -> SensorResult:
+    """One tick of a sensor; what it reports is in the event log afterwards, as with the daemon.
+
+    Args:
+        loaded: Where the sensor is defined.
+        instance: Dagster's instance.
+        sensor: Name of the sensor.
+        cursor: What the tick before left.
+    """
+    context = build_sensor_context(
+        instance, cursor=cursor, repository_def=loaded, resources=loaded.get_top_level_resources()
+    )
+    result = loaded.get_sensor_def(sensor)(context)
+    assert isinstance(result, SensorResult), result
+    for event in result.asset_events:
+        instance.report_runless_asset_event(event)
+    return result

@@ -28,13 +28,14 @@ from dagster import (
     build_sensor_context,
 )
 
-from ddb_pipeline import change_row
 from ddb_pipeline.arrivals import hour_of, hour_prefix, hour_values, partition_key
 from ddb_pipeline.assets.change_table import LISTED_AT
 from ddb_pipeline.assets.common import MEASURE_TAG
 from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.rounds import Cursor
+from ddb_pipeline_tests.change_records import inserted_row
 from ddb_pipeline_tests.deployed import Deployed
+from ddb_pipeline_tests.jobs import sensor_tick
 
 PIPELINE = "orders"
 RAW = AssetKey([PIPELINE, "raw_changes"])
@@ -61,26 +62,6 @@ def loaded(stage: Deployed) -> RepositoryDefinition:
     return build_definitions(stage.declaration).get_repository_def()
 
 
-def row(stage: Deployed, number: int) -> dict[str, Any]:
-    image = json.dumps({"Customer.Id": {"S": "c"}, "item": {"N": str(number)}}, separators=(",", ":"))
-    values = dict.fromkeys(column.name for column in change_row.COLUMNS)
-    return values | {
-        "row_version": 1,
-        "event_id": f"event-{number}",
-        "event_name": "INSERT",
-        "table_name": stage.names[PIPELINE].table,
-        "changed_at_us": 1_767_225_600_000_000 + number,
-        "item_key": image,
-        "new_image": image,
-        "new_hash": f"{number:032x}",
-        "new_item": "{}",
-        "expired_by_ttl": False,
-        "arrived_at_ms": number,
-        "shard_id": "shard",
-        "sequence_number": str(number),
-    }
-
-
 _numbers = itertools.count(1)
 
 
@@ -89,20 +70,14 @@ def deliver(stage: Deployed, hour: datetime) -> int:
     number = next(_numbers)
     names = stage.names[PIPELINE]
     key = f"{names.changes_prefix}{hour_prefix(hour)}test-{number}.json.gz"
-    body = gzip.compress((json.dumps(row(stage, number)) + "\n").encode())
+    row = inserted_row(names.table, {"Customer.Id": {"S": "c"}, "item": {"N": str(number)}}, f"event-{number}", number)
+    body = gzip.compress((json.dumps(row) + "\n").encode())
     stage.client("s3").put_object(Bucket=names.raw_bucket, Key=key, Body=body)
     return number
 
 
 def tick(loaded: RepositoryDefinition, instance: DagsterInstance, cursor: str | None = None) -> SensorResult:
-    context = build_sensor_context(
-        instance, cursor=cursor, repository_def=loaded, resources=loaded.get_top_level_resources()
-    )
-    result = loaded.get_sensor_def(f"{PIPELINE}_arrivals")(context)
-    assert isinstance(result, SensorResult), result
-    for event in result.asset_events:
-        instance.report_runless_asset_event(event)
-    return result
+    return sensor_tick(loaded, instance, f"{PIPELINE}_arrivals", cursor)
 
 
 def refresh(

@@ -18,7 +18,6 @@ from dagster import (
     ExecuteInProcessResult,
     RepositoryDefinition,
     SensorResult,
-    build_sensor_context,
 )
 
 from ddb_pipeline.arrivals import partition_key
@@ -28,7 +27,7 @@ from ddb_pipeline.local_aws import delivery
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.failed_deliveries import ErrorObject
 from ddb_pipeline_tests.deployed import Deployed
-from ddb_pipeline_tests.jobs import with_the_state_alone
+from ddb_pipeline_tests.jobs import sensor_tick, with_the_state_alone
 
 PIPELINE = "persons"
 FAILED = AssetKey([PIPELINE, "failed_deliveries"])
@@ -108,14 +107,7 @@ def put_item(stage: Deployed) -> str:
 
 
 def tick(loaded: RepositoryDefinition, instance: DagsterInstance, cursor: str | None = None) -> SensorResult:
-    context = build_sensor_context(
-        instance, cursor=cursor, repository_def=loaded, resources=loaded.get_top_level_resources()
-    )
-    result = loaded.get_sensor_def(f"{PIPELINE}_deliveries")(context)
-    assert isinstance(result, SensorResult), result
-    for event in result.asset_events:
-        instance.report_runless_asset_event(event)
-    return result
+    return sensor_tick(loaded, instance, f"{PIPELINE}_deliveries", cursor)
 
 
 def replay(loaded: RepositoryDefinition, instance: DagsterInstance, **config: int) -> ExecuteInProcessResult:

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 from dagster import DagsterInstance, ExecuteInProcessResult, RepositoryDefinition
 
-from ddb_pipeline import change_row
 from ddb_pipeline.arrivals import hour_prefix, hour_values
 from ddb_pipeline.catalog_tables import all_tables, change_tables
 from ddb_pipeline.cli import main
 from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.names import PublishedNames
+from ddb_pipeline_tests.change_records import inserted_row
 from ddb_pipeline_tests.deployed import Deployed
 from ddb_pipeline_tests.jobs import with_the_state_alone
 
@@ -63,23 +63,8 @@ def forget_emptied_hours(stage: Deployed) -> None:
 
 
 def row(names: PublishedNames, number: int) -> str:
-    image = json.dumps({"Customer.Id": {"S": "repair"}, "item": {"N": str(number)}}, separators=(",", ":"))
-    values = dict.fromkeys(column.name for column in change_row.COLUMNS) | {
-        "row_version": 1,
-        "event_id": f"repair-{number}",
-        "event_name": "INSERT",
-        "table_name": names.table,
-        "changed_at_us": 1_767_225_600_000_000 + number,
-        "item_key": image,
-        "new_image": image,
-        "new_hash": f"{number:032x}",
-        "new_item": "{}",
-        "expired_by_ttl": False,
-        "arrived_at_ms": number,
-        "shard_id": "shard",
-        "sequence_number": str(number),
-    }
-    return json.dumps(values) + "\n"
+    key = {"Customer.Id": {"S": "repair"}, "item": {"N": str(number)}}
+    return json.dumps(inserted_row(names.table, key, f"repair-{number}", number)) + "\n"
 
 
 def repair(*options: str) -> Result:
