@@ -17,6 +17,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ddb_pipeline.cli import local_stack
+from ddb_pipeline.cli.choice import chosen_pipeline
 from ddb_pipeline.cli.console import Steps, UserError, console
 from ddb_pipeline.cli.environment_file import confirm_overwrite, write_environment
 from ddb_pipeline.cli.folder_lock import FolderLockedError, folder_lock, is_locked
@@ -222,7 +223,8 @@ def run_load(*, items: int, seed: int | None, pipeline_name: str | None) -> None
     """Insert persons through the item loader, batch by batch."""
     declaration = load_declaration()
     running = require_running(declaration)
-    names = choose_pipeline(local_stack.published_names(declaration, running.endpoint), pipeline_name)
+    published = local_stack.published_names(declaration, running.endpoint)
+    names = published[chosen_pipeline(published, pipeline_name)]
     require_loader(names)
     seed = random.randrange(2**31) if seed is None else seed
     bar = Progress(TextColumn("Loading persons"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
@@ -254,20 +256,6 @@ def invoke_item_loader(names: PublishedNames, endpoint: str, batch_size: int, se
     if "FunctionError" in answer:
         raise UserError(f"the item loader failed: {payload.get('errorMessage', payload)}")
     return {name: int(payload[name]) for name in ("inserted", "updated", "deleted")}
-
-
-def choose_pipeline(names: dict[str, PublishedNames], pipeline_name: str | None) -> PublishedNames:
-    """Return the one pipeline, or the named one.
-
-    Raises:
-        UserError: None of that name, or several to choose from.
-    """
-    if pipeline_name is None and len(names) == 1:
-        return next(iter(names.values()))
-    if pipeline_name not in names:
-        what = "say which pipeline" if pipeline_name is None else f"there is no pipeline '{pipeline_name}'"
-        raise UserError(f"{what}: --pipeline {' or '.join(sorted(names))}")
-    return names[pipeline_name]
 
 
 def find_running(home: Path) -> Running | None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.as_of import EVERYTHING, gap_note, moment, statement_at
+from ddb_pipeline.cli.choice import chosen_pipeline
 from ddb_pipeline.cli.console import UserError, console
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.names import PublishedNames
@@ -32,7 +33,7 @@ def run_query(sql: str | None, *, pipeline_name: str | None, rows: int, as_of: s
         as_of: A moment: the views stand as they stood then. None: as they stand now.
 
     Raises:
-        UserError: There are several pipelines and none was named.
+        UserError: No pipeline of that name, or several and none was named.
         PipelineError: No stage, no way to AWS, or a query that failed.
     """
     if sql is None and as_of is None:
@@ -40,11 +41,9 @@ def run_query(sql: str | None, *, pipeline_name: str | None, rows: int, as_of: s
     now = datetime.now(UTC)
     at = moment(as_of, now) if as_of is not None else None
     declaration = load_declaration()
-    names = sorted(declaration.pipelines)
-    if pipeline_name is None and len(names) > 1:
-        raise UserError(f"say which pipeline: --pipeline {' or '.join(names)}")
+    name = chosen_pipeline(declaration.pipelines, pipeline_name)
     aws = PipelineAwsResource(declaration_file=str(declaration.path))
-    with aws.deployment(pipeline_name or names[0]) as deployment:
+    with aws.deployment(name) as deployment:
         asked = sql or EVERYTHING
         answer = deployment.athena.execute(statement_at(deployment, asked, at) if at else asked)
         under_way = timedelta(seconds=2 * deployment.stage.buffer_seconds + 60)

@@ -6,7 +6,8 @@ import sys
 
 from rich.markup import escape
 
-from ddb_pipeline.cli.console import UserError, console
+from ddb_pipeline.cli.choice import chosen_pipeline
+from ddb_pipeline.cli.console import console
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.repair.findings import Outcome
 from ddb_pipeline.repair.repairing import repair
@@ -24,14 +25,11 @@ def run_repair(*, pipeline_name: str | None, dry_run: bool, every_view: bool) ->
         every_view: Make every view again.
 
     Raises:
-        UserError: There are several pipelines and none was named.
+        UserError: No pipeline of that name, or several and none was named.
         PipelineError: No stage, no way to AWS, or something could not be mended.
     """
     declaration = load_declaration()
-    names = sorted(declaration.pipelines)
-    if pipeline_name is None and len(names) > 1:
-        raise UserError(f"say which pipeline: --pipeline {' or '.join(names)}")
-    name = pipeline_name or names[0]
+    name = chosen_pipeline(declaration.pipelines, pipeline_name)
     aws = PipelineAwsResource(declaration_file=str(declaration.path))
     with console.status(f"Looking at pipeline {name} ..."):
         outcomes = repair(

@@ -9,7 +9,8 @@ import sys
 from rich.markup import escape
 
 from ddb_pipeline.arrivals import longest_delivery
-from ddb_pipeline.cli.console import UserError, console
+from ddb_pipeline.cli.choice import chosen_pipeline
+from ddb_pipeline.cli.console import console
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.failed_deliveries.looking import look
 from ddb_pipeline.failed_deliveries.replay import Replay
@@ -27,14 +28,11 @@ def run_replay(*, pipeline_name: str | None, most_replays: int, most_objects: in
         most_objects: Objects that are replayed at most.
 
     Raises:
-        UserError: There are several pipelines and none was named.
+        UserError: No pipeline of that name, or several and none was named.
         PipelineError: No stage, no way to AWS, or a stream that takes no more.
     """
     declaration = load_declaration()
-    names = sorted(declaration.pipelines)
-    if pipeline_name is None and len(names) > 1:
-        raise UserError(f"say which pipeline: --pipeline {' or '.join(names)}")
-    name = pipeline_name or names[0]
+    name = chosen_pipeline(declaration.pipelines, pipeline_name)
     aws = PipelineAwsResource(declaration_file=str(declaration.path))
     with aws.deployment(name) as deployment:
         failed = deployment.failed_deliveries
