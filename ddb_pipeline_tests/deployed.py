@@ -76,6 +76,13 @@ class Deployed:
         for view in view_sql.views(declared, inputs):
             self.ask(pipeline, view_sql.create_view_statement(view, declared, self.names[pipeline], inputs))
 
+    def table_input(self, pipeline: str, table: str) -> dict[str, Any]:
+        """What UpdateTable takes to leave a table of the pipeline's database as it is (shape TableInput)."""
+        glue = self.client("glue")
+        described = glue.get_table(DatabaseName=self.names[pipeline].database, Name=table)["Table"]
+        taken = glue.meta.service_model.shape_for("TableInput").members
+        return {name: value for name, value in described.items() if name in taken}
+
     def wait_for_rows(self, pipeline: str, condition: str, rows: int) -> None:
         """Crawl until that many change rows that meet the condition have arrived in the change table."""
         sql = f"SELECT count(*) FROM {self.names[pipeline].change_table} WHERE {condition}"

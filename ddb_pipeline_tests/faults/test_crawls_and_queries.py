@@ -19,8 +19,7 @@ from ddb_pipeline_tests.faults.conftest import Scene, busy_athena, reasons
 def test_a_crawl_that_fails_is_told_with_glues_own_message_and_the_next_one_finds_the_hours(scene: Scene) -> None:
     """The crawler looks at a table that somebody made for another format, so its crawl fails."""
     glue, names = scene.client("glue"), scene.names
-    table = glue.get_table(DatabaseName=names.database, Name=names.change_table)["Table"]
-    taken = {name: table[name] for name in ("Name", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")}
+    taken = scene.stage.table_input(PIPELINE, names.change_table)
     spoilt = {**taken, "Parameters": {**taken["Parameters"], "classification": "csv"}}
     glue.update_table(DatabaseName=names.database, TableInput=spoilt)
     try:

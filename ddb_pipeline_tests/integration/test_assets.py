@@ -299,14 +299,14 @@ def test_a_table_dropped_by_hand_is_told_and_comes_back_whole(
 ):
     deliver(stage, hour)
     glue, names = stage.client("glue"), stage.names[PIPELINE]
-    described = glue.get_table(DatabaseName=names.database, Name=names.change_table)["Table"]
+    original = stage.table_input(PIPELINE, names.change_table)
     glue.delete_table(DatabaseName=names.database, Name=names.change_table)
     try:
         result = refresh(loaded, instance)
         context = build_sensor_context(instance, resources=loaded.get_top_level_resources())
         tick_meanwhile = loaded.get_sensor_def(f"{PIPELINE}_arrivals")(context)
     finally:
-        glue.create_table(DatabaseName=names.database, TableInput=_table_input(described))
+        glue.create_table(DatabaseName=names.database, TableInput=original)
 
     failure = result.failure_data_for_node(f"{PIPELINE}__change_table")
     assert failure is not None
@@ -319,16 +319,11 @@ def test_a_table_dropped_by_hand_is_told_and_comes_back_whole(
     assert metadata(again, "change_table")["hours_added"] == metadata(again, "change_table")["hours_in_s3"]
 
 
-def _table_input(described: dict[str, Any]) -> dict[str, Any]:
-    allowed = ("Name", "Description", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")
-    return {key: described[key] for key in allowed if key in described}
-
-
 def test_a_table_changed_by_hand_stops_the_views(
     stage: Deployed, loaded: RepositoryDefinition, instance: DagsterInstance
 ):
     glue, names = stage.client("glue"), stage.names[PIPELINE]
-    original = _table_input(glue.get_table(DatabaseName=names.database, Name=names.change_table)["Table"])
+    original = stage.table_input(PIPELINE, names.change_table)
     storage = original["StorageDescriptor"]
     changed = {**original, "StorageDescriptor": {**storage, "Columns": storage["Columns"][:-1]}}
     glue.update_table(DatabaseName=names.database, TableInput=changed)

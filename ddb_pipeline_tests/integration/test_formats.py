@@ -144,9 +144,7 @@ def test_a_pipeline_in_parquet_goes_from_the_table_to_the_views(formats: Formats
 def test_a_row_that_does_not_fit_the_table_goes_to_errors_and_holds_nothing_up(formats: Formats):
     """The converter writes what the contract says, so that only a table that somebody changed makes a misfit."""
     glue, names = formats.place.client("glue"), formats.place.names[PIPELINE]
-    table = glue.get_table(DatabaseName=names.database, Name="changes_parquet")["Table"]
-    kept = ("Name", "Description", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")
-    right = {name: table[name] for name in kept}
+    right = formats.place.table_input(PIPELINE, "changes_parquet")
     wrong = json.loads(json.dumps(right))
     (column,) = [found for found in wrong["StorageDescriptor"]["Columns"] if found["Name"] == "event_id"]
     column["Type"] = "bigint"

@@ -95,7 +95,12 @@ class Engine:
         self._workers.end()
         for execution in self._executions:
             execution.wait()
-        self._duckdb.close()
+        try:
+            self._duckdb.close()
+        except duckdb.ResourceInUseException:
+            if not self._workers.are_busy:
+                raise
+            _LOG.info("DuckDB stays open until the process ends: it has not given back a query that was stopped")
         self._temporary.cleanup()
 
     def _run(self, execution: QueryExecution) -> None:

@@ -44,6 +44,11 @@ class Workers:
         for thread in list(self._threads):
             thread.join(max(0.0, end - time.monotonic()))
 
+    @property
+    def are_busy(self) -> bool:
+        """Whether a thread has not ended."""
+        return any(thread.is_alive() for thread in self._threads)
+
     def _start(self) -> None:
         thread = threading.Thread(target=self._work, name="athena", daemon=True)
         self._threads.append(thread)
