@@ -13,7 +13,7 @@ import pytest
 from ddb_pipeline.local_aws.crawler import model
 from ddb_pipeline.local_aws.testing import Fault, faulty
 from ddb_pipeline_tests.deployed import wait_until
-from ddb_pipeline_tests.faults.conftest import Scene, busy_athena, reasons
+from ddb_pipeline_tests.faults.conftest import PIPELINE, Scene, busy_athena, reasons
 
 
 def test_a_crawl_that_fails_is_told_with_glues_own_message_and_the_next_one_finds_the_hours(scene: Scene) -> None:
