@@ -6,6 +6,7 @@ no environment; a configured stage only decides how the definitions start out (n
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 
 from dagster import AssetSelection, Definitions, define_asset_job, definitions, in_process_executor
@@ -32,6 +33,9 @@ from ddb_pipeline.schedules import pipeline_schedules
 from ddb_pipeline.sensors.arrivals import arrivals_sensor
 from ddb_pipeline.sensors.deliveries import deliveries_sensor
 from ddb_pipeline.sensors.failures import failure_sensor
+from ddb_pipeline.sensors.left_out import left_out_sensor
+
+_LOG = logging.getLogger(__name__)
 
 
 def build_definitions(declaration: Declaration) -> Definitions:
@@ -47,7 +51,10 @@ def build_definitions(declaration: Declaration) -> Definitions:
     common = Definitions(
         resources=resources,
         executor=in_process_executor,
-        sensors=[failure_sensor(declaration, stage.automation if stage else "running")],
+        sensors=[
+            failure_sensor(declaration, stage.automation if stage else "running"),
+            *([left_out_sensor(declaration)] if declaration.left_out else []),
+        ],
     )
     return Definitions.merge(common, *pipelines)
 
@@ -115,11 +122,14 @@ def _configured_stage(declaration: Declaration) -> Stage | None:
 
 @definitions
 def defs() -> Definitions:
-    """Return what `workspace.yaml` loads: all pipelines of `pipeline.toml`."""
+    """Return what `workspace.yaml` loads: all pipelines of `pipeline.toml` that are right."""
     return _loaded()
 
 
 @cache
 def _loaded() -> Definitions:
     """Dagster asks a process for its definitions twice; a reload is another process."""
-    return build_definitions(load_declaration())
+    declaration = load_declaration(leave_out_wrong=True)
+    for error in declaration.left_out.values():
+        _LOG.warning("left out until it is right and the definitions are reloaded: %s", error)
+    return build_definitions(declaration)

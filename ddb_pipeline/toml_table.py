@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -66,13 +67,13 @@ class Table:
         found = self._value(key, lambda found: isinstance(found, dict), "a table", {})
         return cast("Mapping[str, Any]", found)
 
-    def tables(self, key: str) -> list[tuple[str, Table]]:
-        """The named tables below `key`, of which there must be one at least."""
+    def tables(self, key: str) -> dict[str, Callable[[], Table]]:
+        """The named tables below `key`, of which there must be one at least, each to be read for itself."""
         content = self._value(key, lambda found: isinstance(found, dict), "a table", _MISSING)
         if not content:
             self.fail(key, content, f"one table [{key}.<name>] at least")
         named = Table(self._path, self._name(key), content)
-        return [(name, named.table(name)) for name in content]
+        return {name: partial(named.table, name) for name in content}
 
     def text(self, key: str, default: Any = _MISSING) -> str | None:
         """Text that is not empty."""

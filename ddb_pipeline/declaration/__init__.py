@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ddb_pipeline.declaration.existing_tables import check_existing_tables
+from ddb_pipeline.declaration.existing_tables import check_existing_table
 from ddb_pipeline.declaration.pipelines import BaselineKind, KeyAttribute, KeyType, Pipeline, read_pipeline
 from ddb_pipeline.declaration.stages import (
     Automation,
@@ -51,11 +51,20 @@ FILE_VARIABLE = "DDB_PIPELINE_FILE"
 
 @dataclass(frozen=True)
 class Declaration:
-    """The whole of `pipeline.toml`."""
+    """The whole of `pipeline.toml`.
+
+    Attributes:
+        path: The file.
+        pipelines: The pipelines by name.
+        stages: The stages by name.
+        left_out: Names of pipelines that the file says something wrong of, and what it is; none where such a file is
+            refused.
+    """
 
     path: Path
     pipelines: Mapping[str, Pipeline]
     stages: Mapping[str, Stage]
+    left_out: Mapping[str, DeclarationError] = field(default_factory=dict)
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name.
@@ -95,11 +104,13 @@ def find_declaration_file(start: Path | None = None) -> Path:
     )
 
 
-def load_declaration(path: Path | None = None) -> Declaration:
+def load_declaration(path: Path | None = None, *, leave_out_wrong: bool = False) -> Declaration:
     """Read and check the file.
 
     Args:
         path: The file; found by `find_declaration_file` when not given.
+        leave_out_wrong: Whether pipelines that it says something wrong of are left out as long as one is right, so that
+            those that run already go on; else it is refused.
 
     Raises:
         DeclarationError: The file is missing, is not TOML, or says something that is not allowed.
@@ -114,13 +125,23 @@ def load_declaration(path: Path | None = None) -> Declaration:
     except tomllib.TOMLDecodeError as error:
         raise DeclarationError(f"{path}: is not valid TOML: {error}") from None
     root = Table(path, "", document)
-    pipeline_tables = dict(root.tables("pipelines"))
-    pipelines = {name: read_pipeline(name, table) for name, table in pipeline_tables.items()}
-    stage_tables = dict(root.tables("stages"))
-    stages = {name: read_stage(name, table) for name, table in stage_tables.items()}
-    for name, stage in stages.items():
-        check_buffers(stage, stage_tables[name], pipelines)
-        check_retention(stage, stage_tables[name], pipelines)
-    check_existing_tables(pipelines, pipeline_tables, stages)
+    to_read = root.tables("pipelines")
+    stage_tables = {name: table() for name, table in root.tables("stages").items()}
     root.refuse_unknown_keys()
-    return Declaration(path=path, pipelines=pipelines, stages=stages)
+    stages = {name: read_stage(name, table) for name, table in stage_tables.items()}
+    pipelines: dict[str, Pipeline] = {}
+    left_out: dict[str, DeclarationError] = {}
+    for name, read in to_read.items():
+        try:
+            pipeline = read_pipeline(name, table := read())
+            for stage_name, stage in stages.items():
+                check_buffers(stage, stage_tables[stage_name], pipeline)
+                check_retention(stage, stage_tables[stage_name], pipeline)
+            check_existing_table(pipeline, pipelines.values(), table, stages)
+        except DeclarationError as error:
+            left_out[name] = error
+        else:
+            pipelines[name] = pipeline
+    if left_out and not (leave_out_wrong and pipelines):
+        raise next(iter(left_out.values()))
+    return Declaration(path, pipelines, stages, left_out)

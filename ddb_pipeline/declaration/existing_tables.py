@@ -1,42 +1,38 @@
-"""Whether the existing tables of `pipeline.toml` fit its stages and each other. Standard library only."""
+"""Whether an existing table of `pipeline.toml` fits the stages and other pipelines. Standard library only."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from ddb_pipeline.declaration.pipelines import Pipeline
 from ddb_pipeline.toml_table import Table, listed
 
 
-def check_existing_tables(
-    pipelines: Mapping[str, Pipeline], tables: Mapping[str, Table], stages: Collection[str]
+def check_existing_table(
+    pipeline: Pipeline, others: Collection[Pipeline], table: Table, stages: Collection[str]
 ) -> None:
-    """Refuse existing tables that no stage has, that two pipelines would stream, or that contradict other settings.
+    """Refuse an existing table that no stage has, that two pipelines would stream, or that contradicts other settings.
 
     Args:
-        pipelines: The pipelines by name.
-        tables: Where each was read.
+        pipeline: The pipeline.
+        others: Those that were read before it.
+        table: Where it was read.
         stages: Names of the declared stages.
 
     Raises:
-        DeclarationError: There is such a table.
+        DeclarationError: It is such a table.
     """
-    streamed: dict[tuple[str, str], str] = {}
-    for name, pipeline in pipelines.items():
-        table = tables[name]
-        _check_stages(pipeline, table, stages)
-        _check_settings(pipeline, table, stages)
-        for stage in stages:
-            existing = pipeline.existing_table.of(stage)
-            if existing is None:
-                continue
-            other = streamed.setdefault((stage, existing), name)
-            if other != name:
+    _check_stages(pipeline, table, stages)
+    _check_settings(pipeline, table, stages)
+    for stage in stages:
+        existing = pipeline.existing_table.of(stage)
+        for other in others:
+            if existing is not None and other.existing_table.of(stage) == existing:
                 table.fail(
                     "existing_table",
                     existing,
-                    f"a table that no other pipeline streams in stage {stage}: pipelines.{other} does, and DynamoDB "
-                    "streams a table to one Kinesis stream only",
+                    f"a table that no other pipeline streams in stage {stage}: pipelines.{other.name} does, and "
+                    "DynamoDB streams a table to one Kinesis stream only",
                 )
 
 

@@ -130,6 +130,9 @@ def read_stage(name: str, table: Table) -> Stage:
         )
     _check_mail(stage, table)
     _check_principals(stage, table)
+    if stage.raw_retention_days is not None and stage.automation == "stopped":
+        rule = 'none with automation = "stopped": no schedule would make baselines'
+        table.fail("raw_retention_days", stage.raw_retention_days, rule)
     return stage
 
 
@@ -175,53 +178,43 @@ def _check_principals(stage: Stage, table: Table) -> None:
         table.fail("lake_formation_readers", both, "nobody who is in lake_formation_operators: operators read, too")
 
 
-def check_buffers(stage: Stage, table: Table, pipelines: Mapping[str, Pipeline]) -> None:
+def check_buffers(stage: Stage, table: Table, pipeline: Pipeline) -> None:
     """Refuse a buffer that is too small for what a pipeline makes of it.
 
     Raises:
         DeclarationError: It is.
     """
-    for pipeline in pipelines.values():
-        least = LEAST_BUFFER_MEBIBYTES[pipeline.format]
-        if stage.buffer_mebibytes_for(pipeline.format) < least:
-            table.fail(
-                "buffer_mebibytes",
-                stage.buffer_mebibytes,
-                f'{least} to 128 with pipelines.{pipeline.name}.format = "{pipeline.format}" (Firehose demands it), or '
-                "no such key: then every format has its default",
-            )
+    least = LEAST_BUFFER_MEBIBYTES[pipeline.format]
+    if stage.buffer_mebibytes_for(pipeline.format) < least:
+        table.fail(
+            "buffer_mebibytes",
+            stage.buffer_mebibytes,
+            f'{least} to 128 with pipelines.{pipeline.name}.format = "{pipeline.format}" (Firehose demands it), or '
+            "no such key: then every format has its default",
+        )
 
 
-def check_retention(stage: Stage, table: Table, pipelines: Mapping[str, Pipeline]) -> None:
+def check_retention(stage: Stage, table: Table, pipeline: Pipeline) -> None:
     """Refuse to delete raw objects before two baselines in a row have had their chance to hold what they say.
 
     Raises:
         DeclarationError: They would be.
     """
-    days = stage.raw_retention_days
+    days, key, place = stage.raw_retention_days, "raw_retention_days", f"pipelines.{pipeline.name}"
     if days is None:
         return
-    if stage.automation == "stopped":
-        table.fail("raw_retention_days", days, 'none with automation = "stopped": no schedule would make baselines')
-    for pipeline in pipelines.values():
-        place = f"pipelines.{pipeline.name}"
-        if pipeline.catalog == "projection":
-            table.fail(
-                "raw_retention_days",
-                days,
-                f'none with {place}.catalog = "projection": only registered hours show that one expired too early',
-            )
-        if pipeline.baseline == "none":
-            table.fail(
-                "raw_retention_days", days, f'none with {place}.baseline = "none": raw objects are the only copy'
-            )
-        gap = longest_gap(pipeline.baseline_schedule)
-        needed = 2 * gap + timedelta(seconds=stage.baseline_margin_seconds) if gap else None
-        if needed is None or timedelta(days=days) < needed:
-            least = "no number" if needed is None else f"{-(-needed // timedelta(days=1))} or more"
-            table.fail(
-                "raw_retention_days",
-                days,
-                f'{least} with {place}.baseline_schedule = "{pipeline.baseline_schedule}": two baselines and the '
-                "margin must fit, so that one may fail",
-            )
+    if pipeline.catalog == "projection":
+        rule = f'none with {place}.catalog = "projection": only registered hours show that one expired too early'
+        table.fail(key, days, rule)
+    if pipeline.baseline == "none":
+        table.fail(key, days, f'none with {place}.baseline = "none": raw objects are the only copy')
+    gap = longest_gap(pipeline.baseline_schedule)
+    needed = 2 * gap + timedelta(seconds=stage.baseline_margin_seconds) if gap else None
+    if needed is None or timedelta(days=days) < needed:
+        least = "no number" if needed is None else f"{-(-needed // timedelta(days=1))} or more"
+        table.fail(
+            key,
+            days,
+            f'{least} with {place}.baseline_schedule = "{pipeline.baseline_schedule}": two baselines and the '
+            "margin must fit, so that one may fail",
+        )

@@ -222,7 +222,9 @@ class PipelineAwsResource(ConfigurableResource):  # type: ignore[type-arg]  # th
             PipelineError: There is no stage, no way to AWS or no stack; the message says what to do.
         """
         try:
-            declaration = load_declaration(Path(self.declaration_file))
+            declaration = load_declaration(Path(self.declaration_file), leave_out_wrong=True)
+            if pipeline_name in declaration.left_out:
+                raise declaration.left_out[pipeline_name]
             settings = read_settings(declaration.path.parent)
             stage = declaration.stage(settings.stage)
         except DeclarationError as error:

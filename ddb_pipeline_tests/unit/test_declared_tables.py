@@ -288,3 +288,47 @@ def test_losing_data_takes_two_settings_of_which_one_names_the_stage(written, li
 def test_data_is_lost_once_both_are_there(written):
     stage = load_declaration(written(stage='keep_data = false\nconfirm_data_loss = "prod"')).stages["prod"]
     assert not stage.keep_data
+
+
+# --- a pipeline that is wrong beside others
+
+
+@pytest.mark.parametrize(
+    ("stage", "lines", "place"),
+    [
+        ("", "typo = 1", "pipelines.lines.typo"),
+        ("", 'sort_key = { name = "id", type = "N" }', "pipelines.lines.sort_key.name"),
+        ("", 'existing_table = { test = "orders" }', "pipelines.lines.existing_table.test"),
+        ("", 'existing_table = { prod = "taken" }', "pipelines.lines.existing_table"),
+        ("buffer_mebibytes = 5", 'format = "parquet"', "stages.prod.buffer_mebibytes"),
+        ("raw_retention_days = 30\nautomation = 'running'", 'baseline = "none"', "stages.prod.raw_retention_days"),
+    ],
+)
+def test_a_pipeline_that_is_wrong_is_left_out_where_that_is_asked_for(written, stage, lines, place):
+    right = 'existing_table = { prod = "taken" }\nbaseline = "snapshot"'
+    file = written(pipeline=right, stage=stage, more=OTHER.replace("LINES", lines))
+
+    found = load_declaration(file, leave_out_wrong=True)
+
+    assert list(found.pipelines) == ["orders"]
+    assert {name: str(error).partition(": found")[0] for name, error in found.left_out.items()} == {
+        "lines": f"{file}: {place}"
+    }
+    assert complaint(file).startswith(f"{place}: ")
+
+
+@pytest.mark.parametrize(
+    ("stage", "place"),
+    [
+        ("typo = 1", "stages.prod.typo"),
+        ("raw_retention_days = 30\nautomation = 'stopped'", "stages.prod.raw_retention_days"),
+    ],
+)
+def test_a_stage_that_is_wrong_is_refused_in_any_case(written, stage, place):
+    with pytest.raises(DeclarationError, match=place):
+        load_declaration(written(pipeline='baseline = "snapshot"', stage=stage), leave_out_wrong=True)
+
+
+def test_a_file_of_which_no_pipeline_is_right_is_refused_in_any_case(written):
+    with pytest.raises(DeclarationError, match=r"pipelines\.orders\.typo"):
+        load_declaration(written(pipeline="typo = 1", more=OTHER.replace("LINES", "typo = 2")), leave_out_wrong=True)

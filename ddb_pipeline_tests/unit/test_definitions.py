@@ -249,12 +249,12 @@ def test_the_definitions_are_valid_without_any_environment(directory: Path):
 
 
 def test_a_wrong_declaration_is_told_when_dagster_loads(directory: Path):
-    (directory / "pipeline.toml").write_text(TWO.replace('type = "N"', 'type = "X"'), encoding="utf-8")
+    (directory / "pipeline.toml").write_text(TWO.replace('"stopped"', '"X"'), encoding="utf-8")
 
     done = validate(directory)
 
     assert done.returncode != 0
-    assert 'pipelines.orders.sort_key.type: found "X"; allowed is' in done.stdout + done.stderr
+    assert 'stages.dev.automation: found "X"; allowed is' in done.stdout + done.stderr
 
 
 def test_loading_imports_no_client_library(directory: Path):

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, SkipReason, build_sensor_context
+from dagster import DagsterInstance, RepositoryDefinition, SkipReason, build_sensor_context
 from dagster._cli.api import grpc_command
 
 from ddb_pipeline import definitions
@@ -17,6 +17,7 @@ from ddb_pipeline.cli import dagster_processes
 from ddb_pipeline.declaration import Declaration, load_declaration
 from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.resources.remembered import Remembered
+from ddb_pipeline.sensors.left_out import PipelinesLeftOut
 
 REPOSITORY = Path(__file__).parents[2]
 STAGE = '[stages.local]\nautomation = "running"\n'
@@ -129,22 +130,54 @@ def test_one_thread_makes_what_many_ask_for_at_once():
     assert made == [1]
 
 
-def test_while_the_file_is_wrong_every_tick_names_the_place_and_goes_on_once_it_is_right(tmp_path: Path):
-    """Half a file is not read: a pipeline left out would look like one that was taken away."""
+def test_a_pipeline_that_becomes_wrong_skips_its_ticks_and_the_others_go_on(tmp_path: Path):
     path = write(tmp_path, 2)
     right = path.read_text(encoding="utf-8")
     loaded = build_definitions(load_declaration(path)).get_repository_def()
-
-    def said() -> str:
-        with DagsterInstance.ephemeral() as instance:
-            context = build_sensor_context(instance, resources=loaded.get_top_level_resources())
-            tick = loaded.get_sensor_def("p0_arrivals")(context)
-        assert isinstance(tick, SkipReason)
-        return str(tick.skip_message)
+    assert not loaded.has_sensor_def("pipelines_left_out")
 
     path.write_text(right.replace("[pipelines.p1]\n", "[pipelines.p1]\ntypo = 1\n"), encoding="utf-8")
-    assert "pipelines.p1" in said()
-    assert "typo" in said()
+    assert f"{path}: pipelines.p1.typo" in said(loaded, "p1_arrivals")
+    assert said(loaded, "p0_arrivals").startswith("no stage is configured")
+
+    path.write_text(right.replace("[stages.local]\n", "[stages.local]\ntypo = 1\n"), encoding="utf-8")
+    assert "stages.local.typo" in said(loaded, "p0_arrivals")
 
     path.write_text(right, encoding="utf-8")
-    assert said().startswith("no stage is configured")
+    assert said(loaded, "p1_arrivals").startswith("no stage is configured")
+
+
+def test_a_pipeline_that_is_wrong_is_left_out_loudly_and_the_others_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    path = write(tmp_path, 3)
+    right = path.read_text(encoding="utf-8")
+    wrong = right.replace("[pipelines.p1]", '[pipelines."P 1"]').replace("[pipelines.p2]\n", "[pipelines.p2]\nx = 1\n")
+    path.write_text(wrong, encoding="utf-8")
+    monkeypatch.setenv("DDB_PIPELINE_FILE", str(path))
+    definitions._loaded.cache_clear()
+    try:
+        loaded = definitions._loaded().get_repository_def()
+    finally:
+        definitions._loaded.cache_clear()
+
+    assert loaded.has_sensor_def("p0_arrivals")
+    assert not loaded.has_sensor_def("p2_arrivals")
+    with pytest.raises(PipelinesLeftOut) as told:
+        said(loaded, "pipelines_left_out")
+    for place in ("pipelines.P 1: ", "pipelines.p2.x: "):
+        assert f"left out until it is right and the definitions are reloaded: {path}: {place}" in caplog.text
+        assert f"{path}: {place}" in str(told.value)
+    assert "Left out: P 1, p2. Correct the file, then reload the definitions" in str(told.value)
+
+    path.write_text(right, encoding="utf-8")
+    assert said(loaded, "pipelines_left_out").endswith("is right again: reload the definitions to have P 1, p2")
+
+
+def said(loaded: RepositoryDefinition, sensor: str) -> str:
+    """Why a tick skipped."""
+    resources = loaded.get_top_level_resources()
+    with DagsterInstance.ephemeral() as instance, build_sensor_context(instance, resources=resources) as context:
+        tick = loaded.get_sensor_def(sensor)(context)
+    assert isinstance(tick, SkipReason)
+    return str(tick.skip_message)
