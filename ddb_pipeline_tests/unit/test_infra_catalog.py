@@ -241,6 +241,20 @@ def test_lake_formation_grants_what_each_needs_on_this_database_alone():
     assert all("TableWildcard" in target for target in tables.values())
 
 
+def test_lake_formation_is_asked_for_one_grant_at_a_time():
+    """CloudFormation makes at once what waits for nothing, and Lake Formation fails some of the grants then."""
+    made = resources("dev", "AWS::LakeFormation::PrincipalPermissions")
+    waits_for = {name: [other for other in one["DependsOn"] if other in made] for name, one in made.items()}
+
+    assert len(made) == 8
+    (first,) = [name for name, others in waits_for.items() if not others]
+    waited_for = [other for name in made if name != first for (other,) in [waits_for[name]]]
+    assert len(set(waited_for)) == len(made) - 1, "they stand in one line"
+    # the database and the roles are there before the first
+    types = {template("dev")["Resources"][name]["Type"] for name in made[first]["DependsOn"]}
+    assert types >= {"AWS::Glue::Database", "AWS::IAM::Role"}
+
+
 def test_lake_formation_knows_firehose_before_it_looks_for_its_schema():
     after = resource("dev", "AWS::KinesisFirehose::DeliveryStream", ORDERS.name)["DependsOn"]
     assert set(resources("dev", "AWS::LakeFormation::PrincipalPermissions", ORDERS.name)) <= set(after)

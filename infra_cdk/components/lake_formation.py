@@ -44,6 +44,11 @@ class LakeFormationGrants(Construct):
     CDK's role for CloudFormation) must be a data lake administrator then. The bucket stays with IAM: it is not
     registered with Lake Formation.
 
+    Each grant waits for the one before it, when they are made as when they are taken back. CloudFormation would make
+    them all at once, and Lake Formation fails some of them then: ConcurrentModificationException
+    (aws-cloudformation/cloudformation-coverage-roadmap, issue 2432), or AlreadyExists for a grant that CloudFormation
+    lost sight of (issue 2500).
+
     Args:
         scope: The stack.
         construct_id: Id in the construct tree.
@@ -64,6 +69,7 @@ class LakeFormationGrants(Construct):
         super().__init__(scope, construct_id)
         catalog = Stack.of(self).account
         typed = lakeformation.CfnPrincipalPermissions
+        before: Sequence[IDependable] = after
         for name, (principal, grant) in grants.items():
             on_database = typed.DatabaseResourceProperty(catalog_id=catalog, name=database)
             on_tables = typed.TableResourceProperty(
@@ -84,7 +90,8 @@ class LakeFormationGrants(Construct):
                     permissions=list(permissions),
                     permissions_with_grant_option=[],
                 )
-                made.node.add_dependency(*after)
+                made.node.add_dependency(*before)
+                before = [made]
 
 
 def grants_of(
