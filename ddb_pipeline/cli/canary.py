@@ -11,7 +11,7 @@ import importlib.util
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,6 @@ MARK = "ddb_pipeline_canary"
 _PARQUET = b"PAR1"
 """How every Parquet file begins (github.com/apache/parquet-format)."""
 _OWN_LIFE = timedelta(hours=1)
-_PAUSE_SECONDS = 2.0
 _STARTS_SECONDS = 600
 """What a new path may take beside two buffers: Firehose begins to read, the function starts."""
 _AGAIN_SECONDS = 60
@@ -134,8 +133,13 @@ class Canary:
         self.client.delete_item(TableName=self.table, Key=_for_boto3(self.key))
 
 
-def wait_for_canary(clients: Clients, names: PublishedNames, pipeline: Pipeline, stage: Stage) -> Arrival:
-    """Write the canary, wait until a raw object holds it, and delete it.
+def waited_for(
+    clients: Clients, names: PublishedNames, pipeline: Pipeline, stage: Stage
+) -> Generator[None, None, Arrival]:
+    """Write the canary, look for it until a raw object holds it, and delete it.
+
+    A generator, so that one loop can wait for the canaries of many pipelines: it stops when the canary is written, and
+    after each look that did not find it. Closing it deletes the canary.
 
     Args:
         clients: How AWS is called.
@@ -155,6 +159,7 @@ def wait_for_canary(clients: Clients, names: PublishedNames, pipeline: Pipeline,
     with canary_in(clients, names, pipeline, uuid.uuid4().hex) as canary:
         again = time.monotonic() + stage.buffer_seconds + _AGAIN_SECONDS
         while time.monotonic() < deadline:
+            yield
             for key, body in _new_objects(clients.s3, names, begun, seen):
                 is_closed = body.startswith(_PARQUET) and not _can_open_parquet()
                 if not is_closed and not _tells_of(body, canary.key):
@@ -168,7 +173,6 @@ def wait_for_canary(clients: Clients, names: PublishedNames, pipeline: Pipeline,
             if time.monotonic() > again:
                 canary.write()
                 again = time.monotonic() + stage.buffer_seconds + _AGAIN_SECONDS
-            time.sleep(_PAUSE_SECONDS if stage.buffer_seconds > _PAUSE_SECONDS else _PAUSE_SECONDS / 10)
     raise UserError(
         f"a change of table {names.table} did not reach s3://{names.raw_bucket}/{names.changes_prefix} within "
         f"{2 * stage.buffer_seconds + _STARTS_SECONDS} seconds: look at the delivery stream {names.delivery_stream} "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -29,16 +29,19 @@ class Steps:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def step(self, name: str, text: str) -> Iterator[None]:
+    def step(self, name: str, text: str) -> Iterator[Callable[[str], None]]:
         """Time one step.
 
         Args:
             name: Key of the step in `seconds`.
             text: What the user reads while it runs.
+
+        Yields:
+            Takes what the user reads beside it, as how far the step is.
         """
         begin = time.monotonic()
-        with console.status(f"{text} ..."):
-            yield
+        with console.status(f"{text} ...") as status:
+            yield lambda progress: status.update(f"{text}: {progress} ...")
         took = time.monotonic() - begin
         self.seconds[name] = round(took, 2)
         console.print(f"[green]✓[/] {text} [dim]({took:.1f} s)[/]")

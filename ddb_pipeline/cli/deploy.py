@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from ddb_pipeline.cli import local_stack
-from ddb_pipeline.cli.canary import Arrival, Clients, wait_for_canary
+from ddb_pipeline.cli.canary_watch import say_what_is_not_proved, watch_arrivals
 from ddb_pipeline.cli.cdk import fetch_cdk, require_infra, run_cdk
 from ddb_pipeline.cli.console import Steps, UserError, console
 from ddb_pipeline.cli.environment_file import write_stage
@@ -36,19 +35,12 @@ from ddb_pipeline.cli.streaming import require_streaming
 from ddb_pipeline.cli.table_keys import require_readable_afterwards
 from ddb_pipeline.cli.table_safeguards import require_tables
 from ddb_pipeline.declaration import Declaration, load_declaration
-from ddb_pipeline.errors import STAGE_ADVICE, AwsError, NotDeployedError
+from ddb_pipeline.errors import NotDeployedError
 from ddb_pipeline.resources.aws import published_names
 from ddb_pipeline.resources.settings import ENVIRONMENT_FILE, STAGE_VARIABLE
 
 DIRECTORY = "cdk.out"
 """Beside `pipeline.toml`: the assembly that is deployed."""
-
-_CANARY_ADVICE = replace(
-    STAGE_ADVICE,
-    denied="the canary takes dynamodb:PutItem and DeleteItem on the table, s3:ListBucket and GetObject on the raw "
-    "bucket, and the use of the stack's key, which the stack's policies for Dagster do not hold together: use "
-    "credentials that have them",
-)
 
 
 @dataclass(frozen=True)
@@ -121,7 +113,7 @@ def run_deploy(stage: str, options: Sequence[str], *, canary: bool) -> None:
             console.print(f"  [yellow]{sentence}[/]")
         require_streaming(ready.declaration, ready.place)
         if canary:
-            _say_what_is_not_proved(watch_arrival(ready, steps))
+            say_what_is_not_proved(watch_arrivals(ready.declaration, ready.place, steps))
         _write_environment(ready.declaration, ready.place)
     console.print(f"\nStage {stage} is deployed. Next, in the activated environment: `dagster dev`")
 
@@ -139,46 +131,6 @@ def deploy(ready: Ready, options: Sequence[str], log: Path | None = None) -> Non
             f"the CDK could not deploy stage {ready.place.stage} (exit code {code}): what it says {where} is the "
             "reason; nothing else was done, and the same command goes on from here"
         )
-
-
-def watch_arrival(ready: Ready, steps: Steps) -> dict[str, Arrival]:
-    """See a change of each pipeline's table arrive in S3.
-
-    Returns:
-        Where the canaries were found, by pipeline; a pipeline with a table of the user's own has none.
-
-    Raises:
-        UserError: It did not arrive.
-        PipelineError: AWS refuses what this takes.
-    """
-    place, stage = ready.place, ready.declaration.stage(ready.place.stage)
-    clients = Clients(place.client("dynamodb"), place.client("s3"))
-    arrivals = {}
-    for pipeline in ready.declaration.pipelines.values():
-        if pipeline.existing_table.of(stage.name) is not None:
-            continue
-        names = published_names(pipeline.name, place.settings)
-        longest = timedelta(seconds=stage.buffer_seconds + 120)
-        text = (
-            f"Pipeline {pipeline.name}: write a canary and wait until it is in S3 (about {longest.seconds // 60} min)"
-        )
-        with steps.step(f"canary {pipeline.name}", text):
-            try:
-                with place.explained(_CANARY_ADVICE):
-                    arrivals[pipeline.name] = wait_for_canary(clients, names, pipeline, stage)
-            except AwsError as error:
-                raise UserError(f"{error}; the stage is deployed: --no-canary leaves the canary out") from error
-    return arrivals
-
-
-def _say_what_is_not_proved(arrivals: Mapping[str, Arrival]) -> None:
-    for pipeline, arrival in arrivals.items():
-        if not arrival.is_proved:
-            console.print(
-                f"  [yellow]pipeline {pipeline}: it is not proved that the canary itself arrived[/]: an object of "
-                "Parquet came after it, and the package pyarrow, which opens it, is not installed: "
-                "pip install -c constraints.txt -e '.\\[erase]', and deploy again"
-            )
 
 
 def run_diff(stage: str, options: Sequence[str]) -> None:

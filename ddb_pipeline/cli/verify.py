@@ -20,9 +20,10 @@ from ddb_pipeline.assets.common import MEASURE_TAG
 from ddb_pipeline.assets.views import MEASURED_BY
 from ddb_pipeline.checks.problems import PROBLEMS_CHECK
 from ddb_pipeline.cli import cdk
+from ddb_pipeline.cli.canary_watch import watch_arrivals
 from ddb_pipeline.cli.choice import chosen_pipeline
 from ddb_pipeline.cli.console import Steps, UserError, console
-from ddb_pipeline.cli.deploy import Ready, deploy, destroy, prepare, watch_arrival
+from ddb_pipeline.cli.deploy import Ready, deploy, destroy, prepare
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.cli.place import deployed_stacks, require_bootstrap
 from ddb_pipeline.cli.table_scan import differing_keys, distinct_keys, key_text, scan_items
@@ -137,7 +138,7 @@ class _Verification:
         steps = self.steps
         with steps.step("deploy", f"Deploy the stage (its log: {os.path.relpath(self.log)})"):
             deploy(self.ready, ["--require-approval", "never"], self.log)
-        canary = watch_arrival(self.ready, steps)[self.pipeline.name]
+        canary = watch_arrivals(self.ready.declaration, self.ready.place, steps)[self.pipeline.name]
         resource = PipelineAwsResource(declaration_file=str(self.ready.declaration.path))
         with (
             _environment(self.ready),

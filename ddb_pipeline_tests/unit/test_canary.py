@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from ddb_pipeline.cli import canary
-from ddb_pipeline.cli.canary import MARK, Arrival, Canary, Clients, _tells_of, canary_key, wait_for_canary
+from ddb_pipeline.cli.canary import MARK, Arrival, Canary, Clients, _tells_of, canary_key, waited_for
 from ddb_pipeline.declaration import KeyAttribute, load_declaration
 from ddb_pipeline_tests import declared
 from ddb_pipeline_tests.conftest import REPOSITORY
@@ -100,8 +100,11 @@ def test_what_cannot_be_opened_is_an_arrival_that_is_not_proved(is_installed, mo
     monkeypatch.setattr(canary, "_can_open_parquet", lambda: is_installed)
     stage = load_declaration(REPOSITORY / "pipeline.toml").stages["dev"]
 
-    arrival = wait_for_canary(Clients(client, None), declared.NAMES, declared.pipeline(), stage)
+    waiting = waited_for(Clients(client, None), declared.NAMES, declared.pipeline(), stage)
+    next(waiting)
+    with pytest.raises(StopIteration) as found:
+        next(waiting)
 
-    assert arrival == (
+    assert found.value.value == (
         Arrival("own", writes=1, is_proved=True) if is_installed else Arrival("other", writes=1, is_proved=False)
     )

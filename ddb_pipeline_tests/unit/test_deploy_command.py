@@ -15,8 +15,9 @@ from botocore.exceptions import ClientError
 from ddb_pipeline.checks.deliveries import delivered_verdict
 from ddb_pipeline.cli import deploy, streaming, verify
 from ddb_pipeline.cli.canary import Arrival
+from ddb_pipeline.cli.canary_watch import watch_arrivals
 from ddb_pipeline.cli.console import Steps, UserError
-from ddb_pipeline.cli.deploy import Ready, destroy, run_deploy, run_destroy, watch_arrival
+from ddb_pipeline.cli.deploy import Ready, destroy, run_deploy, run_destroy
 from ddb_pipeline.cli.place import DeployedStack, Place
 from ddb_pipeline.cli.streaming import require_streaming
 from ddb_pipeline.cli.verify import run_verify
@@ -88,7 +89,7 @@ def test_a_table_of_the_users_own_is_not_written_to(existing, monkeypatch, capsy
     said = capsys.readouterr().out
     assert "no canary in the_table, which is a table of yours" in said
     assert "should be in S3 about 120 seconds later" in said
-    assert watch_arrival(found, Steps()) == {}
+    assert watch_arrivals(existing, found.place, Steps()) == {}
 
 
 def test_who_may_not_look_whether_a_table_streams_is_told_nothing_of_it(existing, monkeypatch, capsys):
@@ -107,8 +108,8 @@ def test_an_arrival_that_is_not_proved_is_said_to_be(is_proved, own, monkeypatch
     for nothing in ("require_bootstrap", "require_same_key", "deploy", "require_streaming", "_write_environment"):
         monkeypatch.setattr(deploy, nothing, lambda *_arguments: None)
     monkeypatch.setattr(deploy, "require_tables", lambda *_arguments: ["a table is left behind"])
-    monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: NAMES)
-    monkeypatch.setattr(deploy, "wait_for_canary", lambda *_arguments: Arrival("key", 1, is_proved=is_proved))
+    arrivals = {"persons": Arrival("key", 1, is_proved=is_proved)}
+    monkeypatch.setattr(deploy, "watch_arrivals", lambda *_arguments: arrivals)
 
     run_deploy("dev", (), canary=True)
 
@@ -116,18 +117,6 @@ def test_an_arrival_that_is_not_proved_is_said_to_be(is_proved, own, monkeypatch
     assert "a table is left behind" in said
     assert ("it is not proved that the canary itself arrived" in said) is not is_proved
     assert ("pip install -c constraints.txt -e '.[erase]'" in said) is not is_proved
-
-
-def test_a_canary_that_may_not_be_written_is_told_with_the_rights_it_takes(own, monkeypatch):
-    monkeypatch.setattr(deploy, "published_names", lambda _pipeline, _settings: NAMES)
-
-    def denied(*_arguments: Any) -> Arrival:
-        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not you"}}, "PutItem")
-
-    monkeypatch.setattr(deploy, "wait_for_canary", denied)
-
-    with pytest.raises(UserError, match=r"denies PutItem .*not you: the canary takes dynamodb:PutItem .*--no-canary"):
-        watch_arrival(ready(own), Steps())
 
 
 @pytest.mark.parametrize(
