@@ -29,6 +29,8 @@ class Command:
         self.mark = uuid.uuid4().hex
         self._output = (directory / f"output-{self.mark}.log").open("w+b")
         variables = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DAGSTER_"))}
+        # the directory is another one, and the tests, of which some commands are, are installed nowhere
+        variables["PYTHONPATH"] = str(REPOSITORY)
         self.process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=directory,
