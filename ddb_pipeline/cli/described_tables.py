@@ -11,6 +11,9 @@ from ddb_pipeline.cli.place import Place
 from ddb_pipeline.declaration import KeyAttribute
 
 _DENIED = {"AccessDenied", "AccessDeniedException"}
+_NO_TABLE = {"ResourceNotFoundException", "TableNotFoundException"}
+"""The second is that of the calls about backups (API_DescribeContinuousBackups.html)."""
+
 _IN_NOBODYS_WAY = {"DISABLED", "DISABLING", "ENABLE_FAILED"}
 """States of a destination that allow another one, at once or after a wait (API_KinesisDataStreamDestination.html)."""
 
@@ -110,6 +113,33 @@ def destinations(place: Place, table: str) -> dict[str, str] | None:
     return {str(one["StreamArn"]): str(one["DestinationStatus"]) for one in found["KinesisDataStreamDestinations"]}
 
 
+def recovery_is_on(place: Place, table: str) -> bool | None:
+    """Whether point-in-time recovery of a table is on (API_DescribeContinuousBackups.html).
+
+    Args:
+        place: Where the table is.
+        table: Its name.
+
+    Returns:
+        None, and a line that says so: whose credentials these are may not ask.
+
+    Raises:
+        NoTableError: There is no such table.
+        PipelineError: DynamoDB cannot be asked.
+    """
+    client = place.client("dynamodb")
+    found = _asked(
+        place,
+        f"point-in-time recovery of table {table}",
+        lambda: client.describe_continuous_backups(TableName=table),
+    )
+    if found is None:
+        return None
+    # absent where it was never on: the description is optional (API_ContinuousBackupsDescription.html)
+    recovery = found["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    return recovery.get("PointInTimeRecoveryStatus") == "ENABLED"
+
+
 def is_key_of_aws(place: Place, arn: str) -> bool | None:
     """Whether a KMS key is `aws/dynamodb`, which everybody who may read a table may use.
 
@@ -138,7 +168,7 @@ def _asked(place: Place, what: str, ask: Callable[[], dict[str, Any]]) -> dict[s
             return ask()
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code")
-            if code == "ResourceNotFoundException":
+            if code in _NO_TABLE:
                 raise NoTableError(what) from error
             if code not in _DENIED:
                 raise

@@ -15,12 +15,14 @@ from ddb_pipeline.cli.described_tables import (
     described_table,
     is_key_of_aws,
     key_text,
+    recovery_is_on,
 )
 from ddb_pipeline.cli.made_tables import Made, MadeTable, made_by
 from ddb_pipeline.cli.place import DeployedStack, Place
 from ddb_pipeline.cli.table_keys import another_key_command, made_keys, require_another_key
 from ddb_pipeline.declaration import Declaration, Pipeline, Stage
 from ddb_pipeline.names import PROJECT
+from ddb_pipeline.resources.table_export import recovery_command
 
 
 def require_tables(declaration: Declaration, place: Place, stacks: Mapping[str, DeployedStack]) -> list[str]:
@@ -53,6 +55,7 @@ def require_tables(declaration: Declaration, place: Place, stacks: Mapping[str, 
             if found is not None and not stage.keep_data:
                 require_another_key(found, made_keys(place, stacks), "nothing was deployed")
             left += _said_of_former(stage, pipeline, existing, made.table)
+            left += _said_of_recovery(place, pipeline, found)
     return left
 
 
@@ -166,6 +169,17 @@ def _say_of_undeclared_key(place: Place, pipeline: Pipeline, table: str, key: st
         f"  [yellow]pipeline {pipeline.name}: table {table} is encrypted with {key}, {whose}[/]: say so in "
         "existing_table_key, or Dagster may neither compare its items with the views nor export it"
     )
+
+
+def _said_of_recovery(place: Place, pipeline: Pipeline, found: DescribedTable | None) -> list[str]:
+    """Say that an existing table cannot be exported: else the first baseline would be the first to say it."""
+    if found is None or pipeline.baseline != "export" or recovery_is_on(place, found.name) is not False:
+        return []
+    sentence = (
+        f"pipeline {pipeline.name}: point-in-time recovery of table {found.name} is off, and each baseline, which is "
+        f"an export, fails without it. It is your table, so switch it on yourself: {recovery_command(found.name)}"
+    )
+    return [sentence]
 
 
 def _said_of_former(stage: Stage, pipeline: Pipeline, existing: str, table: MadeTable | None) -> list[str]:

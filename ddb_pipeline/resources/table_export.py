@@ -25,6 +25,14 @@ from ddb_pipeline.resources.waiting import Waiting
 STREAMING = {"ACTIVE", "UPDATING"}
 
 
+def recovery_command(table: str) -> str:
+    """Return the command that switches the point-in-time recovery of a table on."""
+    return (
+        f"aws dynamodb update-continuous-backups --table-name {table} "
+        "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
+    )
+
+
 @dataclass(frozen=True)
 class Export:
     """An export as DynamoDB describes it.
@@ -137,10 +145,7 @@ class TableExport:
         if self.names.item_loader:
             return 'deploy the stack with baseline = "export", which switches it on'
         # a table that existed: its settings are its owner's
-        return (
-            "the table is yours, so switch it on yourself: aws dynamodb update-continuous-backups --table-name "
-            f"{self.names.table} --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
-        )
+        return f"the table is yours, so switch it on yourself: {recovery_command(self.names.table)}"
 
     @property
     def _arn(self) -> str:

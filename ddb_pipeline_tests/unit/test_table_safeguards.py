@@ -12,7 +12,7 @@ from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.cli.place import DeployedStack, Place
 from ddb_pipeline.cli.table_keys import require_readable_afterwards
 from ddb_pipeline.cli.table_safeguards import require_tables
-from ddb_pipeline.declaration import Declaration, KeyAttribute, load_declaration
+from ddb_pipeline.declaration import BaselineKind, Declaration, KeyAttribute, load_declaration
 from ddb_pipeline.resources.settings import Connection, Settings
 from ddb_pipeline.toml_table import ByStage
 from ddb_pipeline_tests.conftest import REPOSITORY
@@ -76,6 +76,11 @@ class Aws:
         found = self._look("DescribeKinesisStreamingDestination", TableName)
         return {"KinesisDataStreamDestinations": found["destinations"]}
 
+    def describe_continuous_backups(self, TableName: str) -> dict[str, Any]:  # noqa: N803
+        recovery = self._look("DescribeContinuousBackups", TableName).get("recovery")
+        described = {} if recovery is None else {"PointInTimeRecoveryStatus": recovery}
+        return {"ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": described}}
+
     def describe_key(self, KeyId: str) -> dict[str, Any]:  # noqa: N803
         assert KeyId in {KEY, KEY_OF_STACK}
         if self.manager == "":
@@ -116,6 +121,7 @@ def declared(
     stage_key: str | None = None,
     key: str = "pk",
     keep_data: bool = True,
+    baseline: BaselineKind = "none",
 ) -> Declaration:
     own = load_declaration(REPOSITORY / "pipeline.toml")
     persons = dataclasses.replace(
@@ -123,6 +129,7 @@ def declared(
         partition_key=KeyAttribute(key, "S"),
         existing_table=ByStage(everywhere=existing),
         existing_table_key=ByStage(everywhere=table_key),
+        baseline=baseline,
     )
     stage = dataclasses.replace(own.stages["dev"], encryption_key=stage_key, keep_data=keep_data)
     return dataclasses.replace(own, pipelines={"persons": persons}, stages={"dev": stage})
@@ -289,6 +296,28 @@ def test_what_is_known_of_a_table_counts_where_nobody_may_see_where_it_streams_t
     assert "table Orders has the key id (S)" in refusal(declared("Orders"), denied=denied, Orders=table(key="id"))
     assert asked(declared("Orders"), denied=denied, Orders=table("theirs")) == []
     assert "streaming of table Orders could not be looked at" in printed(capsys)
+
+
+def test_a_table_that_is_to_be_exported_and_cannot_be_is_said_with_the_command_and_deployed_all_the_same():
+    exported = declared("Orders", baseline="export")
+
+    (sentence,) = asked(exported, Orders=table())
+
+    assert "point-in-time recovery of table Orders is off, and each baseline, which is an export, fails" in sentence
+    assert sentence.endswith(
+        "aws dynamodb update-continuous-backups --table-name Orders "
+        "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
+    )
+    assert asked(exported, Orders=table() | {"recovery": "DISABLED"}) == [sentence]
+    assert asked(exported, Orders=table() | {"recovery": "ENABLED"}) == []
+    assert asked(declared("Orders", baseline="snapshot"), Orders=table()) == []
+    # the stack's own table is exported, too: the stack switches it on
+    assert asked(declared(baseline="export"), made=table(STREAM)) == []
+
+
+def test_who_may_not_see_whether_a_table_can_be_exported_is_told_that_alone(capsys):
+    assert asked(declared("Orders", baseline="export"), denied=("DescribeContinuousBackups",), Orders=table()) == []
+    assert "point-in-time recovery of table Orders could not be looked at" in printed(capsys)
 
 
 # --- keys of KMS
