@@ -137,7 +137,7 @@ def recovery_is_on(place: Place, table: str) -> bool | None:
         return None
     # absent where it was never on: the description is optional (API_ContinuousBackupsDescription.html)
     recovery = found["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
-    return recovery.get("PointInTimeRecoveryStatus") == "ENABLED"
+    return bool(recovery.get("PointInTimeRecoveryStatus") == "ENABLED")
 
 
 def is_key_of_aws(place: Place, arn: str) -> bool | None:
