@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from ddb_pipeline.change_row import STORAGES, Format
 from ddb_pipeline.declared_columns import DeclaredColumn, declared_columns
@@ -119,6 +119,7 @@ def read_pipeline(name: str, table: Table) -> Pipeline:
     )
     table.refuse_unknown_keys()
     _check_columns(pipeline, table)
+    _check_effect(pipeline, table)
     _check_time_to_live(pipeline, table)
     if pipeline.sort_key is not None and pipeline.sort_key.name == pipeline.partition_key.name:
         table.fail("sort_key.name", pipeline.sort_key.name, "a name other than the partition key's")
@@ -132,6 +133,25 @@ def _check_columns(pipeline: Pipeline, table: Table) -> None:
             table.fail("columns", column.path[0], "an attribute that is no key: key attributes have columns as it is")
     if len(pipeline.columns) > pipeline.max_item_columns:
         table.fail("columns", len(pipeline.columns), f"max_item_columns = {pipeline.max_item_columns} columns at most")
+
+
+def _check_effect(pipeline: Pipeline, table: Table) -> None:
+    """Refuse settings that nothing would come of: whoever wrote them believes to have what they are settings of."""
+    without: list[tuple[str, Any, str]] = []
+    if pipeline.baseline == "none":
+        rule = 'nothing with baseline = "none", the default: no baseline is made'
+        without += [
+            ("baseline_schedule", pipeline.baseline_schedule, rule),
+            ("baselines_kept", pipeline.baselines_kept, rule),
+        ]
+    if not pipeline.discover_columns:
+        rule = "nothing with discover_columns = false: no attribute becomes a column but those declared"
+        without.append(("item_column_depth", pipeline.item_column_depth, rule))
+        if not pipeline.columns:
+            without.append(("max_item_columns", pipeline.max_item_columns, rule))
+    for key, value, rule in without:
+        if table.has(key):
+            table.fail(key, value, rule)
 
 
 def _check_time_to_live(pipeline: Pipeline, table: Table) -> None:

@@ -201,6 +201,20 @@ def test_a_pipeline_starts_in_the_time_of_dynamodb_and_no_later_than_tomorrow(wr
             RIGHT.replace("start_date", 'sort_key = { name = "pk", type = "N" }\nstart_date'),
             'pipelines.persons.sort_key.name: found "pk"; allowed is a name other than the partition key\'s',
         ),
+        (
+            RIGHT.replace("[stages", "discover_columns = false\nitem_column_depth = 3\n[stages"),
+            (
+                "pipelines.persons.item_column_depth: found 3; allowed is nothing with discover_columns = false: "
+                "no attribute becomes a column but those declared"
+            ),
+        ),
+        (
+            RIGHT.replace("[stages", "discover_columns = false\nmax_item_columns = 300\n[stages"),
+            (
+                "pipelines.persons.max_item_columns: found 300; allowed is nothing with discover_columns = false: "
+                "no attribute becomes a column but those declared"
+            ),
+        ),
     ],
 )
 def test_a_wrong_file_gets_one_sentence_with_key_finding_and_rule(written, wrong, said):
@@ -310,6 +324,13 @@ def test_attributes_become_columns_unless_the_file_says_otherwise(written):
 def test_a_wrong_column_is_named(written, line, said):
     wrong = RIGHT.replace("[stages", f"[pipelines.persons.columns]\n{line}\n\n[stages")
     assert complaint(written(wrong)).startswith(f"pipelines.persons.{said}")
+
+
+def test_declared_columns_alone_may_be_more_than_the_default(written):
+    lines = "".join(f'a{number} = "bigint"\n' for number in range(201))
+    text = RIGHT.replace("start_date", "discover_columns = false\nmax_item_columns = 201\nstart_date")
+    file = written(text.replace("[stages", f"[pipelines.persons.columns]\n{lines}\n[stages"))
+    assert len(load_declaration(file).pipelines["persons"].columns) == 201
 
 
 def test_more_columns_than_allowed_are_refused(written):

@@ -4,13 +4,15 @@ import pytest
 
 from ddb_pipeline.declaration import DeclarationError, load_declaration
 
-RIGHT = """
-[pipelines.persons]
-partition_key = { name = "pk", type = "S" }
-start_date = 2026-01-01
+BASELINES = """
 baseline = "snapshot"
 baseline_schedule = "0 3 * * *"
-
+"""
+RIGHT = f"""
+[pipelines.persons]
+partition_key = {{ name = "pk", type = "S" }}
+start_date = 2026-01-01
+{BASELINES}
 [stages.prod]
 automation = "running"
 raw_retention_days = 3
@@ -29,7 +31,7 @@ def load(tmp_path):
 
 
 def test_no_baseline_is_made_and_nothing_deleted_unless_asked_for(load):
-    text = RIGHT.replace('baseline = "snapshot"', "").replace("raw_retention_days = 3", "")
+    text = RIGHT.replace(BASELINES, "").replace("raw_retention_days = 3", "")
     declaration = load(text)
     assert declaration.pipelines["persons"].baseline == "none"
     assert declaration.stages["prod"].raw_retention_days is None
@@ -56,7 +58,7 @@ def test_raw_objects_expire_where_two_baselines_and_the_margin_fit(load):
             "baselines and the margin must fit, so that one may fail",
         ),
         (
-            'baseline = "snapshot"',
+            BASELINES,
             "",
             PLACE + 'found 3; allowed is none with pipelines.persons.baseline = "none": raw objects are the only copy',
         ),
@@ -69,6 +71,22 @@ def test_raw_objects_expire_where_two_baselines_and_the_margin_fit(load):
             'baseline = "snapshot"',
             'baseline = "daily"',
             'pipelines.persons.baseline: found "daily"; allowed is "none" or "snapshot" or "export"',
+        ),
+        (
+            'baseline = "snapshot"\n',
+            "",
+            (
+                'pipelines.persons.baseline_schedule: found "0 3 * * *"; allowed is nothing with baseline = "none", '
+                "the default: no baseline is made"
+            ),
+        ),
+        (
+            BASELINES,
+            "baselines_kept = 5\n",
+            (
+                'pipelines.persons.baselines_kept: found 5; allowed is nothing with baseline = "none", the default: no '
+                "baseline is made"
+            ),
         ),
         (
             "raw_retention_days = 3",
