@@ -12,6 +12,7 @@ from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus, Run
 
 from ddb_pipeline.arrivals import HOUR, LOOK_BACK, WEEK, hour_of, hour_of_prefix, listed, partition_key, retry_delay
 from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.resources.steps import is_repeated_by_a_person
 
 CRAWLED = "change_table"
 """Name of the asset whose materialization crawls."""
@@ -119,15 +120,15 @@ def scope_of_run(tags: Mapping[str, str], now: datetime) -> Scope:
     """Return which hours a run compares.
 
     A run that the sensor or the schedule asked for knows which hours are lacking, and looks at these and at the recent
-    ones. Any other run was asked for by a person, perhaps because something is missing: it compares everything, and so
-    does one that was asked for more hours than a tag can name.
+    ones. Any other run was asked for by a person, perhaps because something is missing: it compares everything, also
+    where it repeats a run of the sensor. So does one that was asked for more hours than a tag can name.
 
     Args:
         tags: The run's tags.
         now: The time.
     """
     text = tags.get(LACKING_TAG)
-    if text is None or _MORE in text:
+    if text is None or _MORE in text or is_repeated_by_a_person(tags):
         return EVERYTHING
     return Scope(recent(now).first, _hours_named(text))
 

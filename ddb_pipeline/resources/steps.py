@@ -17,6 +17,17 @@ _PARENT_RUN = "dagster/parent_run_id"
 _RETRIED_BY_DAGSTER = "dagster/retry_number"
 
 
+def is_repeated_by_a_person(tags: Mapping[str, str]) -> bool:
+    """Whether somebody runs a run again: its tags are those of the run before, which something else may have launched.
+
+    Dagster's UI copies them ("Re-execute"), all but those that tell how the run before was retried.
+
+    Args:
+        tags: Tags of the run.
+    """
+    return _PARENT_RUN in tags and _RETRIED_BY_DAGSTER not in tags
+
+
 @dataclass(frozen=True)
 class Step:
     """One attempt of a step.

@@ -323,6 +323,16 @@ def test_a_run_that_a_person_asked_for_looks_at_everything():
     assert refreshes.scope_of_run({}, NOW) == refreshes.EVERYTHING
 
 
+def test_a_run_of_the_sensor_that_a_person_runs_again_looks_at_everything():
+    """The UI's "Re-execute" copies the tags of the run before: the hours that somebody misses are not among those."""
+    asked = decide(LACKING, [], NOW).tags
+    again = {**asked, "dagster/parent_run_id": "before", "dagster/root_run_id": "before"}
+
+    assert refreshes.scope_of_run(again, NOW) == refreshes.EVERYTHING
+    by_dagster = {**again, "dagster/retry_number": "1"}
+    assert refreshes.scope_of_run(by_dagster, NOW) == refreshes.scope_of_run(asked, NOW)
+
+
 def test_a_tag_that_somebody_wrote_by_hand_names_the_hours_that_it_names():
     tags = {refreshes.LACKING_TAG: "2026-13-99-77:00, 2026-03-05-11:00, yesterday"}
 
