@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ddb_pipeline import projection
@@ -28,6 +28,21 @@ def declared_tables(deployment: Deployment) -> tuple[CatalogTable, ...]:
     """Return the tables of a pipeline as the stack declares them."""
     projected = projection.parameters(deployment.pipeline.start_date) if deployment.catalog.is_projected else {}
     return all_tables(deployment.stage.compression, projected)
+
+
+def with_what_was_chosen(table: CatalogTable, described: Mapping[str, Any] | None) -> CatalogTable:
+    """Return a table as it was deployed, where `pipeline.toml` may be ahead of the stack.
+
+    A crawler passes over folders that are compressed otherwise than its table says. So only a deployment, which
+    switches Firehose too, may bring another value.
+
+    Args:
+        table: The table as `pipeline.toml` has it now.
+        described: Glue's description of it; None: it is not there, and nothing tells what was chosen.
+    """
+    found = (described or {}).get("Parameters") or {}
+    chosen = {name: found[name] for name in CHOSEN if name in table.more_parameters and name in found}
+    return replace(table, more_parameters={**table.more_parameters, **chosen})
 
 
 def table_changes(

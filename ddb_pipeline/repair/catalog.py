@@ -15,7 +15,7 @@ from ddb_pipeline.errors import RESTORE_ADVICE, NotDeployedError, PipelineError
 from ddb_pipeline.names import ChangeTable
 from ddb_pipeline.repair.findings import Finding
 from ddb_pipeline.resources.aws import Deployment
-from ddb_pipeline.table_changes import TableChange, declared_tables, folder_of, table_changes
+from ddb_pipeline.table_changes import TableChange, declared_tables, folder_of, table_changes, with_what_was_chosen
 
 # API_BatchCreatePartition.html, API_BatchUpdatePartition.html
 _PARTITIONS_AT_ONCE = 100
@@ -38,8 +38,9 @@ class CatalogRepair:
 
     def tables(self) -> Iterator[Finding]:
         """Tables that somebody dropped or changed."""
-        for table in declared_tables(self.deployment):
-            described = self.deployment.catalog.table(table.name)
+        for declared in declared_tables(self.deployment):
+            described = self.deployment.catalog.table(declared.name)
+            table = with_what_was_chosen(declared, described)
             wanted = table.table_input(self._bucket)
             if described is None:
                 yield Finding(
@@ -74,7 +75,7 @@ class CatalogRepair:
 
     def _declared(self, change_table: ChangeTable) -> CatalogTable:
         (table,) = [table for table in declared_tables(self.deployment) if table.name == change_table.name]
-        return table
+        return with_what_was_chosen(table, self.deployment.catalog.table(table.name))
 
     # --- hours
 

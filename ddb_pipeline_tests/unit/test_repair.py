@@ -180,6 +180,25 @@ def test_projection_that_somebody_switched_on_hides_every_hour_and_is_taken_back
     assert not projection.is_enabled(place.glue.tables["changes"]["Parameters"])
 
 
+def test_what_pipeline_toml_chooses_and_nobody_has_deployed_yet_is_left_to_the_deployment():
+    """With the new compression in the table the crawler would pass over all that Firehose goes on writing."""
+    place = Place(hours(1))
+    deployed = change_tables("none")["json"]
+    place.glue.tables["changes"] = deployed.table_input("bucket")
+
+    (said,) = place.look()
+
+    assert said.startswith("hours that S3 holds are not in table database.changes: 1 ")
+    values = hour_values(FIRST)
+    assert place.glue.partitions["changes"][values] == deployed.partition_input("bucket", values)
+    assert place.look() == []
+
+    place.glue.tables["changes"]["StorageDescriptor"]["Location"] = "s3://elsewhere/"
+    (said,) = place.look()
+    assert said == "table database.changes was changed: location: brought back to what the stack declares"
+    assert place.glue.tables["changes"] == deployed.table_input("bucket")
+
+
 def test_a_pipeline_in_order_has_no_findings_and_nothing_is_written():
     place = Place(hours(3))
     place.look()
