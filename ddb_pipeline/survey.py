@@ -51,7 +51,8 @@ def survey(
     """Compare hours in S3 with those in the catalog.
 
     Costs a LIST request per day that is looked at, and one per thousand objects in the hours that are recent or
-    lacking, up to a bound; one Glue request per thousand hours.
+    lacking, up to a bound; one Glue request per thousand hours. An hour that is read in part, and shows nothing below a
+    prefix that the catalog lacks it of, takes one more.
 
     Args:
         deployment: The pipeline on its stage.
@@ -74,9 +75,15 @@ def survey(
     # those that were named may be gone by now; then the newest
     order = sorted({*first, *recent}, key=lambda hour: (hour in scope.named, hour), reverse=True)
     contents, begun, without = _contents(bucket, first, order, pages, out_of_time)
-    lacking = {
-        prefix: tuple(hour for hour in found if prefix not in without.get(hour, ())) for prefix, found in absent.items()
-    }
+
+    def is_empty(prefix: str, hour: datetime) -> bool:
+        if hour in without:
+            return prefix in without[hour]
+        # in the hour in which the format was switched the other prefix may be what the pages did not reach
+        is_met = hour not in begun or prefix in begun[hour].first_written
+        return not is_met and not out_of_time() and not bucket.begins_with_data(prefix, hour)
+
+    lacking = {prefix: tuple(hour for hour in found if not is_empty(prefix, hour)) for prefix, found in absent.items()}
     return Survey(
         merged({"": hours, **lacking}),
         contents,
@@ -99,7 +106,7 @@ def _contents(
 
     Returns:
         What the hours hold that were read to their end, how those begin that were read, and the prefixes that have
-        nothing of an hour.
+        nothing of an hour that was read to its end.
     """
     contents: dict[datetime, HourContent] = {}
     begun: dict[datetime, HourContent] = {}
@@ -117,7 +124,5 @@ def _contents(
         begun |= {met.hour: met for met in met}
         if reading.rest is None:
             ended.add(hour)
-        if met or reading.rest is None:
-            # names sort by time: what an hour has below a prefix shows among its first objects
             without[hour] = set(bucket.prefixes).difference(*(met.first_written for met in met))
     return contents, begun, without

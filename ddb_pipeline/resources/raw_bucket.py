@@ -188,6 +188,13 @@ class RawBucket:
         """
         return read(self.page, Span(before_hour(hour), after_hour(hour)), None, Share(pages, 1), out_of_time)
 
+    def begins_with_data(self, prefix: str, hour: datetime) -> bool:
+        """Whether an hour has data below a prefix, or so many other objects there that one request does not tell."""
+        page = self._page(prefix, before_hour(hour))
+        of_hour = [stored for stored in page.objects if hour_of_name(stored.name) == hour]
+        is_last = page.is_last or len(of_hour) < len(page.objects)
+        return not is_last or any(is_data(stored) for stored in of_hour)
+
     def page(self, after: str) -> Page:
         """List the next objects, a thousand at most of each prefix: a request for each prefix that is used.
 

@@ -15,6 +15,7 @@ from dagster import DagsterInstance, RunRequest, build_schedule_context
 from ddb_pipeline.arrivals import HOUR, WEEK, hour_of, hour_prefix
 from ddb_pipeline.refreshes import EVERYTHING, Scope, recent
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.schedules import pipeline_schedules
 from ddb_pipeline.survey import Survey, survey
 from ddb_pipeline_tests.declared import pipeline
@@ -161,6 +162,43 @@ def test_the_schedule_asks_for_a_projected_hour_too_large_to_be_read_to_its_end(
         asked = crawl(build_schedule_context(instance, resources=resources))
 
     assert isinstance(asked, RunRequest)
+
+
+class ListedObjects:
+    """boto3's S3 client over some names, as far as objects are listed; folders it has none of."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names, self.requests = sorted(names), 0
+
+    def list_objects_v2(self, Prefix: str, StartAfter: str = "", MaxKeys: int = 1000, **_place: str) -> dict[str, Any]:  # noqa: N803
+        self.requests += 1
+        found = [name for name in self.names if name.startswith(Prefix) and name > StartAfter]
+        contents = [{"Key": name, "Size": 1, "LastModified": NOW} for name in found[:MaxKeys]]
+        return {"Contents": contents, "KeyCount": len(contents), "IsTruncated": len(found) > MaxKeys}
+
+
+@pytest.mark.parametrize("pages", [1, 3, 20])
+@pytest.mark.parametrize(("after_the_switch", "lacking"), [(["9-1", "9-2"], (THIS_HOUR,)), (["_temporary"], ())])
+def test_the_hour_of_a_switch_is_lacking_in_the_new_table_however_much_the_old_format_wrote(
+    monkeypatch: pytest.MonkeyPatch, pages: int, after_the_switch: list[str], lacking: tuple[datetime, ...]
+):
+    """Pages of both prefixes are read as one, as far as the fuller reaches: it may hide what came later."""
+    json_lines, parquet = Bucket.prefixes
+    client = ListedObjects(
+        [
+            *(f"{json_lines}{hour_prefix(THIS_HOUR)}1-{number:06}" for number in range(5_000)),
+            *(f"{parquet}{hour_prefix(THIS_HOUR)}{name}" for name in after_the_switch),
+        ]
+    )
+    bucket = RawBucket(client, "raw", Bucket.prefixes)
+    stored = {json_lines: [THIS_HOUR], parquet: [THIS_HOUR]}
+    monkeypatch.setattr(bucket, "hours_by_prefix", lambda _first: stored)
+    catalog = SimpleNamespace(lacking=lambda _asked: {parquet: (THIS_HOUR,)}, is_projected=False)
+
+    found = surveyed(cast("Bucket", bucket), cast("Catalog", catalog), recent(NOW), pages=pages)
+
+    assert found.lacking_below.get(parquet, ()) == lacking
+    assert client.requests <= 2 * pages + 3
 
 
 def test_a_folder_without_data_is_not_lacking():
