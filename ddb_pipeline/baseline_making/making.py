@@ -179,7 +179,7 @@ class Making:
         """Raw objects that were stored before then are read; those of an hour that the catalog lacks are not."""
         deployment = self.deployment
         bucket = deployment.raw_bucket
-        lacking = merged(deployment.catalog.lacking(bucket.hours_by_prefix()))
+        lacking = merged(deployment.catalog.all_lacking(bucket.hours_by_prefix()))
         stored = (bucket.first_stored(hour) for hour in lacking)
         return min([now_us, *(microseconds(first) for first in stored if first)])
 

@@ -204,8 +204,10 @@ def _hours(hours: Sequence[datetime]) -> str:
 def _require_done(errors: Iterator[Any] | Sequence[Any]) -> None:
     for found in errors:
         detail = found.get("ErrorDetail", {})
+        # BatchCreatePartition and BatchUpdatePartition name it differently
+        values = found.get("PartitionValues") or found.get("PartitionValueList", [])
         raise PipelineError(
-            f"Glue could not write the partition {'/'.join(found.get('PartitionValues', []))}: "
+            f"Glue could not write the partition {'/'.join(values)}: "
             f"{detail.get('ErrorCode')}: {detail.get('ErrorMessage')}: repair again",
             transient=True,
         )

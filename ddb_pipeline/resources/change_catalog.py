@@ -11,11 +11,12 @@ from typing import Any
 
 from ddb_pipeline import projection
 from ddb_pipeline.arrivals import hour_of_values, hour_values
-from ddb_pipeline.errors import REPAIR_ADVICE, NotDeployedError, PipelineError
+from ddb_pipeline.errors import REPAIR_ADVICE, AwsError, NotDeployedError, PipelineError
 from ddb_pipeline.names import ChangeTable
 
-# AWS Glue API, BatchGetPartition asks for at most 1000 partitions
-_BATCH = 1000
+# AWS Glue API: BatchGetPartition takes 1000. It answers each partition with all its columns, a few KB, and how much it
+# answers at once is not documented: fewer are asked for, so that it rarely leaves some out.
+_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -149,17 +150,40 @@ class ChangeCatalog:
         wanted = iter(sorted(set(hours)))
         lacking: list[datetime] = []
         while batch := list(islice(wanted, _BATCH)):
+            lacking += self._not_registered(table, batch)
+        return tuple(lacking)
+
+    def _not_registered(self, table: ChangeTable, hours: Sequence[datetime]) -> list[datetime]:
+        """Return those of some hours that a table has no partition for, in their order.
+
+        Glue names what it has not looked up in UnprocessedKeys, and says nothing of what does not exist (AWS Glue API,
+        BatchGetPartition; github.com/trinodb/trino/pull/10696): only what it looked up can be lacking.
+
+        Raises:
+            AwsError: Glue looks up nothing.
+            NotDeployedError: The table is not there.
+        """
+        found: set[tuple[str, ...]] = set()
+        left = [hour_values(hour) for hour in hours]
+        while left:
             try:
                 answer = self.client.batch_get_partition(
                     DatabaseName=self.database,
                     TableName=table.name,
-                    PartitionsToGet=[{"Values": list(hour_values(hour))} for hour in batch],
+                    PartitionsToGet=[{"Values": list(values)} for values in left],
                 )
             except self.client.exceptions.EntityNotFoundException:
                 raise self._missing(table) from None
-            found = {tuple(partition["Values"]) for partition in answer["Partitions"]}
-            lacking.extend(hour for hour in batch if hour_values(hour) not in found)
-        return tuple(lacking)
+            found |= {tuple(partition["Values"]) for partition in answer.get("Partitions", [])}
+            unprocessed = {tuple(key["Values"]) for key in answer.get("UnprocessedKeys", [])}
+            if unprocessed.issuperset(left):
+                raise AwsError(
+                    f"Glue looked up none of {len(left)} partitions of table {self.database}.{table.name}, and names no "
+                    "reason: try again later",
+                    transient=True,
+                )
+            left = [values for values in left if values in unprocessed]
+        return [hour for hour in hours if hour_values(hour) not in found]
 
     def _missing(self, table: ChangeTable) -> NotDeployedError:
         return NotDeployedError(

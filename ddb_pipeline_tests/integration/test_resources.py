@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from dagster import DagsterExecutionInterruptedError
 
-from ddb_pipeline.arrivals import hour_prefix
+from ddb_pipeline.arrivals import hour_prefix, hour_values
 from ddb_pipeline.errors import AwsError, NotDeployedError, PipelineError, SettingsError
+from ddb_pipeline.local_aws.crawler import api as glue_api
 from ddb_pipeline.names import ChangeTable
 from ddb_pipeline.resources.athena import AthenaQueryError
 from ddb_pipeline.resources.aws import PipelineAwsResource
@@ -121,6 +122,29 @@ def test_the_catalog_says_which_hours_it_lacks(stage: Deployed):
     assert catalog.lacking({prefix: never}) == catalog.all_lacking({prefix: never}) == {prefix: tuple(never)}
     assert catalog.lacking({}) == catalog.lacking({prefix: []}) == catalog.all_lacking({prefix: []}) == {}
     assert catalog.lacking({prefix: catalog.hours()}) == {}
+
+
+@pytest.mark.parametrize("looked_up", [1, 3, 1000])
+def test_an_hour_that_glue_did_not_look_up_is_not_lacking(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, looked_up: int
+):
+    glue, database = deployed.client("glue"), f"test_{uuid.uuid4().hex}"
+    table = ChangeTable("changes", "changes/", "json", "none")
+    glue.create_database(DatabaseInput={"Name": database})
+    glue.create_table(DatabaseName=database, TableInput={"Name": table.name})
+    registered = [{"Values": list(hour_values(hour))} for hour in HOURS[::2]]
+    glue.batch_create_partition(DatabaseName=database, TableName=table.name, PartitionInputList=registered)
+    catalog = ChangeCatalog(glue, database, (table,))
+
+    monkeypatch.setattr(glue_api, "PARTITIONS_IN_AN_ANSWER", looked_up)
+    assert catalog.lacking({"changes/": HOURS}) == {"changes/": tuple(HOURS[1::2])}
+    assert catalog.lacking({"changes/": HOURS[::2]}) == {}
+
+    monkeypatch.setattr(glue_api, "PARTITIONS_IN_AN_ANSWER", 0)
+    with pytest.raises(AwsError, match=r"looked up none of 6 partitions of table test_\w+.changes") as caught:
+        catalog.lacking({"changes/": HOURS})
+    assert caught.value.transient
+    assert catalog.lacking({"changes/": []}) == {}
 
 
 def test_a_table_that_somebody_dropped_is_named_with_what_to_do(stage: Deployed):

@@ -247,6 +247,18 @@ def test_an_hour_that_a_crawl_registers_meanwhile_is_no_error_and_any_other_refu
     assert caught.value.transient
 
 
+def test_a_partition_that_glue_does_not_change_is_named():
+    """BatchUpdatePartitionFailureEntry has another name for the values than PartitionError of BatchCreatePartition."""
+    place, values = Place(hours(1)), hour_values(FIRST)
+    place.look()
+    place.glue.partitions["changes"][values] = {"Values": list(values), "StorageDescriptor": {}}
+    why = {"ErrorCode": "InternalFailure", "ErrorMessage": "sorry"}
+    place.glue.errors = [{"PartitionValueList": list(values), "ErrorDetail": why}]
+
+    with pytest.raises(PipelineError, match=r"partition 2026/03/05/00: InternalFailure: sorry: repair again"):
+        place.look()
+
+
 def test_hours_whose_objects_are_gone_are_told_and_their_partitions_stay():
     place = Place(hours(3))
     place.look()

@@ -14,6 +14,10 @@ from ddb_pipeline.local_aws.crawler.backend import LocalGlueBackend
 _DEFAULT_CRAWLS = 20
 _MOST_CRAWLS = 100
 
+PARTITIONS_IN_AN_ANSWER = 1000
+"""How many keys BatchGetPartition looks up at once. AWS names the rest in UnprocessedKeys, and does not document when
+there is one: a test sets less."""
+
 
 class LocalGlueResponse(GlueResponse):
     """Each method is an operation of the API, named in snake case."""
@@ -22,6 +26,14 @@ class LocalGlueResponse(GlueResponse):
     def glue_backend(self) -> LocalGlueBackend:
         """Glue of the caller's account and region."""
         return cast("LocalGlueBackend", glue_backends[self.current_account][self.region])
+
+    def batch_get_partition(self) -> ActionResult:
+        """BatchGetPartition, which moto answers without UnprocessedKeys. What does not exist is named nowhere."""
+        keys = self.parameters["PartitionsToGet"]
+        partitions = self.glue_backend.batch_get_partition(
+            self.parameters["DatabaseName"], self.parameters["TableName"], keys[:PARTITIONS_IN_AN_ANSWER]
+        )
+        return ActionResult({"Partitions": partitions, "UnprocessedKeys": keys[PARTITIONS_IN_AN_ANSWER:]})
 
     def update_crawler(self) -> ActionResult:
         """UpdateCrawler."""
