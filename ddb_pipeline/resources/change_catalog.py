@@ -178,7 +178,7 @@ class ChangeCatalog:
             unprocessed = {tuple(key["Values"]) for key in answer.get("UnprocessedKeys", [])}
             if unprocessed.issuperset(left):
                 raise AwsError(
-                    f"Glue looked up none of {len(left)} partitions of table {self.database}.{table.name}, and names no "
+                    f"Glue looked up none of {len(left)} partitions of table {self.database}.{table.name} and names no "
                     "reason: try again later",
                     transient=True,
                 )
