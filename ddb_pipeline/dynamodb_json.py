@@ -41,6 +41,15 @@ def canonical_key(key: Mapping[str, Any]) -> str:
     return _map(key, str)
 
 
+def client_form(key: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Return key attributes in DynamoDB JSON, bytes as base64, as boto3's client takes them."""
+    return {
+        name: {tag: base64.b64decode(content, validate=True) if tag == "B" else content}
+        for name, value in key.items()
+        for tag, content in value.items()
+    }
+
+
 def client_key(item_key: str) -> dict[str, Any]:
     """Return a key as boto3's client takes it.
 
@@ -51,12 +60,7 @@ def client_key(item_key: str) -> dict[str, Any]:
         ValueError: It is no key.
     """
     try:
-        parsed = json.loads(item_key)
-        return {
-            name: {tag: base64.b64decode(content, validate=True) if tag == "B" else content}
-            for name, value in parsed.items()
-            for tag, content in value.items()
-        }
+        return client_form(json.loads(item_key))
     except (AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"no key of an item: {item_key[:100]}") from error
 

@@ -175,6 +175,11 @@ def is_transient(error: ClientError) -> bool:
     return _code(error) in _TRANSIENT
 
 
+def is_denied(error: ClientError) -> bool:
+    """Whether a call was refused for want of a right."""
+    return _code(error) in _DENIED
+
+
 def of_client_error(error: ClientError, where: str, advice: CallAdvice = STAGE_ADVICE) -> PipelineError:
     """Explain a refusal by a service.
 

@@ -20,13 +20,12 @@ from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.refreshes import baseline_job_name, recent, refresh_job_name
 from ddb_pipeline.resources.aws import PipelineAwsResource
+from ddb_pipeline.resources.tick_limit import READING_SECONDS
 from ddb_pipeline.survey import survey
 from ddb_pipeline.view_sql import views
 
 _PAGES = 40
-_READING_SECONDS = 15.0
-"""How many pages of LIST a tick may spend on what hours hold, and how long after its start it may begin another: time
-is left for what it asks besides (`tick_limit`)."""
+"""How many pages of LIST a tick may spend on what hours hold."""
 
 
 def pipeline_schedules(pipeline: Pipeline, automation: Automation) -> list[ScheduleDefinition]:
@@ -51,7 +50,7 @@ def _crawl_schedule(pipeline: Pipeline, status: DefaultScheduleStatus) -> Schedu
         description="Launches the refresh when the catalog lacks an hour that the arrivals sensor missed.",
     )
     def crawl(context: ScheduleEvaluationContext, aws: PipelineAwsResource) -> RunRequest | SkipReason:
-        now, until = datetime.now(UTC), time.monotonic() + _READING_SECONDS
+        now, until = datetime.now(UTC), time.monotonic() + READING_SECONDS
         try:
             with aws.deployment(pipeline.name, hurried=True) as deployment:
                 # older hours: the sensor's rounds come by them, and a run by hand compares all

@@ -11,9 +11,8 @@ from dagster import (
     build_sensor_context,
 )
 
-from ddb_pipeline import view_sql
-from ddb_pipeline.checks import ITEM_VIEW
 from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.view_sql import STATE_VIEW, views
 
 
 def with_the_state_alone(loaded: RepositoryDefinition, name: str, pipeline: Pipeline) -> JobDefinition:
@@ -27,7 +26,7 @@ def with_the_state_alone(loaded: RepositoryDefinition, name: str, pipeline: Pipe
         pipeline: Its pipeline.
     """
     job = loaded.get_job(name)
-    left_out = {AssetKey([pipeline.name, view.name]) for view in view_sql.views(pipeline) if view.name != ITEM_VIEW}
+    left_out = {AssetKey([pipeline.name, view.name]) for view in views(pipeline) if view.name != STATE_VIEW}
     layer = job.asset_layer
     subset = job.get_subset(
         asset_selection={key for key in layer.selected_asset_keys if key not in left_out},

@@ -48,7 +48,7 @@ from ddb_pipeline.resources.athena import QueryResult
 from ddb_pipeline.resources.athena_queries import AthenaQueryError
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.sql_text import quote_identifier
-from ddb_pipeline.view_sql import View, ViewInputs, create_view_statement, select_statement, views
+from ddb_pipeline.view_sql import STATE_VIEW, View, ViewInputs, create_view_statement, select_statement, views
 
 STATEMENT_HASH = "statement_sha256"
 STORED_HASH = "stored_view_sha256"
@@ -56,7 +56,6 @@ MEASURED_BY = "query"
 """Name of the metadata of a view that was measured: Athena's id of the query."""
 NOT_MEASURED = "not_measured"
 """Name of the metadata of a view that was too large to be measured: why, and what to do."""
-STATE_VIEW = "latest_item_state"
 MEASURED_PERIOD = timedelta(days=1)
 """How far back changes are measured once a day."""
 PREVIEW_ROWS = 10

@@ -16,9 +16,8 @@ from ddb_pipeline.change_row import ROW_VERSION, Column
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.sql_text import quote_identifier, quote_literal
-from ddb_pipeline.view_sql import ViewInputs, change_rows, select_statement, views
+from ddb_pipeline.view_sql import STATE_VIEW, ViewInputs, change_rows, hours_since, select_statement, views
 
-STATE_VIEW = "latest_item_state"
 # the hidden column keeps its name where rows of two tables are one relation
 _PATH = '"$path" AS "$path"'
 # a statement has 262,144 bytes at most (athena/latest/ug/service-limits.html)
@@ -166,8 +165,7 @@ def _among(paths: Sequence[str]) -> str:
 def _late(names: PublishedNames, cut_us: int, first_hour: datetime, last_hour: datetime, *, holds_earlier: bool) -> str:
     conditions = [
         f"table_name = {quote_literal(names.table)}",
-        f"year >= {quote_literal(f'{first_hour:%Y}')}",
-        f"concat(year, month, day, hour) >= {quote_literal(f'{first_hour:%Y%m%d%H}')}",
+        *hours_since(first_hour),
         f"concat(year, month, day, hour) <= {quote_literal(f'{last_hour:%Y%m%d%H}')}",
         f"changed_at_us {'<' if holds_earlier else '>='} {cut_us}",
     ]

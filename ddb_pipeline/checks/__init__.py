@@ -9,14 +9,13 @@ from ddb_pipeline.checks.baselines import baseline_check_keys, baseline_checks
 from ddb_pipeline.checks.change_table import hours_check, schema_check
 from ddb_pipeline.checks.columns import fit_check, fit_check_key
 from ddb_pipeline.checks.deliveries import delivered_check_key, delivery_checks, failed_check_key
-from ddb_pipeline.checks.one_row import ITEM_VIEW, items_check, items_check_key
+from ddb_pipeline.checks.one_row import items_check, items_check_key
 from ddb_pipeline.checks.problems import problems_check, problems_check_key
 from ddb_pipeline.checks.repeats import repeats_check, repeats_check_key
 from ddb_pipeline.checks.state import state_check, state_check_key
 from ddb_pipeline.declaration import Pipeline
 
 __all__ = [
-    "ITEM_VIEW",
     "baseline_check_keys",
     "pipeline_checks",
     "scanning_check_keys",

@@ -19,14 +19,14 @@ from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.item_columns.fit import Misfits, misfit_statement, misfits, told
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.sql_text import quote_identifier
+from ddb_pipeline.view_sql import STATE_VIEW
 
 FIT_CHECK = "values_fit_their_columns"
-_VIEW = "latest_item_state"
 
 
 def fit_check_key(pipeline: Pipeline) -> AssetCheckKey:
     """Return the key of the check, so that a schedule can ask for it."""
-    return AssetCheckKey(asset_key(pipeline, _VIEW), FIT_CHECK)
+    return AssetCheckKey(asset_key(pipeline, STATE_VIEW), FIT_CHECK)
 
 
 def fit_check(pipeline: Pipeline) -> AssetChecksDefinition:
@@ -57,7 +57,7 @@ def _look(context: AssetCheckExecutionContext, deployment: Deployment) -> tuple[
     columns = remembered_columns(deployment)
     if not columns:
         return [], {"columns": 0}
-    view = f"{quote_identifier(deployment.names.database)}.{quote_identifier(_VIEW)}"
+    view = f"{quote_identifier(deployment.names.database)}.{quote_identifier(STATE_VIEW)}"
     result = deployment.athena.execute(misfit_statement(view, columns), context=context)
     found = misfits(columns, result.rows[0])
     metadata: dict[str, Any] = {

@@ -16,14 +16,14 @@ from ddb_pipeline.checks.verdict import Verdict
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.sql_text import quote_identifier
+from ddb_pipeline.view_sql import STATE_VIEW
 
 ITEMS_CHECK = "one_row_per_item"
-ITEM_VIEW = "latest_item_state"
 
 
 def items_check_key(pipeline: Pipeline) -> AssetCheckKey:
     """Return the key of the check that scans data, so that a schedule can ask for it."""
-    return AssetCheckKey(asset_key(pipeline, ITEM_VIEW), ITEMS_CHECK)
+    return AssetCheckKey(asset_key(pipeline, STATE_VIEW), ITEMS_CHECK)
 
 
 def items_check(pipeline: Pipeline) -> AssetChecksDefinition:
@@ -38,7 +38,7 @@ def items_check(pipeline: Pipeline) -> AssetChecksDefinition:
 
 
 def _judge(context: AssetCheckExecutionContext, deployment: Deployment) -> Verdict:
-    view = f"{quote_identifier(deployment.names.database)}.{quote_identifier(ITEM_VIEW)}"
+    view = f"{quote_identifier(deployment.names.database)}.{quote_identifier(STATE_VIEW)}"
     result = deployment.athena.execute(
         f"SELECT count(*) AS all_rows, count(DISTINCT item_key) AS all_items FROM {view}",  # noqa: S608 - quoted
         context=context,

@@ -21,7 +21,6 @@ from ddb_pipeline.baselines import moment_of
 from ddb_pipeline.baselines.records import microseconds
 from ddb_pipeline.checks.agreement import Agreement, Shown, Suspect, compare
 from ddb_pipeline.checks.deliveries import CRAWLED_CHECK, DELIVERED_CHECK, FAILED_CHECK, under_way
-from ddb_pipeline.checks.one_row import ITEM_VIEW
 from ddb_pipeline.checks.scanning import scanning_check
 from ddb_pipeline.checks.verdict import Verdict, last_evaluation
 from ddb_pipeline.declaration import Pipeline
@@ -31,6 +30,7 @@ from ddb_pipeline.resources.athena import QueryResult
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.sql_text import quote_identifier, quote_literal
 from ddb_pipeline.survey import survey
+from ddb_pipeline.view_sql import STATE_VIEW
 
 STATE_CHECK = "state_agrees_with_the_table"
 SAMPLE = 100
@@ -47,7 +47,7 @@ _UNREADABLE = "cannot be read"
 
 def state_check_key(pipeline: Pipeline) -> AssetCheckKey:
     """Return the key of the check, so that a schedule can ask for it."""
-    return AssetCheckKey(asset_key(pipeline, ITEM_VIEW), STATE_CHECK)
+    return AssetCheckKey(asset_key(pipeline, STATE_VIEW), STATE_CHECK)
 
 
 def state_check(pipeline: Pipeline) -> AssetChecksDefinition:
@@ -87,7 +87,7 @@ def _judge(deployment: Deployment, suspects: Mapping[str, Suspect], now: datetim
     counted = table.count()
     page = {_key_of(deployment, item): canonical_item(item) for item in table.page(SAMPLE, counted)}
     held = _what_fits({**_read(deployment, suspects), **page})
-    view = f"{quote_identifier(names.database)}.{quote_identifier(ITEM_VIEW)}"
+    view = f"{quote_identifier(names.database)}.{quote_identifier(STATE_VIEW)}"
     # without a request token: an answer to an earlier attempt would be older than what the table held now
     result = deployment.athena.execute(sample_statement(view, list(held), SAMPLE))
     shown = {str(row[0]): Shown(_canonical(str(row[1])), int(row[2]), bool(row[3])) for row in result.rows}

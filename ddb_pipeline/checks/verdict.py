@@ -43,30 +43,24 @@ class Verdict:
 
     def result(self, key: AssetCheckKey) -> AssetCheckResult:
         """The verdict of a run."""
-        return AssetCheckResult(
-            check_name=key.name,
-            asset_key=key.asset_key,
-            passed=self.problem is None,
-            description=self.description,
-            metadata=self.metadata,
-            severity=self.severity,
-        )
+        return AssetCheckResult(**self._told_of(key))
 
     def news(self, key: AssetCheckKey, instance: DagsterInstance) -> list[AssetCheckEvaluation]:
         """The verdict of a sensor, if it differs from the last one: an event each tick would fill the event log."""
         last = last_evaluation(instance, key)
         if last and (last.passed, last.description) == (self.problem is None, self.description):
             return []
-        return [
-            AssetCheckEvaluation(
-                asset_key=key.asset_key,
-                check_name=key.name,
-                passed=self.problem is None,
-                description=self.description,
-                metadata=self.metadata,
-                severity=self.severity,
-            )
-        ]
+        return [AssetCheckEvaluation(**self._told_of(key))]
+
+    def _told_of(self, key: AssetCheckKey) -> dict[str, Any]:
+        return {
+            "asset_key": key.asset_key,
+            "check_name": key.name,
+            "passed": self.problem is None,
+            "description": self.description,
+            "metadata": self.metadata,
+            "severity": self.severity,
+        }
 
 
 def last_evaluation(instance: DagsterInstance, key: AssetCheckKey) -> AssetCheckEvaluation | None:

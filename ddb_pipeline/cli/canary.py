@@ -21,6 +21,7 @@ from typing import Any
 from ddb_pipeline.arrivals import HOUR, hour_of, hour_prefix
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.declaration import KeyAttribute, Pipeline, Stage
+from ddb_pipeline.dynamodb_json import client_form
 from ddb_pipeline.names import PublishedNames
 
 MARK = "ddb_pipeline_canary"
@@ -116,7 +117,7 @@ class Canary:
         mark = MARK
         while mark in self.key:
             mark += "_"
-        item: dict[str, Any] = {**_for_boto3(self.key), mark: {"N": str(self.written)}}
+        item: dict[str, Any] = {**client_form(self.key), mark: {"N": str(self.written)}}
         expires = self.pipeline.time_to_live_attribute
         if expires is not None and expires not in item:
             # if this process is killed, it goes by itself
@@ -130,7 +131,7 @@ class Canary:
 
     def delete(self) -> None:
         """Delete it."""
-        self.client.delete_item(TableName=self.table, Key=_for_boto3(self.key))
+        self.client.delete_item(TableName=self.table, Key=client_form(self.key))
 
 
 def waited_for(
@@ -238,11 +239,3 @@ def _comparable(key: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, An
         ((tag, content),) = value.items()
         found[name] = (tag, Decimal(content) if tag == "N" else content)
     return found
-
-
-def _for_boto3(key: Key) -> dict[str, dict[str, Any]]:
-    return {
-        name: {tag: base64.b64decode(content) if tag == "B" else content}
-        for name, value in key.items()
-        for tag, content in value.items()
-    }

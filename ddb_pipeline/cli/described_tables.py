@@ -9,8 +9,8 @@ from typing import Any
 from ddb_pipeline.cli.console import console
 from ddb_pipeline.cli.place import Place
 from ddb_pipeline.declaration import KeyAttribute
+from ddb_pipeline.errors import is_denied
 
-_DENIED = {"AccessDenied", "AccessDeniedException"}
 _NO_TABLE = {"ResourceNotFoundException", "TableNotFoundException"}
 """The second is that of the calls about backups (API_DescribeContinuousBackups.html)."""
 
@@ -167,10 +167,9 @@ def _asked(place: Place, what: str, ask: Callable[[], dict[str, Any]]) -> dict[s
         try:
             return ask()
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code")
-            if code in _NO_TABLE:
+            if error.response.get("Error", {}).get("Code") in _NO_TABLE:
                 raise NoTableError(what) from error
-            if code not in _DENIED:
+            if not is_denied(error):
                 raise
             denied = error.operation_name
     # who may only assume the CDK's roles may not see it: the custom resource looks at an existing table once more. It

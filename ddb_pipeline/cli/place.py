@@ -15,16 +15,14 @@ from typing import Any
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.declaration import Declaration
-from ddb_pipeline.errors import STAGE_ADVICE, CallAdvice, explained
+from ddb_pipeline.errors import STAGE_ADVICE, CallAdvice, explained, is_denied
 from ddb_pipeline.names import PROJECT, ComputedNames
 from ddb_pipeline.resources.aws import make_client
-from ddb_pipeline.resources.settings import STAGE_VARIABLE, Settings, read_settings
+from ddb_pipeline.resources.settings import CREDENTIALS, STAGE_VARIABLE, Settings, read_settings
 
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 """Where `cdk bootstrap` leaves its version (aws-cdk, bootstrap-template.yaml)."""
 
-_CREDENTIALS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-_DENIED = {"AccessDenied", "AccessDeniedException"}
 _DEPLOYER_ADVICE = replace(
     STAGE_ADVICE,
     denied="deploying and destroying take rights that the stack's policies for Dagster do not hold: use credentials "
@@ -71,7 +69,7 @@ class Place:
         variables = dict(os.environ)
         if any(found.values()):
             # all from one place: a profile beside keys would win in one program and lose in another
-            variables = {name: value for name, value in variables.items() if name not in _CREDENTIALS}
+            variables = {name: value for name, value in variables.items() if name not in CREDENTIALS}
         found |= {"AWS_ENDPOINT_URL": connection.endpoint_url, "AWS_REGION": self.region}
         return variables | {name: value for name, value in found.items() if value}
 
@@ -154,7 +152,7 @@ def require_bootstrap(place: Place) -> None:
             ) from None
         except ClientError as error:
             # who may only assume the CDK's roles may not read it either: the CDK looks for itself
-            if error.response.get("Error", {}).get("Code") not in _DENIED:
+            if not is_denied(error):
                 raise
 
 

@@ -20,9 +20,7 @@ from ddb_pipeline.baselines.choice import without_healed
 from ddb_pipeline.baselines.records import Manifest, Pending, RecordError, StoredFile
 from ddb_pipeline.errors import DEPLOY_ADVICE, REPAIR_ADVICE, NotDeployedError, PipelineError
 from ddb_pipeline.names import CAPTURE_KEY
-
-# API_DeleteObjects.html: up to 1000 keys
-_KEYS_AT_ONCE = 1000
+from ddb_pipeline.resources.object_deletion import delete_objects
 
 
 @dataclass(frozen=True)
@@ -157,7 +155,7 @@ class BaselineStore:
         self._drop_partition(CANDIDATE_TABLE, baseline_id)
         self._drop_partition(EXPORTED_TABLE, baseline_id)
         for prefix in (DATA_PREFIX, EXPORTED_PREFIX):
-            self._delete([found.key for found in self._objects(_folder(prefix, baseline_id))])
+            delete_objects(self.s3, self.bucket, [found.key for found in self._objects(_folder(prefix, baseline_id))])
         self.forget(baseline_id)
 
     # --- data
@@ -193,13 +191,6 @@ class BaselineStore:
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
             for found in page.get("Contents", []):
                 yield StoredFile(found["Key"], found["Size"], found["ETag"].strip('"'))
-
-    def _delete(self, keys: list[str]) -> None:
-        for start in range(0, len(keys), _KEYS_AT_ONCE):
-            batch = [{"Key": key} for key in keys[start : start + _KEYS_AT_ONCE]]
-            answer = self.s3.delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
-            if failed := answer.get("Errors"):
-                raise PipelineError(f"s3://{self.bucket}/{failed[0]['Key']} cannot be deleted: {failed[0]['Message']}")
 
     def _location(self, prefix: str, baseline_id: str) -> str:
         return f"s3://{self.bucket}/{_folder(prefix, baseline_id)}"

@@ -23,7 +23,7 @@ NO_STAGE = (
     f"sets {STAGE_VARIABLE} in {ENVIRONMENT_FILE}"
 )
 
-_CREDENTIALS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+CREDENTIALS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _ENDPOINT = "AWS_ENDPOINT_URL"
 
@@ -81,7 +81,7 @@ def read_settings(directory: Path, environment: Mapping[str, str] | None = None)
     if file.get(STAGE_VARIABLE, stage) != stage:
         file = {}
     places = (file, process) if _ENDPOINT in file and _ENDPOINT not in process else (process, file)
-    credentials = next((place for place in places if any(name in place for name in _CREDENTIALS)), {})
+    credentials = next((place for place in places if any(name in place for name in CREDENTIALS)), {})
     return Settings(
         stage=stage,
         connection=Connection(

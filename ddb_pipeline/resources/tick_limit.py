@@ -17,6 +17,10 @@ from ddb_pipeline.errors import AwsError
 CALL_SECONDS = 24
 """How long a call of a tick takes at most: three attempts, each 2 seconds to connect and 5 to be answered, and pauses
 of at most one and two seconds between them (botocore, retry mode "standard")."""
+READING_SECONDS = 15.0
+"""How long after its start a tick may begin to read another page of S3. So time is left for what it asks besides, such
+as two requests to the catalog where there are two formats: as long as a first attempt answers, within seven seconds, a
+tick gets on."""
 _LAST_CALL_SECONDS = 60 - CALL_SECONDS - 1
 _until: ContextVar[float | None] = ContextVar("until", default=None)
 

@@ -28,15 +28,13 @@ from ddb_pipeline.readings import Reading, read
 from ddb_pipeline.refreshes import refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
+from ddb_pipeline.resources.tick_limit import READING_SECONDS
 from ddb_pipeline.rounds import AGAIN, NEW, SHARES, Cursor, begun_before, next_cursor, spans
 
 _NOTHING_YET = "write to the table; its changes arrive when the delivery stream has buffered them (buffer_seconds)"
-_READING_SECONDS = 15.0
-"""How long after its start a tick may begin to read another page. So time is left for the question to the catalog, two
-requests where there are two formats, which like all calls of a tick is refused after 35 seconds (`tick_limit`): as long
-as a first attempt answers, within seven seconds, a tick gets on."""
 _NEW_SECONDS = 10.0
-"""The same for pages of what is new: where that takes more, time is left for the hours around now."""
+"""How long after its start a tick may begin to read another page of what is new: where that takes more, time is left
+for the hours around now."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ def read_rounds(
     wanted, readings = spans(cursor.watermark, now), {}
 
     def out_of_time() -> bool:
-        return elapsed() > _READING_SECONDS
+        return elapsed() > READING_SECONDS
 
     # however late it is, a page is read: a tick that can do nothing would be followed by another
     new_ends = _after_once(lambda: elapsed() > _NEW_SECONDS)

@@ -4,17 +4,19 @@ Each view is one file in `sql/`. Rendering puts in the names, quoted by `sql_tex
 baseline that bounds it, the moment it answers for, attributes as columns. Pure; needs no client.
 """
 
-from ddb_pipeline.view_sql.columns import View, key_column_names, views
+from ddb_pipeline.view_sql.columns import STATE_VIEW, View, key_column_names, views
 from ddb_pipeline.view_sql.inputs import NOTHING_KNOWN, ViewInputs
-from ddb_pipeline.view_sql.records import change_rows
+from ddb_pipeline.view_sql.records import change_rows, hours_since
 from ddb_pipeline.view_sql.rendering import create_view_statement, select_statement
 
 __all__ = [
     "NOTHING_KNOWN",
+    "STATE_VIEW",
     "View",
     "ViewInputs",
     "change_rows",
     "create_view_statement",
+    "hours_since",
     "key_column_names",
     "select_statement",
     "views",

@@ -9,6 +9,8 @@ from ddb_pipeline.change_row import Column
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
 from ddb_pipeline.view_sql.inputs import NOTHING_KNOWN, ViewInputs
 
+STATE_VIEW = "latest_item_state"
+
 
 @dataclass(frozen=True)
 class View:
@@ -134,7 +136,7 @@ def views(pipeline: Pipeline, inputs: ViewInputs = NOTHING_KNOWN) -> tuple[View,
         for name, attribute in key_column_names(pipeline).items()
     )
     return (
-        View("latest_item_state", "One row per item that exists now.", (*key_columns, *item_columns, *_STATE_COLUMNS)),
+        View(STATE_VIEW, "One row per item that exists now.", (*key_columns, *item_columns, *_STATE_COLUMNS)),
         View(
             "change_counts",
             "Changes and changed items per hour of change, event name, and time to live or not.",

@@ -60,13 +60,19 @@ def _moments(inputs: ViewInputs) -> list[str]:
     return [*since, *([] if inputs.as_of_us is None else [f"changed_at_us <= {inputs.as_of_us}"])]
 
 
-def _since(moment_us: int, first: datetime) -> list[str]:
+def hours_since(first: datetime) -> list[str]:
+    """Return the conditions that an hour is a given one or later.
+
+    Partition columns are strings; each condition on them alone lets Athena leave hours out.
+    """
     return [
-        # partition columns are strings; each condition on them alone lets Athena leave hours out
         f"year >= {quote_literal(f'{first:%Y}')}",
         f"concat(year, month, day, hour) >= {quote_literal(f'{first:%Y%m%d%H}')}",
-        f"changed_at_us >= {moment_us}",
     ]
+
+
+def _since(moment_us: int, first: datetime) -> list[str]:
+    return [*hours_since(first), f"changed_at_us >= {moment_us}"]
 
 
 def baseline_rows(columns: Sequence[str], names: PublishedNames, inputs: ViewInputs) -> str:

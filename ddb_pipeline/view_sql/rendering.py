@@ -9,14 +9,14 @@ from ddb_pipeline.declaration import KeyAttribute, Pipeline
 from ddb_pipeline.item_columns import item_column_expression, plain_json
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.sql_text import json_path, quote_identifier, quote_literal
-from ddb_pipeline.view_sql.columns import View, key_column_names
+from ddb_pipeline.view_sql.columns import STATE_VIEW, View, key_column_names
 from ddb_pipeline.view_sql.inputs import NOTHING_KNOWN, ViewInputs
 from ddb_pipeline.view_sql.records import baseline_rows, change_conditions, change_rows, moment_condition
 
 _ARRIVAL = ("arrived_at_ms", "shard_id", "sequence_number")
 _CHANGE = ("item_key", "event_id", "changed_at_us", "new_hash", "old_hash")
 _READS = {
-    "latest_item_state": (*_CHANGE, "new_image", "new_item", *_ARRIVAL),
+    STATE_VIEW: (*_CHANGE, "new_image", "new_item", *_ARRIVAL),
     "item_history": (*_CHANGE, "event_name", "expired_by_ttl", "new_image", "old_image", *_ARRIVAL),
     "deleted_items": (*_CHANGE, "expired_by_ttl", "new_image", "old_image", *_ARRIVAL),
     "change_problems": ("table_name", *_CHANGE, *_ARRIVAL),
@@ -37,7 +37,7 @@ def create_view_statement(
 def select_statement(view: View, pipeline: Pipeline, names: PublishedNames, inputs: ViewInputs = NOTHING_KNOWN) -> str:
     """Return the query that a view stands for, rendered from its `.sql` file."""
     reads = _READS[view.name]
-    image = {"latest_item_state": "new_image"}.get(view.name, "image")
+    image = "new_image" if view.name == STATE_VIEW else "image"
     of_item = "table_name, item_key" if view.name == "change_problems" else "item_key"
     depth = pipeline.attribute_changes_depth
     return _sql(

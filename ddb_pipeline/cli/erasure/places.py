@@ -24,6 +24,7 @@ from ddb_pipeline.cli.erasure.keys import Item
 from ddb_pipeline.cli.erasure.rows import NOTHING, Kind, Taken, take
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.names import CAPTURE_KEY, ITEM_COLUMNS_KEY, PublishedNames
+from ddb_pipeline.resources.object_deletion import delete_objects
 from ddb_pipeline.resources.raw_bucket import STORED_AT
 
 _FROM, _ROWS, _UNCERTAIN = "erased-from", "erased-rows", "erased-uncertain"
@@ -35,7 +36,6 @@ erasure, so it is behind by more than one only where erasures run at once."""
 _LOST_RACES = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404", "409", "412"}
 """API_PutObject.html, API_DeleteObject.html: the object is another one than was read, or gone, or is being written."""
 _TRIES = 20
-_KEYS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -186,13 +186,9 @@ class RawObjects:
         """
         deleted = 0
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            keys = [{"Key": one["Key"]} for one in page.get("Contents", [])]
-            for start in range(0, len(keys), _KEYS_AT_ONCE):
-                batch = keys[start : start + _KEYS_AT_ONCE]
-                answer = self.s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
-                if failed := answer.get("Errors"):
-                    raise PipelineError(f"s3://{bucket}/{failed[0]['Key']} cannot be deleted: {failed[0]['Message']}")
-                deleted += len(batch)
+            keys = [str(one["Key"]) for one in page.get("Contents", [])]
+            delete_objects(self.s3, bucket, keys)
+            deleted += len(keys)
         return deleted
 
     def versioned(self, bucket: str) -> bool:
