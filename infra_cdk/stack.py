@@ -116,7 +116,8 @@ class PipelineStack(Stack):
             if pipeline.catalog == "crawler"
             else None
         )
-        if stage.lake_formation_operators or stage.lake_formation_readers:
+        lake_formation = bool(stage.lake_formation_operators or stage.lake_formation_readers)
+        if lake_formation:
             grants = LakeFormationGrants(
                 self,
                 "LakeFormation",
@@ -139,6 +140,7 @@ class PipelineStack(Stack):
             key=key,
             results_bucket=storage.results,
             table_name=table.table_name,
+            has_loader=loader is not None,
         ).workgroup
         topic = (
             Alarms(
@@ -175,6 +177,7 @@ class PipelineStack(Stack):
             has_baselines=pipeline.baseline != "none",
             baseline_converter=converter,
             alarm_topic=topic,
+            lake_formation=lake_formation,
         )
         if not stage.keep_data:
             emptier = BucketEmptier(

@@ -111,6 +111,12 @@ def test_every_alarm_tells_the_topic_when_it_begins_and_ends_and_says_what_to_do
         assert 50 < len(alarm["AlarmDescription"]) <= 1024
 
 
+def test_a_stream_on_demand_that_throttles_is_left_to_grow(stage):
+    assert alarms(stage.name)["ThrottledPuts"]["AlarmDescription"].endswith(
+        " A stream on demand grows by itself; look at its write throughput if this stays."
+    )
+
+
 def test_the_converter_logs_what_the_filter_of_refused_records_looks_for(stage, monkeypatch, caplog):
     monkeypatch.syspath_prepend(str(REPOSITORY / "infra_cdk" / "functions" / "change_converter"))
     handler = importlib.import_module("change_converter").handler
@@ -138,7 +144,8 @@ def test_the_topic_is_encrypted_and_takes_messages_of_this_stacks_alarms_through
     policy = resource(stage.name, "AWS::SNS::TopicPolicy")["Properties"]["PolicyDocument"]
     refused, admitted = resolved(policy["Statement"], NAMES)
     assert (refused["Effect"], refused["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
-    alarms_of_stack = f"arn:aws:cloudwatch:eu-west-1:1:alarm:ddb-change-analytics-{stage.name}-persons-*"
+    alarms_of_stack = f"arn:aws:cloudwatch:eu-west-1:1:alarm:ddb-change-analytics-{stage.name}-persons-Alarms*"
+    assert all(name.startswith("Alarms") for name in resources(stage.name, "AWS::CloudWatch::Alarm"))
     assert (admitted["Effect"], admitted["Action"]) == ("Allow", "sns:Publish")
     assert admitted["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert admitted["Condition"] == {

@@ -15,6 +15,7 @@ UNLIMITED = {
     ("AWS::KMS::Key", "Alarms"): "in a key's own policy, * is this key",
     ("AWS::IAM::Role", "ReadSecurityConfiguration"): "Glue has no ARN for a security configuration",
     ("AWS::IAM::ManagedPolicy", "SeeArrivals"): "CloudWatch has no ARN for a metric",
+    ("AWS::IAM::ManagedPolicy", "ReadRegistered"): "Lake Formation has no ARN for it, and its own grants decide",
 }
 
 
@@ -238,6 +239,8 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
         "SeeUploads": [f"{results}.Arn"],
         "WatchCapture": [f"{table}.Arn"],
         "UseResults": [f"{results}.Arn/queries/*"],
+        # in dev Lake Formation decides
+        "ReadRegistered": ["*"],
         "TellOfFailures": [topic],
         "CompareItems": [f"{table}.Arn"],
         "SeeArrivals": ["*"],
@@ -257,6 +260,8 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
     assert found["Crawl"]["Action"] == ["glue:GetCrawler", "glue:ListCrawls", "glue:StartCrawler", "glue:StopCrawler"]
     assert found["ReadNames"]["Action"] == "ssm:GetParameter"
     assert found["TellOfFailures"]["Action"] == "sns:Publish"
+    assert found["ReadRegistered"]["Action"] == "lakeformation:GetDataAccess"
+    assert "ReadRegistered" not in statements_of("AccessPolicy", stage="prod")
     assert found["UseKeyThroughSns"]["Condition"] == {
         "StringEquals": {"kms:ViaService": "sns.eu-west-1.amazonaws.com"},
         "StringLike": {"kms:EncryptionContext:aws:sns:topicArn": topic},

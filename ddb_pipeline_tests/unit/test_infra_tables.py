@@ -21,7 +21,9 @@ from ddb_pipeline_tests.unit.infra_templates import (
 )
 from ddb_pipeline_tests.unit.test_infra_permissions import NAMES, as_list, policy_documents
 from ddb_pipeline_tests.unit.test_infra_rules import cfn_lint
+from infra_cdk.components.analytics import SAVED_QUERIES
 from infra_cdk.components.bucket_emptier import EMPTIED_TAG
+from infra_cdk.components.encryption import LOG_GROUPS_OF
 from infra_cdk.components.existing_table import ExistingTable
 
 GIVEN_KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -109,6 +111,9 @@ def test_an_existing_table_is_no_resource_of_the_stack_and_gets_no_loader(docume
         assert found(document, "AWS::DynamoDB::Table") == {}
         handlers = {item["Properties"]["Handler"] for item in found(document, "AWS::Lambda::Function").values()}
         assert "item_loader.handler" not in handlers
+        # nor the query of attributes that only its items have
+        saved = {query["Properties"]["Name"] for query in found(document, "AWS::Athena::NamedQuery").values()}
+        assert saved == {file.stem for file in SAVED_QUERIES.glob("*.sql")} - {"persons_by_area_and_type"}
         published = PublishedNames.from_json(resolved(only(document, "AWS::SSM::Parameter")["Properties"]["Value"], {}))
         assert (published.table, published.item_loader) == ("Orders.v2", "")
 
@@ -227,6 +232,13 @@ def test_the_stream_has_the_shards_and_the_retention_of_the_stage(documents):
         assert (stream["ShardCount"], stream["RetentionPeriodHours"]) == (3, 48)
 
 
+def test_a_provisioned_stream_that_throttles_needs_more_shards(documents):
+    for document in documents.values():
+        assert only(document, "AWS::CloudWatch::Alarm", "ThrottledPuts")["Properties"]["AlarmDescription"].endswith(
+            " Raise the stage's stream_shards, to twice as many at most at once, and deploy."
+        )
+
+
 def test_raw_objects_may_be_uncompressed_and_their_names_say_so(documents):
     delivery = only(documents["kept"], "AWS::KinesisFirehose::DeliveryStream")["Properties"]
     destination = delivery["ExtendedS3DestinationConfiguration"]
@@ -244,6 +256,14 @@ def test_a_given_key_encrypts_everything_and_none_is_made(documents):
         holders = ["AWS::Logs::LogGroup", "AWS::Kinesis::Stream", "AWS::S3::Bucket", "AWS::Athena::WorkGroup"]
         for holder in holders:
             assert all(GIVEN_KEY in json.dumps(one) for one in found(document, holder).values()), holder
+
+
+def test_the_key_that_is_made_elsewhere_knows_each_construct_that_has_a_log_group(documents):
+    groups = {name for document in documents.values() for name in found(document, "AWS::Logs::LogGroup")}
+    assert {part for part in LOG_GROUPS_OF for name in groups if name.startswith(part)} == {*LOG_GROUPS_OF} - {
+        "ItemLoader"
+    }
+    assert [name for name in groups if not name.startswith(LOG_GROUPS_OF)] == []
 
 
 # --- names

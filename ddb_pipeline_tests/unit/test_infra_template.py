@@ -14,6 +14,7 @@ from ddb_pipeline_tests.unit.infra_templates import (
     resources,
     template,
 )
+from infra_cdk.components.encryption import LOG_GROUPS_OF
 
 STAGES = ["local", "dev", "prod"]
 KEY = {"Fn::GetAtt": [Match.string_like_regexp("^EncryptionKey"), "Arn"]}
@@ -75,11 +76,22 @@ def test_the_key_admits_the_log_groups_of_stack_and_crawler(stage):
     assert resolved(statement["Condition"], names) == {
         "ArnLike": {
             "kms:EncryptionContext:aws:logs:arn": [
-                f"arn:aws:logs:eu-west-1:1:log-group:ddb-change-analytics-{stage.name}-persons-*",
+                *(
+                    f"arn:aws:logs:eu-west-1:1:log-group:ddb-change-analytics-{stage.name}-persons-{part}*"
+                    for part in LOG_GROUPS_OF
+                ),
                 "arn:aws:logs:eu-west-1:1:log-group:/aws-glue/crawlers*",
             ]
         }
     }
+
+
+def test_the_key_knows_each_construct_that_has_a_log_group(stage):
+    """Else the log group could not be made; test_infra_tables has those of an existing table."""
+    pipelines = ("persons", "order_lines")
+    found = [name for pipeline in pipelines for name in resources(stage.name, "AWS::Logs::LogGroup", pipeline)]
+    assert len(found) > 6
+    assert [name for name in found if not name.startswith(LOG_GROUPS_OF)] == []
 
 
 # --- change stream and table

@@ -53,6 +53,10 @@ RUN_QUERIES = (
 WRITE_WITH_ATHENA = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
 
+# athena/latest/ug/lf-athena-user-permissions.html; the service authorization reference has no resources for it
+READ_REGISTERED = ("lakeformation:GetDataAccess",)
+
+
 class PipelineAccess(Construct):
     """The managed policies with exactly what the pipeline does on AWS. They are attached to nobody.
 
@@ -70,6 +74,8 @@ class PipelineAccess(Construct):
         has_baselines: Whether it makes baselines.
         baseline_converter: Function that makes baselines of exports; None: the pipeline exports nothing.
         alarm_topic: Where failures of the pipeline are told, as those of AWS are; None: nowhere.
+        lake_formation: Whether Lake Formation decides who sees the catalog, and hands out the rights to read a bucket
+            that somebody registered with it.
 
     Attributes:
         policy: Crawls, queries, and what they read and write.
@@ -93,6 +99,7 @@ class PipelineAccess(Construct):
         has_baselines: bool,
         baseline_converter: lambda_.IFunction | None,
         alarm_topic: sns.ITopic | None,
+        lake_formation: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
@@ -141,6 +148,7 @@ class PipelineAccess(Construct):
                 ["dynamodb:DescribeTable", "dynamodb:DescribeKinesisStreamingDestination"],
                 [table.table_arn],
             ),
+            *([allow("ReadRegistered", READ_REGISTERED, ["*"])] if lake_formation else []),
             allow("UseResults", WRITE_WITH_ATHENA, [results_bucket.arn_for_objects(f"{RESULTS_PREFIX}*")]),
             use_key_through(
                 self,
@@ -216,6 +224,11 @@ class PipelineAccess(Construct):
             "UseCatalog": "the views are made here, and their names are no concern of the stack's",
             "ReadRawObjects": "Firehose names the objects",
             "UseResults": "Athena names the results",
+            **(
+                {"ReadRegistered": "Lake Formation has no ARN for it, and its own grants decide"}
+                if lake_formation
+                else {}
+            ),
         }
         if has_baselines:
             wildcards["UseBaselines"] = "a baseline's files are named when it is made"

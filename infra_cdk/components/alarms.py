@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import ArnFormat, Duration, Stack
@@ -15,7 +15,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from ddb_pipeline.declaration import Stage
+from ddb_pipeline.declaration import Stage, StreamMode
 from ddb_pipeline.names import PROJECT, ComputedNames
 
 PERIOD = Duration.minutes(5)
@@ -25,6 +25,12 @@ REFUSED_RECORDS = '"not converted"'
 """Filter pattern of the line that the converter logs for each record that it cannot convert."""
 GRAPHS_A_ROW = 3
 GRAPH_WIDTH = 8
+
+_WHEN_THROTTLED: Mapping[StreamMode, str] = {
+    "on_demand": "A stream on demand grows by itself; look at its write throughput if this stays.",
+    # API_UpdateShardCount.html
+    "provisioned": "Raise the stage's stream_shards, to twice as many at most at once, and deploy.",
+}
 
 NOT_BREACHING = cloudwatch.TreatMissingData.NOT_BREACHING
 AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
@@ -208,7 +214,8 @@ def alarms_of(stack: Stack, names: ComputedNames) -> str:
     return stack.format_arn(
         service="cloudwatch",
         resource="alarm",
-        resource_name=f"{names.stack}-*",
+        # with the construct's id: `<stack>-*` would be the alarms of pipelines whose names begin like this one, too
+        resource_name=f"{names.stack}-Alarms*",
         arn_format=ArnFormat.COLON_RESOURCE_NAME,
     )
 
@@ -274,8 +281,10 @@ def _watched(stage: Stage, parts: Parts) -> list[Watched]:
             _of_table(parts.table, "SUM", "FailedToReplicateRecordCount"),
             AT_LEAST,
             1,
-            "DynamoDB left changes out: their records are larger than the stream takes (items of 34 KB and more). The "
-            "views miss these changes; a baseline from an export brings the items' state back.",
+            # developerguide/kds_using-shards-and-metrics.html
+            "DynamoDB left changes out: as JSON their records are over 1 MiB. Two images of a large item are, and even "
+            "those of an item of 34 KB may be if it has very many booleans or empty values. The views miss these "
+            "changes; a baseline from an export brings the items' state back.",
         ),
         Watched(
             "ThrottledPuts",
@@ -283,7 +292,7 @@ def _watched(stage: Stage, parts: Parts) -> list[Watched]:
             AT_LEAST,
             1,
             "The stream takes changes more slowly than the table makes them. DynamoDB repeats them, so they come "
-            "late. A stream on demand grows by itself; look at its write throughput if this stays.",
+            f"late. {_WHEN_THROTTLED[stage.stream_mode]}",
             periods=3,
         ),
     ]

@@ -17,6 +17,8 @@ RESULTS_PREFIX = "queries/"
 SAVED_QUERIES = Path(__file__).parent.parent / "saved_queries"
 TABLE_NAME_MARK = "${table_name}"
 """Stands in a saved query for the name that CloudFormation gives to the table."""
+OF_LOADED_ITEMS = frozenset({"persons_by_area_and_type"})
+"""Saved queries of attributes that only the items of the item loader have."""
 MEBIBYTE = 1024 * 1024
 
 
@@ -34,6 +36,7 @@ class Analytics(Construct):
         key: Encrypts the results.
         results_bucket: Where the results go.
         table_name: Name of the DynamoDB table, for queries that read changes and not the views.
+        has_loader: Whether there is an item loader; without it queries of its items' attributes are left out.
 
     Attributes:
         workgroup: The workgroup.
@@ -49,6 +52,7 @@ class Analytics(Construct):
         key: kms.IKey,
         results_bucket: s3.IBucket,
         table_name: str,
+        has_loader: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self.workgroup = athena.CfnWorkGroup(
@@ -72,7 +76,8 @@ class Analytics(Construct):
             ),
         )
         for file in sorted(SAVED_QUERIES.glob("*.sql")):
-            self._save_query(file, names, table_name)
+            if has_loader or file.stem not in OF_LOADED_ITEMS:
+                self._save_query(file, names, table_name)
 
     def _save_query(self, file: Path, names: ComputedNames, table_name: str) -> None:
         sql = file.read_text(encoding="utf-8").replace(TABLE_NAME_MARK, table_name)

@@ -61,6 +61,10 @@ LOG_ACTIONS = (
 # What CloudWatch needs to publish to an encrypted topic: sns/latest/dg/sns-key-management.html
 PUBLISH_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
 
+LOG_GROUPS_OF = ("BaselineConverter", "BucketEmptier", "Delivery", "ExistingTable", "ItemLoader")
+"""Ids of the constructs of a stack that have log groups. CloudFormation's names of these are the stack's and the id:
+`<stack>-*` would be those of pipelines whose names begin like this one, too."""
+
 CRAWLER_LOG_GROUPS = "/aws-glue/crawlers*"
 """Glue makes the crawlers' log groups itself, with the role and the security configuration in their names."""
 
@@ -105,7 +109,7 @@ class Encryption(Construct):
         stack = Stack.of(self)
         log_groups = [
             stack.format_arn(service="logs", resource=f"log-group:{name}")
-            for name in (f"{names.stack}-*", CRAWLER_LOG_GROUPS)
+            for name in (*(f"{names.stack}-{part}*" for part in LOG_GROUPS_OF), CRAWLER_LOG_GROUPS)
         ]
         statements = [
             iam.PolicyStatement(
