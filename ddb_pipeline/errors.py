@@ -180,7 +180,7 @@ def is_denied(error: ClientError) -> bool:
     return _code(error) in _DENIED
 
 
-def of_client_error(error: ClientError, where: str, advice: CallAdvice = STAGE_ADVICE) -> PipelineError:
+def of_client_error(error: ClientError, where: str, advice: CallAdvice) -> PipelineError:
     """Explain a refusal by a service.
 
     Args:

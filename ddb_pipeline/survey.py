@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ddb_pipeline.arrivals import LOOK_BACK, HourContent, merged
-from ddb_pipeline.refreshes import EVERYTHING, Scope
+from ddb_pipeline.refreshes import Scope
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.resources.raw_bucket import RawBucket
 
@@ -43,7 +43,7 @@ class Survey:
 
 def survey(
     deployment: Deployment,
-    scope: Scope = EVERYTHING,
+    scope: Scope,
     *,
     pages: int = 200,
     out_of_time: Callable[[], bool] = lambda: False,
@@ -56,7 +56,7 @@ def survey(
 
     Args:
         deployment: The pipeline on its stage.
-        scope: Hours to look at; all by default.
+        scope: Hours to look at.
         pages: How many pages of LIST may go into what hours hold, a thousand objects each: first one for each hour that
             is lacking, oldest first, then the rest, newest first. What is not read the sensor's rounds read; that an
             hour holds data is taken for granted then.

@@ -105,7 +105,7 @@ class Table:
                 self.fail(f"{key}.{stage}", value, rule)
         return ByStage(stages=tuple(found.items()))
 
-    def boolean(self, key: str, default: Any = _MISSING) -> bool:
+    def boolean(self, key: str, *, default: bool) -> bool:
         """True or false."""
         return bool(self._value(key, lambda v: isinstance(v, bool), "true or false", default))
 

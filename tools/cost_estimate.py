@@ -9,60 +9,15 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+
+from cost_prices import PRICES
 
 HOURS = 730
 """Of a month, as AWS reckons."""
 DAYS = HOURS / 24
 KB, MB, GB = 1024, 1024**2, 1024**3
-
-SEEN = "quoted from AWS's price list of September 2026"
-PAGE = "AWS's price page, as quoted by several projects, the newest of 2026"
-MEMORY = "not verified"
-
-
-@dataclass(frozen=True)
-class Price:
-    """A list price in us-east-1 (N. Virginia).
-
-    Attributes:
-        usd: Dollars a unit.
-        unit: What is counted.
-        source: Where the price was seen.
-    """
-
-    usd: float
-    unit: str
-    source: str
-
-
-PRICES = {
-    "DynamoDB change capture": Price(0.10, "million units of 1 KB of the larger image", PAGE),
-    "DynamoDB point-in-time recovery": Price(0.20, "GB of table and month", MEMORY),
-    "Kinesis stream on demand": Price(0.04, "hour", SEEN),
-    "Kinesis data in": Price(0.08, "GB, each record rounded up to 1 KB", SEEN),
-    "Kinesis data out": Price(0.04, "GB", SEEN),
-    "Kinesis retention, 24 hours to 7 days": Price(0.10, "GB and month", SEEN),
-    "Kinesis provisioned shard": Price(0.015, "hour", SEEN),
-    "Kinesis records into a shard": Price(0.014, "million units of 25 KB", SEEN),
-    "Kinesis retention of a shard, to 7 days": Price(0.02, "shard and hour", SEEN),
-    "Firehose": Price(0.029, "GB, each record rounded up to 5 KB", PAGE),
-    "Firehose conversion to Parquet": Price(0.018, "GB, rounded the same way", MEMORY),
-    "Lambda, arm64": Price(0.0000133334, "GB second", PAGE),
-    "Lambda calls": Price(0.20, "million", PAGE),
-    "S3 storage": Price(0.023, "GB and month", PAGE),
-    "S3 writes": Price(0.005, "thousand", PAGE),
-    "S3 lists": Price(0.005, "thousand", PAGE),
-    "S3 reads": Price(0.0004, "thousand", PAGE),
-    "KMS key": Price(1.00, "month", PAGE),
-    "KMS calls": Price(0.03, "ten thousand", PAGE),
-    "Glue crawler": Price(0.44, "DPU hour, 10 minutes at least a crawl", PAGE),
-    "Athena": Price(5.00, "TB scanned, 10 MB at least a query", PAGE),
-    "CloudWatch alarm": Price(0.10, "month, each metric of a Metrics Insights alarm too", PAGE),
-    "CloudWatch dashboard": Price(3.00, "month, the account's first three free", PAGE),
-    "CloudWatch Logs": Price(0.50, "GB taken in", PAGE),
-}
 
 
 @dataclass(frozen=True)
@@ -118,6 +73,7 @@ class Settings:
 SMALL = Size("small", changes=100_000, items=20_000, busy_hours=220)
 MEDIUM = Size("medium", changes=10_000_000, items=1_000_000)
 LARGE = Size("large", changes=1_000_000_000, items=50_000_000, queries_a_day=100)
+SIZES = (SMALL, MEDIUM, LARGE)
 
 # Assumptions, said in docs/cost.md
 RECORD_FACTOR = 2.5
@@ -199,9 +155,9 @@ def estimate(size: Size, settings: Settings = Settings()) -> dict[str, float]:
     }
 
 
-def idle_day(settings: Settings = Settings()) -> dict[str, float]:
+def idle_day() -> dict[str, float]:
     """Dollars a day by service, with a table that is empty and does not change, and no Dagster that looks at it."""
-    month = estimate(Size("idle", changes=0, items=0, busy_hours=0, queries_a_day=0), replace(settings, sensors=False))
+    month = estimate(Size("idle", changes=0, items=0, busy_hours=0, queries_a_day=0), Settings(sensors=False))
     return {service: usd / DAYS for service, usd in month.items() if round(usd, 2)}
 
 
@@ -296,9 +252,8 @@ def _cost(name: str, amount: float) -> float:
 # --- as Markdown
 
 
-def estimates_table(sizes: Iterable[Size] = (SMALL, MEDIUM, LARGE)) -> str:
+def estimates_table(sizes: Sequence[Size] = SIZES) -> str:
     """The estimate of each size, by service."""
-    sizes = list(sizes)
     costs = [estimate(size) for size in sizes]
     rows = [[service, *(_usd(cost[service]) for cost in costs)] for service in costs[0]]
     rows.append(["**all**", *(f"**{_usd(sum(cost.values()))}**" for cost in costs)])
@@ -314,7 +269,7 @@ def estimates_table(sizes: Iterable[Size] = (SMALL, MEDIUM, LARGE)) -> str:
     return _table(["USD a month", *(size.name for size in sizes)], rows)
 
 
-def sizes_table(sizes: Iterable[Size] = (SMALL, MEDIUM, LARGE)) -> str:
+def sizes_table() -> str:
     """What the sizes mean."""
     rows = [
         [
@@ -324,7 +279,7 @@ def sizes_table(sizes: Iterable[Size] = (SMALL, MEDIUM, LARGE)) -> str:
             f"{size.busy_hours:,.0f}",
             f"{size.queries_a_day:,.0f}",
         ]
-        for size in sizes
+        for size in SIZES
     ]
     return _table(["size", "changes a month", "items of 1 KB", "hours with changes", "queries a day by people"], rows)
 
@@ -336,7 +291,7 @@ def idle_table() -> str:
     return _table(["idle", "USD a day"], [*rows, ["**all**", f"**{_usd(sum(costs.values()))}**"]])
 
 
-def choices_table(sizes: Iterable[Size] = (SMALL, MEDIUM, LARGE)) -> str:
+def choices_table() -> str:
     """What another setting adds or saves."""
     choices = {
         '`format = "parquet"`': Settings(parquet=True),
@@ -350,8 +305,8 @@ def choices_table(sizes: Iterable[Size] = (SMALL, MEDIUM, LARGE)) -> str:
     }
     rows = []
     for name, settings in choices.items():
-        rows.append([name, *(_difference(size, settings) for size in sizes)])
-    return _table(["instead", *(size.name for size in sizes)], rows)
+        rows.append([name, *(_difference(size, settings) for size in SIZES)])
+    return _table(["instead", *(size.name for size in SIZES)], rows)
 
 
 def _difference(size: Size, settings: Settings) -> str:

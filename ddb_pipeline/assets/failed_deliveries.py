@@ -114,7 +114,7 @@ def _event(
 
 
 def reasons_of(
-    failed: FailedDeliveries, objects: Iterable[OpenObject], out_of_time: Callable[[], bool] = lambda: False
+    failed: FailedDeliveries, objects: Iterable[OpenObject], out_of_time: Callable[[], bool]
 ) -> Counter[str]:
     """Why records failed, from the first few objects: how many records say so.
 

@@ -74,7 +74,7 @@ class Recorded:
     stored: str
 
 
-def view_assets(pipeline: Pipeline, stage: str | None, automation: Automation = "stopped") -> list[AssetsDefinition]:
+def view_assets(pipeline: Pipeline, stage: str | None, automation: Automation) -> list[AssetsDefinition]:
     """Return the assets of a pipeline's views.
 
     Args:

@@ -32,7 +32,7 @@ def snapshot_statement(
     baseline_id: str,
     as_of_us: int,
     parent: Baseline | None,
-    other_change_table: str = "",
+    other_change_table: str,
 ) -> str:
     """Return the statement that writes the state just before a moment as rows of a baseline.
 

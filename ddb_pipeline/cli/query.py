@@ -23,7 +23,7 @@ _UNBOUNDED = 100_000
 _LONGEST_VALUE = 2_000
 
 
-def run_query(sql: str | None, *, pipeline_name: str | None, rows: int, as_of: str | None = None) -> None:
+def run_query(sql: str | None, *, pipeline_name: str | None, rows: int, as_of: str | None) -> None:
     """Run the query on the configured stage and print at most `rows` rows.
 
     Args:

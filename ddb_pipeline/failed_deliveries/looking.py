@@ -152,7 +152,7 @@ def fingerprint_of(objects: Sequence[ErrorObject]) -> str:
 
 
 def listed_from(
-    known: Mapping[datetime, Known], longest_delivery: timedelta, looked_at: datetime | None = None
+    known: Mapping[datetime, Known], longest_delivery: timedelta, looked_at: datetime | None
 ) -> datetime | None:
     """Return the hour from which on failed deliveries are to be listed; None: all of them, as nothing is remembered.
 

@@ -166,7 +166,6 @@ class AthenaResource(BotoResource):
             engine_milliseconds=int(statistics.get("EngineExecutionTimeInMillis") or 0),
             console_url=queries.links(query_id)["query"],
             queue_milliseconds=int(statistics.get("QueryQueueTimeInMillis") or 0),
-            total_milliseconds=int(statistics.get("TotalExecutionTimeInMillis") or 0),
             rows_written=fetched.rows_written,
             reused=was_reused(described),
             resumed=resumed,

@@ -32,7 +32,6 @@ class QueryResult:
         engine_milliseconds: How long the engine worked.
         console_url: The query in the AWS console.
         queue_milliseconds: How long it waited in Athena's queue.
-        total_milliseconds: How long it took in all.
         rows_written: Rows that it inserted, updated or deleted; None: it is no such statement.
         reused: Whether Athena gave the result of an earlier query.
         resumed: Whether an earlier attempt of the step had started it.
@@ -47,7 +46,6 @@ class QueryResult:
     engine_milliseconds: int
     console_url: str
     queue_milliseconds: int = 0
-    total_milliseconds: int = 0
     rows_written: int | None = None
     reused: bool = False
     resumed: bool = False

@@ -147,15 +147,15 @@ class RawBucket:
         self,
         first: datetime,
         since: datetime,
-        most_pages: int | None = None,
-        out_of_time: Callable[[], bool] = lambda: False,
+        most_pages: int | None,
+        out_of_time: Callable[[], bool],
     ) -> bool | None:
         """Whether data was written lately; it reads until it meets some, the newest hour first.
 
         Args:
             first: First hour to look into.
             since: Objects that were written at this moment or later count.
-            most_pages: Pages of a thousand objects that are read at most; all by default.
+            most_pages: Pages of a thousand objects that are read at most; None: all.
             out_of_time: Whether no other page may be begun; asked after each.
 
         Returns:

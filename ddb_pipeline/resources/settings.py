@@ -95,14 +95,13 @@ def read_settings(directory: Path, environment: Mapping[str, str] | None = None)
     )
 
 
-def dagster_url(directory: Path, environment: Mapping[str, str] | None = None) -> str | None:
+def dagster_url(directory: Path) -> str | None:
     """Return the address of the Dagster UI, if the environment or `.env` says it.
 
     Args:
         directory: Folder of `pipeline.toml`.
-        environment: The process' variables; `os.environ` by default.
     """
-    process = _filled(os.environ if environment is None else environment)
+    process = _filled(os.environ)
     try:
         file = _filled(_read_file(directory / ENVIRONMENT_FILE))
     except SettingsError:

@@ -1,7 +1,7 @@
 """docs/cost.md says what tools/cost_estimate.py computes, of the stack that there is."""
 
 import dataclasses
-import importlib.util
+import importlib
 import json
 import re
 import subprocess
@@ -21,13 +21,10 @@ SCRIPT = REPOSITORY / "tools" / "cost_estimate.py"
 
 @pytest.fixture(scope="module")
 def estimates():
-    spec = importlib.util.spec_from_file_location("cost_estimate", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    # dataclasses look their module up
-    sys.modules["cost_estimate"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["cost_estimate"]
+    # as when the script is run: its folder is where it imports from
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        yield importlib.import_module("cost_estimate")
 
 
 @pytest.mark.parametrize("table", ["sizes_table", "estimates_table", "idle_table", "choices_table", "prices_table"])

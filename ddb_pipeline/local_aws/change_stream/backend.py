@@ -21,7 +21,6 @@ from moto.dynamodb.exceptions import (
     ItemSizeToUpdateTooLarge,
     MockValidationException,
     ResourceNotFoundException,
-    SerializationException,
     TransactWriteSingleOpException,
 )
 from moto.dynamodb.models import DynamoDBBackend
@@ -29,11 +28,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 
 from ddb_pipeline.local_aws.change_stream import kinesis
-from ddb_pipeline.local_aws.change_stream.attribute_values import (
-    InvalidValueError,
-    UnreadableValueError,
-    normalised_attributes,
-)
+from ddb_pipeline.local_aws.change_stream.attribute_values import normalised_attributes
 from ddb_pipeline.local_aws.change_stream.batches import check_index_keys, is_plain, read_batch
 from ddb_pipeline.local_aws.change_stream.destinations import TableDestinations
 from ddb_pipeline.local_aws.change_stream.items import (
@@ -52,14 +47,13 @@ from ddb_pipeline.local_aws.change_stream.items import (
 )
 from ddb_pipeline.local_aws.change_stream.legacy_updates import as_update_expression
 from ddb_pipeline.local_aws.change_stream.point_in_time import PointInTimeRecovery, table_id
+from ddb_pipeline.local_aws.change_stream.refused_values import NUMBER_ARITHMETIC, dynamodb_errors
 from ddb_pipeline.local_aws.change_stream.replication import Replication
 from ddb_pipeline.local_aws.change_stream.statements import StatementRunner
 from ddb_pipeline.local_aws.change_stream.write import Write
 
 OLDEST_EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
 """Items that expired longer ago are left alone (developerguide/howitworks-ttl.html: five years)."""
-
-_NUMBER_ARITHMETIC = decimal.Context(prec=38, Emin=-999_999, Emax=999_999, traps=[decimal.Inexact])
 
 
 class ChangeStreamBackend(DynamoDBBackend):
@@ -144,7 +138,7 @@ class ChangeStreamBackend(DynamoDBBackend):
 
     def put_item(self, table_name: str, item_attrs: Attributes, *args: Any, **kwargs: Any) -> Item:
         """Put an item; a change if it differs from the one that was there."""
-        with self.lock, _dynamodb_errors():
+        with self.lock, dynamodb_errors():
             table = self.get_table(table_name)
             item = new_item(table, item_attrs)
             before = found_item(table, item.hash_key, item.range_key)
@@ -171,7 +165,7 @@ class ChangeStreamBackend(DynamoDBBackend):
         return_values_on_condition_check_failure: str | None = None,
     ) -> Item:
         """Update an item, or make one; a change if it differs afterwards."""
-        with self.lock, _dynamodb_errors():
+        with self.lock, dynamodb_errors():
             table = self.get_table(table_name)
             key = checked_key(table, normalised_attributes(key))
             before = stored_item(table, key)
@@ -187,7 +181,7 @@ class ChangeStreamBackend(DynamoDBBackend):
                 # moto updates in place: let it have a copy, and keep the item as it was
                 store_item(table, copy.deepcopy(before))
             try:
-                with decimal.localcontext(_NUMBER_ARITHMETIC):
+                with decimal.localcontext(NUMBER_ARITHMETIC):
                     item = super().update_item(
                         table_name,
                         key,
@@ -218,7 +212,7 @@ class ChangeStreamBackend(DynamoDBBackend):
         **kwargs: Any,
     ) -> Item | None:
         """Delete an item; a change if there was one."""
-        with self.lock, _dynamodb_errors():
+        with self.lock, dynamodb_errors():
             table = self.get_table(table_name)
             key = checked_key(table, normalised_attributes(key))
             values = normalised_attributes(expression_attribute_values or {})
@@ -236,7 +230,7 @@ class ChangeStreamBackend(DynamoDBBackend):
         Raises:
             MockValidationException: A value is refused, or two requests are for one item. Nothing was written.
         """
-        with self.lock, _dynamodb_errors():
+        with self.lock, dynamodb_errors():
             batch = read_batch(requests_of, self.get_table)
             for table, item in batch.puts:
                 if is_plain(table):
@@ -250,7 +244,7 @@ class ChangeStreamBackend(DynamoDBBackend):
         """Write all items or none; changes are sent once the transaction has succeeded."""
         if any(len(operation) != 1 for operation in transact_items):
             raise TransactWriteSingleOpException
-        with self.lock, _dynamodb_errors(), self._hold_changes():
+        with self.lock, dynamodb_errors(), self._hold_changes():
             super().transact_write_items([self._normalised_operation(found) for found in transact_items])
 
     def _normalised_operation(self, operation: dict[str, Any]) -> dict[str, Any]:
@@ -264,17 +258,17 @@ class ChangeStreamBackend(DynamoDBBackend):
 
     def execute_statement(self, statement: str, parameters: list[dict[str, Any]]) -> Any:
         """Run a PartiQL statement."""
-        with self.lock, _dynamodb_errors():
+        with self.lock, dynamodb_errors():
             return self._statements.one(statement, parameters)
 
     def batch_execute_statement(self, statements: list[dict[str, Any]]) -> Any:
         """Run PartiQL statements, each by itself."""
-        with self.lock, _dynamodb_errors():
+        with self.lock, dynamodb_errors():
             return self._statements.batch(statements)
 
     def execute_transaction(self, statements: list[dict[str, Any]]) -> Any:
         """Run PartiQL statements, all or none."""
-        with self.lock, _dynamodb_errors():
+        with self.lock, dynamodb_errors():
             return self._statements.transaction(statements)
 
     @contextmanager
@@ -346,19 +340,3 @@ class ChangeStreamBackend(DynamoDBBackend):
         change = None if destination is None else write.change(self.region_name)
         if destination is not None and change is not None:
             self.replication.send(destination, change)
-
-
-@contextmanager
-def _dynamodb_errors() -> Iterator[None]:
-    """Answer values that DynamoDB refuses as DynamoDB does."""
-    try:
-        yield
-    except UnicodeEncodeError:
-        # "\\ud800" alone is JSON, but no text
-        raise SerializationException("Text that UTF-8 cannot hold (half a surrogate pair)") from None
-    except UnreadableValueError as error:
-        raise SerializationException(str(error)) from None
-    except InvalidValueError as error:
-        raise MockValidationException(str(error)) from None
-    except decimal.Inexact:
-        raise MockValidationException("Number overflow. The result has more than 38 significant digits") from None

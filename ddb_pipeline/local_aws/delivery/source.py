@@ -27,7 +27,7 @@ class Source:
     """
 
     def __init__(
-        self, stream: IndexedStream, arrival: threading.Condition, positions: Mapping[str, int] | None = None
+        self, stream: IndexedStream, arrival: threading.Condition, positions: Mapping[str, int] | None
     ) -> None:
         self._stream = stream
         self._arrival = arrival

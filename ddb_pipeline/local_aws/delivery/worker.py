@@ -53,7 +53,7 @@ class DeliveryWorker:
         place: Place,
         stream: IndexedStream,
         activate: Callable[[], None],
-        positions: Mapping[str, int] | None = None,
+        positions: Mapping[str, int] | None,
     ) -> None:
         self.settings = settings
         self.place = place

@@ -31,7 +31,7 @@ class Faults:
         are_set: Whether there is any. All that a server without faults looks at.
     """
 
-    def __init__(self, *, may_kill: bool = False) -> None:
+    def __init__(self, *, may_kill: bool) -> None:
         self.are_set = False
         self._may_kill = may_kill
         self._lock = threading.Lock()
