@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from ddb_pipeline.baselines import EXPORTED_PREFIX
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.resources.aws import Deployment
-from ddb_pipeline.resources.table_export import Export
+from ddb_pipeline.resources.table_export import Export, ExportFailedError
+from ddb_pipeline.resources.waiting import Waiting
 
 _FILES_AT_ONCE = 8
+_FILE_SECONDS = 1800.0
+"""How long a file is tried: throttling passes, and that an answer was lost shows after a quarter of an hour."""
 
 
 def convert_export(deployment: Deployment, baseline_id: str, export: Export, note: Callable[[str], None]) -> int:
@@ -31,13 +36,17 @@ def convert_export(deployment: Deployment, baseline_id: str, export: Export, not
         The number of items.
 
     Raises:
-        PipelineError: A file is not what the manifest says, or the counts do not add up.
+        ExportFailedError: A file is not what the manifest says, or the counts do not add up.
+        PipelineError: A file could not be converted for another reason.
     """
-    store, names = deployment.baselines, deployment.names
+    store = deployment.baselines
     files = _files(deployment, export)
     items = sum(int(file["itemCount"]) for file in files)
     if items != export.items:
-        raise PipelineError(f"export {export.arn}: its files hold {items} items, and DynamoDB says {export.items}")
+        raise ExportFailedError(
+            f"export {export.arn}: its files hold {items} items, and DynamoDB says {export.items}: run the job again, "
+            "which makes a new export"
+        )
     done = store.exported_keys(baseline_id)
     waiting = [
         file
@@ -46,46 +55,79 @@ def convert_export(deployment: Deployment, baseline_id: str, export: Export, not
         if int(file["itemCount"]) and _target_key(baseline_id, str(file["dataFileS3Key"])) not in done
     ]
     note(f"{len(files)} files with {items} items, {len(waiting)} to convert")
-
-    def convert(file: dict[str, Any]) -> None:
-        deployment.baseline_converter.convert(
-            {
-                "baseline_id": baseline_id,
-                "source_key": file["dataFileS3Key"],
-                "item_count": int(file["itemCount"]),
-                "md5": file["md5Checksum"],
-                "table_name": names.table,
-                "aws_region": names.region,
-                "key_attributes": [attribute.name for attribute in deployment.pipeline.key_attributes],
-                "as_of_us": export.as_of_us,
-            }
-        )
-
+    conversion = _Conversion(deployment, baseline_id, export, note)
     pool = ThreadPoolExecutor(_FILES_AT_ONCE)
     try:
-        for _ in pool.map(convert, waiting):
+        for _ in pool.map(conversion.of_file, waiting):
             pass
     finally:
-        # after a failure or an interrupt: what has not begun shall not
+        # after a failure or an interrupt: what has not begun shall not, nor what would be tried again
+        conversion.ended.set()
         pool.shutdown(cancel_futures=True)
     store.register_exported_items(baseline_id)
     return items
 
 
+@dataclass(frozen=True)
+class _Conversion:
+    """Turns files into rows, and tries again what may pass until the whole has ended."""
+
+    deployment: Deployment
+    baseline_id: str
+    export: Export
+    note: Callable[[str], None]
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def of_file(self, file: Mapping[str, Any]) -> None:
+        source_key, pipeline, names = str(file["dataFileS3Key"]), self.deployment.pipeline, self.deployment.names
+        event = {
+            "baseline_id": self.baseline_id,
+            "source_key": source_key,
+            "item_count": int(file["itemCount"]),
+            "md5": file["md5Checksum"],
+            "table_name": names.table,
+            "aws_region": names.region,
+            "key_attributes": [attribute.name for attribute in pipeline.key_attributes],
+            "as_of_us": self.export.as_of_us,
+        }
+        target_key = _target_key(self.baseline_id, source_key)
+        waiting = Waiting(_FILE_SECONDS, first_seconds=1, longest_seconds=30, sleep=self._sleep)
+        while True:
+            try:
+                self.deployment.baseline_converter.convert(event)
+            except PipelineError as error:
+                if not error.transient or waiting.is_over or self.ended.is_set():
+                    raise
+                # perhaps the answer alone is lost: what is written shall not be made, and paid for, once more
+                if target_key in self.deployment.baselines.exported_keys(self.baseline_id):
+                    return
+                self.note(f"{source_key} is tried again: {error}")
+                waiting.pause()
+            else:
+                return
+
+    def _sleep(self, seconds: float) -> None:
+        self.ended.wait(seconds)
+
+
 def _files(deployment: Deployment, export: Export) -> list[dict[str, Any]]:
-    """The data files as the export's manifests list them (developerguide/S3DataExport.Output.html)."""
+    """The data files as the export's manifests list them (developerguide/S3DataExport.Output.html).
+
+    Raises:
+        ExportFailedError: There is no manifest, or none that can be read.
+    """
     store = deployment.baselines
     if export.manifest_key is None:
-        raise PipelineError(f"export {export.arn} is complete but names no manifest: run the job again")
+        raise ExportFailedError(f"export {export.arn} is complete but names no manifest: run the job again")
     try:
         summary = json.loads(store.read_text(export.manifest_key))
         listed = store.read_text(str(summary["manifestFilesS3Key"]))
+        return [json.loads(line) for line in listed.splitlines() if line.strip()]
     except store.s3.exceptions.NoSuchKey:
-        raise PipelineError(
-            f"the files of export {export.arn} are gone from s3://{store.bucket}: delete its object below "
-            "baselines/pending/ and run the job again, which makes a new export"
-        ) from None
-    return [json.loads(line) for line in listed.splitlines() if line.strip()]
+        what = f"the files of export {export.arn} are gone from s3://{store.bucket}"
+    except (ValueError, KeyError) as error:
+        what = f"the manifest of export {export.arn} cannot be read ({error!r})"
+    raise ExportFailedError(f"{what}: run the job again, which makes a new export")
 
 
 def _target_key(baseline_id: str, source_key: str) -> str:

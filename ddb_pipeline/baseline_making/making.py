@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,8 +25,13 @@ from ddb_pipeline.resources.waiting import Waiting
 
 QUERY_SECONDS = 3600.0
 EXPORT_SECONDS = 6 * 3600.0
-_FRESH = timedelta(hours=1)
-"""A snapshot that broke off longer ago is not finished: its moment is of no more use than the baseline before."""
+_FRESH: Mapping[str, timedelta] = {
+    "snapshot": timedelta(hours=1),
+    "export": timedelta(seconds=EXPORT_SECONDS) + timedelta(days=1),
+}
+"""A baseline that was begun longer ago is not finished, by its source. The moment of a snapshot is of no more use than
+the baseline before. An export has been paid for; but one of weeks ago would be the newest baseline, and the raw objects
+since then may have expired."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Making:
         store, table, found = self.deployment.baselines, self.deployment.names.table, None
         known = {manifest.baseline_id for manifest in store.manifests_of_all_tables()}
         for pending in store.pending():
-            is_fresh = pending.source == "export" or (moment_of(pending.started_at_us) > self.clock() - _FRESH)
+            is_fresh = moment_of(pending.started_at_us) > self.clock() - _FRESH[pending.source]
             # a snapshot rests on what its parent rests on, an export on the capture of its time
             rests = pending.source == "snapshot" or pending.capture == capture.number
             wanted = pending.source == self.deployment.pipeline.baseline and pending.table == table and rests
@@ -222,8 +227,7 @@ class Making:
             str(pending.export_arn), Waiting(EXPORT_SECONDS, first_seconds=0.5, longest_seconds=60), self.note
         )
         if export.table_id != capture.table_id:
-            store.abandon(pending.baseline_id)
-            raise PipelineError(
+            raise ExportFailedError(
                 f"export {export.arn} is of a table that was deleted and made again since: run the job again"
             )
         try:

@@ -160,7 +160,9 @@ class Deployment:
     def baseline_converter(self) -> BaselineConverter:
         """The function that makes rows of exported items."""
         connection = self.settings.connection
-        client = _clients.get(("lambda", connection, "patient"), lambda: _make_client("lambda", connection, 910))
+        client = _clients.get(
+            ("lambda", connection, "patient"), lambda: _make_client("lambda", connection, 910, once=True)
+        )
         return BaselineConverter(client, self.names.baseline_converter)
 
     @property
@@ -267,14 +269,20 @@ def make_client(service: str, connection: Connection, *, hurried: bool = False) 
     return _clients.get((service, connection), lambda: _make_client(service, connection))
 
 
-def _make_client(service: str, connection: Connection, read_timeout: int = 60, *, hurried: bool = False) -> Any:
+def _make_client(
+    service: str, connection: Connection, read_timeout: int = 60, *, hurried: bool = False, once: bool = False
+) -> Any:
     from botocore.config import Config
+
+    attempts = 1 if once else 3 if hurried else 5
 
     session = _sessions.get(connection, lambda: _make_session(connection))
     config = Config(
         connect_timeout=2 if hurried else 5,
         read_timeout=read_timeout,
-        retries={"mode": "standard", "total_max_attempts": 3 if hurried else 5},
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        # where the answer takes minutes, a network on the way may forget a connection that is silent (AWS: API Invoke)
+        tcp_keepalive=once,
     )
     # a session is not safe between threads
     with _session_in_use:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from ddb_pipeline.baselines import EXPORTS_PREFIX
 from ddb_pipeline.baselines.captures import Sight
 from ddb_pipeline.baselines.records import microseconds
-from ddb_pipeline.errors import AwsError, PipelineError
+from ddb_pipeline.errors import AwsError, PipelineError, explained
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.resources.waiting import Waiting
 
@@ -122,10 +122,14 @@ class TableExport:
             note: Takes a line for the log.
 
         Raises:
-            PipelineError: It failed, or was not complete at the deadline.
+            ExportFailedError: It failed, or DynamoDB does not know it any more.
+            PipelineError: It was not complete at the deadline.
         """
         while True:
-            described = self.client.describe_export(ExportArn=arn)["ExportDescription"]
+            try:
+                described = self.client.describe_export(ExportArn=arn)["ExportDescription"]
+            except self.client.exceptions.ExportNotFoundException:
+                raise ExportFailedError(f"DynamoDB does not know export {arn} any more: run the job again") from None
             status = str(described["ExportStatus"])
             if status == "COMPLETED":
                 return _export(described)
@@ -134,8 +138,8 @@ class TableExport:
                 raise ExportFailedError(f"export {arn} of the table failed: {code}: {reason}: run the job again")
             if waiting.is_over:
                 raise AwsError(
-                    f"export {arn} was still in progress after {waiting.deadline_seconds:.0f} s: run the job again, "
-                    "it waits for this export and starts no other"
+                    f"export {arn} was still in progress after {waiting.deadline_seconds:.0f} s: run the job again "
+                    "within a day, it waits for this export and starts no other"
                 )
             note(f"export {arn}: {status}")
             waiting.pause()
@@ -153,7 +157,11 @@ class TableExport:
 
 
 class ExportFailedError(PipelineError):
-    """DynamoDB gave an export up: it will never be complete."""
+    """An export that no baseline will ever come of: DynamoDB gave it up, or its files are not what it says."""
+
+
+_SPOILT = frozenset({"ExportError", "NoSuchKey"})
+"""Classes of errors with which the function says that a file is not what the manifest says, or is gone."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,7 @@ class BaselineConverter:
     """The function that makes rows of exported items.
 
     Attributes:
-        client: boto3's Lambda client, which waits as long as the function may run.
+        client: boto3's Lambda client, which waits as long as the function may run, and asks once.
         name: Name of the function; empty: the stack has none.
     """
 
@@ -175,16 +183,21 @@ class BaselineConverter:
             event: The function's event.
 
         Raises:
-            PipelineError: There is no function, or it failed.
+            ExportFailedError: The file is not what the manifest says.
+            PipelineError: There is no function, or it failed; transient: it may not have run, or its answer was lost.
         """
         if not self.name:
             raise PipelineError('the stack has no baseline converter: deploy it with baseline = "export"')
-        answer = self.client.invoke(FunctionName=self.name, Payload=json.dumps(event).encode())
-        result = json.loads(answer["Payload"].read())
-        if answer.get("FunctionError"):
-            reason = result.get("errorMessage") if isinstance(result, dict) else result
-            raise PipelineError(f"function {self.name} could not convert {event['source_key']}: {reason}")
-        return dict(result)
+        with explained(f"function {self.name}"):
+            answer = self.client.invoke(FunctionName=self.name, Payload=json.dumps(event).encode())
+            result = json.loads(answer["Payload"].read())
+        if not answer.get("FunctionError"):
+            return dict(result)
+        said = result if isinstance(result, dict) else {}
+        failed = f"function {self.name} could not convert {event['source_key']}: {said.get('errorMessage', result)}"
+        if said.get("errorType") in _SPOILT:
+            raise ExportFailedError(f"{failed}: run the job again, which makes a new export")
+        raise PipelineError(f"{failed}: run the job again, which goes on with this export")
 
 
 def _export(described: Mapping[str, Any]) -> Export:

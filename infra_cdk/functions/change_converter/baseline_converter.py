@@ -14,6 +14,7 @@ import hashlib
 import io
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -77,11 +78,12 @@ def convert(source: io.RawIOBase, target: io.RawIOBase, event: dict[str, Any]) -
         The number of items.
 
     Raises:
-        ExportError: A line is not an item of this table, or there are more or fewer than the manifest says.
+        ExportError: A line is not an item of this table, there are more or fewer than the manifest says, or the file
+            is no whole gzip file.
     """
     items = 0
     with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=6, mtime=0) as rows:
-        for line in _lines(source):
+        for line in _lines(source, str(event["source_key"])):
             try:
                 row = row_line(
                     line,
@@ -100,10 +102,19 @@ def convert(source: io.RawIOBase, target: io.RawIOBase, event: dict[str, Any]) -
     return items
 
 
-def _lines(source: io.RawIOBase) -> Iterator[bytes]:
+def _lines(source: io.RawIOBase, key: str) -> Iterator[bytes]:
     # an export of an empty partition of the table is an empty file, gzipped or of no bytes at all
     with gzip.GzipFile(fileobj=source, mode="rb") as lines:
-        yield from (line for line in lines if line.strip())
+        while line := _line(lines, key):
+            if line.strip():
+                yield line
+
+
+def _line(lines: gzip.GzipFile, key: str) -> bytes:
+    try:
+        return lines.readline()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ExportError(f"{key} is no whole gzip file: {error}") from None
 
 
 class CheckedReader(io.RawIOBase):
