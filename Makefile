@@ -59,7 +59,7 @@ destroy: ## take a stage away again; asks: make destroy STAGE=dev
 	$(environment) infra
 	@$(bin)/ddb-pipeline destroy --stage $(STAGE) $(OPTIONS)
 
-verify-aws: ## use a stage on AWS for an hour, compare, report, destroy it: make verify-aws STAGE=verify
+verify-aws: ## use a stage on AWS for up to an hour and a half, compare, report, destroy it: make verify-aws STAGE=verify
 	$(named)
 	$(environment) infra
 	@$(bin)/ddb-pipeline verify --stage $(STAGE) $(OPTIONS)
