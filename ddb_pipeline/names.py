@@ -15,6 +15,9 @@ PROJECT = "ddb-change-analytics"
 DEPLOYMENT_TAG = "deployment"
 """Tag with the stack's name on everything in it: the budget counts costs by it, so it must mean this stack alone."""
 
+EMPTIED_TAG = f"{PROJECT}:emptied-with-its-stack"
+"""Tag without which nothing empties a bucket; `functions/custom_resources/bucket_emptier.py` reads it too."""
+
 ITEM_COLUMNS_KEY = "catalog/item_columns.json"
 """Object in the raw bucket that remembers which attributes of items are columns of the views."""
 

@@ -18,7 +18,6 @@ from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.cli.place import (
     DeployedStack,
     Place,
-    buckets_to_empty,
     deployed_stacks,
     find_place,
     require_bootstrap,
@@ -32,6 +31,7 @@ from ddb_pipeline.cli.safeguards import (
     require_whole,
 )
 from ddb_pipeline.cli.streaming import require_streaming
+from ddb_pipeline.cli.stuck_stacks import finish_deletion
 from ddb_pipeline.cli.table_keys import require_readable_afterwards
 from ddb_pipeline.cli.table_safeguards import require_tables
 from ddb_pipeline.declaration import Declaration, load_declaration
@@ -199,26 +199,31 @@ def _said_of_undeclared(ready: Ready, stacks: Sequence[str]) -> str:
 
 
 def destroy(ready: Ready, options: Sequence[str] = (), log: Path | None = None) -> None:
-    """Run `cdk destroy` for all stacks of the stage, and look whether they are gone.
+    """Run `cdk destroy` for all stacks of the stage, do what its functions failed to, and look whether all are gone.
 
     Raises:
         UserError: They are not.
+        PipelineError: CloudFormation cannot be asked.
     """
+    declaration, place = ready.declaration, ready.place
+    # what an earlier attempt left; of what is in the way even so, CloudFormation tells the reason
+    finish_deletion(declaration, place, deployed_stacks(declaration, place))
+    if not deployed_stacks(declaration, place):
+        return
     code = ready.run(["destroy", "--all", "--force", *options], log)
-    left = deployed_stacks(ready.declaration, ready.place)
-    if code == 0 and not left:
+    not_deleted = deployed_stacks(declaration, place)
+    if code == 0 and not not_deleted:
+        return
+    problems = finish_deletion(declaration, place, not_deleted)
+    left = deployed_stacks(declaration, place)
+    if not_deleted and not left:
         return
     where = "above" if log is None else f"in {os.path.relpath(log)}"
     states = ", ".join(f"{pipeline} ({stack.state})" for pipeline, stack in left.items()) or "none"
-    # CloudFormation deletes what empties them once only, and something has written to them since
-    advice = "".join(
-        f"; nothing empties bucket {bucket} any more: stop what writes to it, and run "
-        f"`aws s3 rm --recursive s3://{bucket}` before"
-        for bucket in buckets_to_empty(ready.place, left)
-    )
+    reasons = "".join(f"; {problem}" for problem in problems)
     raise UserError(
-        f"stage {ready.place.stage} could not be destroyed whole (exit code {code}; still there: {states}): what the "
-        f"CDK says {where} is the reason; the same command goes on from here{advice}"
+        f"stage {place.stage} could not be destroyed whole (exit code {code}; still there: {states}): what the CDK "
+        f"says {where} is the reason; the same command goes on from here{reasons}"
     )
 
 

@@ -14,7 +14,7 @@ from ddb_pipeline.errors import is_denied
 _NO_TABLE = {"ResourceNotFoundException", "TableNotFoundException"}
 """The second is that of the calls about backups (API_DescribeContinuousBackups.html)."""
 
-_IN_NOBODYS_WAY = {"DISABLED", "DISABLING", "ENABLE_FAILED"}
+IN_NOBODYS_WAY = {"DISABLED", "DISABLING", "ENABLE_FAILED"}
 """States of a destination that allow another one, at once or after a wait (API_KinesisDataStreamDestination.html)."""
 
 _CHANGING_KEY = {"ENABLING", "DISABLING", "UPDATING"}
@@ -85,7 +85,7 @@ def described_table(place: Place, name: str) -> DescribedTable | None:
         is_changing_key=encryption.get("Status") in _CHANGING_KEY,
         streams_to=None
         if states is None
-        else tuple(arn for arn, state in states.items() if state not in _IN_NOBODYS_WAY),
+        else tuple(arn for arn, state in states.items() if state not in IN_NOBODYS_WAY),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -203,33 +203,6 @@ def undeclared_stacks(declaration: Declaration, place: Place) -> list[str]:
             if ours <= {(tag["Key"], tag["Value"]) for tag in stack.get("Tags", [])}
             and stack["StackName"] not in declared
         )
-
-
-def buckets_to_empty(place: Place, pipelines: Iterable[str]) -> list[str]:
-    """Return the buckets that could not be deleted, and that nothing of their stack empties any more.
-
-    Args:
-        place: Where the stage is.
-        pipelines: Names of pipelines whose stacks are there.
-
-    Raises:
-        PipelineError: CloudFormation cannot be asked.
-    """
-    found = []
-    for pipeline in pipelines:
-        stack = ComputedNames(pipeline, place.stage).stack
-        with place.explained():
-            pages = place.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
-            resources = [one for page in pages for one in page["StackResourceSummaries"]]
-        there = {one["ResourceType"] for one in resources if one["ResourceStatus"] != "DELETE_COMPLETE"}
-        if "Custom::EmptiedBucket" in there:
-            continue
-        found += [
-            str(one["PhysicalResourceId"])
-            for one in resources
-            if one["ResourceType"] == "AWS::S3::Bucket" and one["ResourceStatus"] == "DELETE_FAILED"
-        ]
-    return found
 
 
 def known_regions() -> set[str]:

@@ -114,17 +114,21 @@ def test_a_change_of_the_declaration_is_shown_and_then_made(project: Project):
     assert project.names() == before
 
 
-def test_a_stage_is_destroyed_only_when_somebody_says_so(project: Project):
+def test_a_stage_is_destroyed_only_when_somebody_says_so_and_then_whole(project: Project):
     code, output = project.run_here("destroy", "--stage", "dev")
     assert code == 1
     assert "what the stacks made goes with what is in it" in output
     assert "there is nobody to ask here: say --yes" in output
 
-    # what the canary left in the buckets goes with them
-    raw = project.client("s3").list_objects_v2(Bucket=project.names().raw_bucket)
-    assert raw["KeyCount"] > 0
+    # what the canary left in the buckets goes with them, also when the function that empties them cannot
+    raw_bucket = project.names().raw_bucket
+    assert project.client("s3").list_objects_v2(Bucket=raw_bucket)["KeyCount"] > 0
+    project.client("lambda").delete_function(FunctionName=ComputedNames("persons", "dev").function("emptier"))
     code, output = project.run("destroy", "--stage", "dev", "--yes")
     assert code == 0, output
+    assert "DELETE_FAILED" in output
+    assert f"bucket {raw_bucket} is empty now" in output
+    assert f"stack {STACK}: what is left of it is deleted, without BucketEmptier" in output
     assert "Stage dev is gone" in output
     assert project.client("dynamodb").list_tables()["TableNames"] == []
     left = [bucket["Name"] for bucket in project.client("s3").list_buckets()["Buckets"]]

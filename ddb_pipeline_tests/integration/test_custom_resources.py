@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ddb_pipeline.local_aws import function_events
 from ddb_pipeline_tests.deployed import wait_until
@@ -173,28 +174,23 @@ def test_an_update_that_fails_elsewhere_is_taken_back_by_an_update(stacks: Stack
     assert stacks.physical_id(name, "Thing") == "one"
 
 
-def test_a_deletion_that_fails_is_tried_again_with_the_stack(stacks: Stacks, template: Template) -> None:
+def test_a_deletion_that_fails_takes_its_function_along_and_can_only_be_given_up(
+    stacks: Stacks, template: Template
+) -> None:
+    """As on AWS, where the function and the role go although the resource that needs them is left."""
     stack = stacks.create(template.of(Delete={"Status": "FAILED", "Reason": "still in use"}))
-    name = stack["StackName"]
+    name, function = stack["StackName"], stacks.physical_id(stack["StackName"], "Function")
     assert stacks.delete(stack["StackId"])["StackStatus"] == "DELETE_FAILED"
     assert "still in use" in stacks.reasons(name)
-
-    # the function may change its mind, as it is asked again
-    function = stacks.physical_id(name, "Function")
-    code = SOURCE.replace('properties.get(event["RequestType"]', 'properties.get("None"')
-    stacks.client("lambda").update_function_code(FunctionName=function, ZipFile=archive(code))
-    assert stacks.delete(stack["StackId"])["StackStatus"] == "DELETE_COMPLETE"
-    assert template.asked() == [("Create", None), ("Delete", "one"), ("Delete", "one")]
-
-
-def test_a_resource_whose_function_somebody_deleted_cannot_be_deleted(stacks: Stacks, template: Template) -> None:
-    stack = stacks.create(template.of())
-    name = stack["StackName"]
-    stacks.client("lambda").delete_function(FunctionName=stacks.physical_id(name, "Function"))
+    summaries = stacks.client("cloudformation").list_stack_resources(StackName=name)["StackResourceSummaries"]
+    assert [(one["LogicalResourceId"], one["ResourceStatus"]) for one in summaries] == [("Thing", "DELETE_FAILED")]
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        stacks.client("lambda").get_function(FunctionName=function)
 
     assert stacks.delete(stack["StackId"])["StackStatus"] == "DELETE_FAILED"
     assert "could not be invoked" in stacks.reasons(name)
-    # as CloudFormation has it: what cannot be deleted is left out of the next attempt
+    assert template.asked() == [("Create", None), ("Delete", "one")]
+    # what cannot be deleted is left out of the next attempt
     stacks.client("cloudformation").delete_stack(StackName=name, RetainResources=["Thing"])
     assert stacks.settled(stack["StackId"])["StackStatus"] == "DELETE_COMPLETE"
 

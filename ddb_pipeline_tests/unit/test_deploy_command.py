@@ -217,14 +217,53 @@ def test_where_only_undeclared_stacks_are_left_the_refusal_names_them(own, monke
         run_destroy("dev", (), yes=True)
 
 
-def test_a_bucket_that_nothing_empties_any_more_is_named_with_the_command(own, monkeypatch):
-    left = {"persons": DeployedStack("DELETE_FAILED", protected=False)}
-    monkeypatch.setattr(deploy, "deployed_stacks", lambda _declaration, _place: left)
-    monkeypatch.setattr(deploy, "buckets_to_empty", lambda _place, _pipelines: ["raw"])
-    monkeypatch.setattr(Ready, "run", lambda *_arguments: 1)
+def destroyed(
+    monkeypatch: pytest.MonkeyPatch, found: Ready, states: Sequence[str | None], code: int, problems: Sequence[str] = ()
+) -> list[str]:
+    """What is done to destroy it, while its only stack is in these states, each time that somebody looks."""
+    done: list[str] = []
+    seen = iter(states)
 
-    with pytest.raises(UserError, match=r"persons \(DELETE_FAILED\).*run `aws s3 rm --recursive s3://raw` before"):
-        destroy(ready(own))
+    def stacks(_declaration: Declaration, _place: Place) -> dict[str, DeployedStack]:
+        state = next(seen)
+        return {} if state is None else {"persons": DeployedStack(state, protected=False)}
+
+    def finish(_declaration: Declaration, _place: Place, stacks: dict[str, DeployedStack]) -> list[str]:
+        done.extend(f"finish {stack.state}" for stack in stacks.values())
+        return list(problems)
+
+    monkeypatch.setattr(deploy, "deployed_stacks", stacks)
+    monkeypatch.setattr(deploy, "finish_deletion", finish)
+    monkeypatch.setattr(Ready, "run", lambda *_arguments: done.append("cdk") or code)
+    destroy(found)
+    assert next(seen, "seen") == "seen"
+    return done
+
+
+def test_what_the_functions_of_the_stack_could_not_do_is_done_by_the_command_itself(own, monkeypatch):
+    whole, part = "CREATE_COMPLETE", "DELETE_FAILED"
+
+    assert destroyed(monkeypatch, ready(own), [whole, whole, None], 0) == [f"finish {whole}", "cdk"]
+    # in the same command, or in the next one, when the CDK has nothing to do any more
+    assert destroyed(monkeypatch, ready(own), [whole, whole, part, None], 1) == [
+        f"finish {whole}",
+        "cdk",
+        f"finish {part}",
+    ]
+    assert destroyed(monkeypatch, ready(own), [part, None], 0) == [f"finish {part}"]
+
+
+def test_what_is_in_the_way_even_so_is_said(own, monkeypatch):
+    part = "DELETE_FAILED"
+    with pytest.raises(
+        UserError, match=r"persons \(DELETE_FAILED\).*goes on from here; bucket raw holds; and another$"
+    ):
+        destroyed(monkeypatch, ready(own), [part] * 4, 1, ["bucket raw holds", "and another"])
+
+
+def test_a_cdk_that_fails_with_nothing_left_is_not_passed_over(own, monkeypatch):
+    with pytest.raises(UserError, match=r"exit code 1; still there: none"):
+        destroyed(monkeypatch, ready(own), ["CREATE_COMPLETE", "CREATE_COMPLETE", None, None], 1)
 
 
 def test_a_stage_that_is_in_use_is_not_verified(own, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ddb_pipeline.declaration import ByStage, KeyAttribute
-from ddb_pipeline.names import ComputedNames, PublishedNames
+from ddb_pipeline.names import EMPTIED_TAG, ComputedNames, PublishedNames
 from ddb_pipeline_tests.unit.infra_templates import (
     ORDERS,
     REPOSITORY,
@@ -22,7 +22,6 @@ from ddb_pipeline_tests.unit.infra_templates import (
 from ddb_pipeline_tests.unit.test_infra_permissions import NAMES, as_list, policy_documents
 from ddb_pipeline_tests.unit.test_infra_rules import cfn_lint
 from infra_cdk.components.analytics import SAVED_QUERIES
-from infra_cdk.components.bucket_emptier import EMPTIED_TAG
 from infra_cdk.components.encryption import LOG_GROUPS_OF
 from infra_cdk.components.existing_table import ExistingTable
 

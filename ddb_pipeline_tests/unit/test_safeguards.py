@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ddb_pipeline.cli.console import UserError
-from ddb_pipeline.cli.place import DeployedStack, Place, buckets_to_empty, undeclared_stacks
+from ddb_pipeline.cli.place import DeployedStack, Place, undeclared_stacks
 from ddb_pipeline.cli.safeguards import (
     release_never_made,
     require_as_declared,
@@ -185,12 +185,3 @@ def test_the_stacks_of_a_stage_are_found_by_their_tags_though_the_file_does_not_
     found = undeclared_stacks(with_key(None), place({"Stacks": first}, {"Stacks": second}))
 
     assert found == ["ddb-change-analytics-dev-gone"]
-
-
-@pytest.mark.parametrize(("emptier", "found"), [("DELETE_COMPLETE", ["raw"]), ("DELETE_FAILED", [])])
-def test_a_bucket_is_emptied_by_hand_only_when_what_empties_it_is_gone(emptier, found):
-    states = [("AWS::S3::Bucket", "raw", "DELETE_FAILED"), ("AWS::S3::Bucket", "results", "DELETE_COMPLETE")]
-    names = ("ResourceType", "PhysicalResourceId", "ResourceStatus")
-    listed = [dict(zip(names, one, strict=True)) for one in [*states, ("Custom::EmptiedBucket", "raw", emptier)]]
-
-    assert buckets_to_empty(place({"StackResourceSummaries": listed}), ["persons"]) == found

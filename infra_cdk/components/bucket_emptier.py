@@ -9,12 +9,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from ddb_pipeline.names import ComputedNames
+from ddb_pipeline.names import EMPTIED_TAG, ComputedNames
 from infra_cdk.components.custom_resource_function import CustomResourceFunction
 from infra_cdk.components.permissions import allow
-
-EMPTIED_TAG = "ddb-change-analytics:emptied-with-its-stack"
-"""Tag without which a bucket is never emptied; `functions/custom_resources/bucket_emptier.py` reads it."""
 
 
 class BucketEmptier(Construct):

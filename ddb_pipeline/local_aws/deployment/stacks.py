@@ -271,15 +271,18 @@ class StackWorker:
         self._stack.now.scope.made[item.resource.logical_id] = item.made
 
     def _delete_all(self, items: Iterable[Existing], end: End) -> list[Existing]:
-        """Delete what does not outlive that, last made first; return those left because they or their users failed."""
+        """Delete what does not outlive that, last made first; return those that could not be deleted.
+
+        As on AWS, a resource that could not be deleted does not hold back what it needs: a custom resource loses its
+        function, and can only be given up then (aws-cloudformation/cloudformation-coverage-roadmap, issues 852, 1508).
+        """
         left: list[Existing] = []
         for item in reversed(list(items)):
             resource = item.resource
-            is_needed = any(resource.logical_id in other.resource.needs for other in left)
-            if resource.outlives(end) and not is_needed:
+            if resource.outlives(end):
                 self._stack.record(resource.logical_id, item.made.physical_id, resource.type, "DELETE_SKIPPED")
-            elif is_needed or not self._delete(item):
-                left.append(item if is_needed else replace(item, status="DELETE_FAILED"))
+            elif not self._delete(item):
+                left.append(replace(item, status="DELETE_FAILED"))
         return left[::-1]
 
     def _delete(self, item: Existing) -> bool:

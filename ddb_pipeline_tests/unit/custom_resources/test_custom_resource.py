@@ -43,12 +43,21 @@ def invoked(functions, monkeypatch):
     return calls
 
 
+def told_as(_request, reason):
+    """What a deletion that failed is told as, by the function of these tests."""
+    return {"Status": "SUCCESS", "Reason": f"not done: {reason}"}
+
+
+def answer(functions, event, context, work):
+    functions.custom_resource.answer(event, context, work, told_as)
+
+
 def done(functions):
     return lambda _event, _clock: functions.custom_resource.Outcome("the-thing", {"Colour": "green"})
 
 
 def test_success_is_told_with_the_physical_id(functions, answers):
-    functions.custom_resource.answer(request(), LambdaContext(), done(functions))
+    answer(functions, request(), LambdaContext(), done(functions))
     assert answers.bodies == [
         {
             "Status": "SUCCESS",
@@ -63,17 +72,17 @@ def test_success_is_told_with_the_physical_id(functions, answers):
     assert answers.headers == [("PUT", "https://answer.example/", "")]
 
 
-@pytest.mark.parametrize(("physical_id", "told"), [(None, "not-created-request-1"), ("before", "before")])
-def test_any_failure_is_told_with_its_reason_and_the_id_that_there_was(functions, answers, physical_id, told):
+@pytest.mark.parametrize(("physical_id", "known_as"), [(None, "not-created-request-1"), ("before", "before")])
+def test_any_failure_is_told_with_its_reason_and_the_id_that_there_was(functions, answers, physical_id, known_as):
     def work(event, clock):
         raise KeyError("Surprise")
 
-    functions.custom_resource.answer(request(physical_id=physical_id), LambdaContext(), work)
-    (answer,) = answers.bodies
-    assert (answer["Status"], answer["Reason"], answer["PhysicalResourceId"]) == (
+    answer(functions, request(physical_id=physical_id), LambdaContext(), work)
+    (told,) = answers.bodies
+    assert (told["Status"], told["Reason"], told["PhysicalResourceId"]) == (
         "FAILED",
         "KeyError: 'Surprise'",
-        told,
+        known_as,
     )
 
 
@@ -81,19 +90,19 @@ def test_a_reason_is_cut_to_what_cloudformation_takes(functions, answers):
     def work(event, clock):
         raise functions.custom_resource.NotPossibleError("\N{GRINNING FACE}" * 10_000)
 
-    functions.custom_resource.answer(request() | {"StackId": "x" * 300}, LambdaContext(), work)
+    answer(functions, request() | {"StackId": "x" * 300}, LambdaContext(), work)
     assert 3500 < answers.lengths[0] <= 4096
     assert set(answers.bodies[0]["Reason"]) == {"\N{GRINNING FACE}"}
 
 
 def test_an_answer_that_is_lost_is_sent_again_and_in_the_end_lambda_repeats_the_request(functions, answers):
     answers.failures = 4
-    functions.custom_resource.answer(request(), LambdaContext(), done(functions))
+    answer(functions, request(), LambdaContext(), done(functions))
     assert len(answers.bodies) == 1
 
     answers.failures = 5
     with pytest.raises(OSError, match="no route"):
-        functions.custom_resource.answer(request(), LambdaContext(), done(functions))
+        answer(functions, request(), LambdaContext(), done(functions))
 
 
 def endless(event, clock):
@@ -103,7 +112,7 @@ def endless(event, clock):
 
 def test_work_that_outlasts_an_invocation_goes_on_in_another_with_the_same_deadline(functions, answers, invoked):
     began = time.time()
-    functions.custom_resource.answer(request(), LambdaContext(120, 61, 59), endless)
+    answer(functions, request(), LambdaContext(120, 61, 59), endless)
 
     assert answers.bodies == []
     (call,) = invoked
@@ -113,17 +122,41 @@ def test_work_that_outlasts_an_invocation_goes_on_in_another_with_the_same_deadl
     assert event == request()
     assert began + 55 * 60 <= deadline <= time.time() + 55 * 60
 
-    functions.custom_resource.answer(event | {"Deadline": deadline}, LambdaContext(59), endless)
+    answer(functions, event | {"Deadline": deadline}, LambdaContext(59), endless)
     assert json.loads(invoked[1]["Payload"])["Deadline"] == deadline
 
 
 def test_work_that_outlasts_cloudformation_is_told_as_a_failure_while_it_listens(functions, answers, invoked):
-    functions.custom_resource.answer(request() | {"Deadline": time.time() - 1}, LambdaContext(800), endless)
+    answer(functions, request() | {"Deadline": time.time() - 1}, LambdaContext(800), endless)
 
     assert invoked == []
-    (answer,) = answers.bodies
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"] == ("it is half done, after 55 minutes: deploy or destroy again, which goes on from here")
+    (told,) = answers.bodies
+    assert (told["Status"], told["Reason"]) == ("FAILED", "it is half done, after 55 minutes: deploy again")
+
+
+def test_a_deletion_that_fails_is_told_as_its_function_says_for_nobody_asks_it_again(functions, answers, monkeypatch):
+    """CloudFormation deletes the function and its role whatever the answer is."""
+
+    def broken(event, clock):
+        raise KeyError("Surprise")
+
+    def refused(event, clock):
+        raise functions.custom_resource.NotPossibleError("somebody is in the way")
+
+    event = request("Delete", physical_id="before")
+    answer(functions, event | {"Deadline": time.time() - 1}, LambdaContext(800), endless)
+    for work in (broken, refused):
+        answer(functions, event, LambdaContext(), work)
+    client = SimpleNamespace(invoke=lambda **_call: denied())
+    monkeypatch.setattr(functions.custom_resource, "client", lambda _service: client)
+    answer(functions, event, LambdaContext(1), endless)
+
+    assert [(one["Status"], one["PhysicalResourceId"]) for one in answers.bodies] == [("SUCCESS", "before")] * 4
+    late, surprised, in_the_way, alone = (one["Reason"] for one in answers.bodies)
+    assert late == "not done: it is half done, after 55 minutes"
+    assert surprised == "not done: KeyError: 'Surprise'"
+    assert in_the_way == "not done: somebody is in the way"
+    assert alone.startswith("not done: it is half done, and the function could not invoke itself to go on: ClientError")
 
 
 def test_a_function_that_cannot_invoke_itself_says_so(functions, answers, monkeypatch):
@@ -131,7 +164,7 @@ def test_a_function_that_cannot_invoke_itself_says_so(functions, answers, monkey
         raise PermissionError("not allowed")
 
     monkeypatch.setattr(functions.custom_resource, "client", lambda _service: SimpleNamespace(invoke=refused))
-    functions.custom_resource.answer(request(), LambdaContext(1), endless)
+    answer(functions, request(), LambdaContext(1), endless)
     assert answers.bodies[0]["Reason"] == (
         "it is half done, and the function could not invoke itself to go on: PermissionError: not allowed"
     )
@@ -147,15 +180,15 @@ def test_a_role_that_is_new_is_given_a_minute(functions, answers, pauses):
     def work(event, clock):
         return attempts.pop(0)(event, clock)
 
-    functions.custom_resource.answer(request(), LambdaContext(), work)
-    assert [answer["Status"] for answer in answers.bodies] == ["SUCCESS"]
+    answer(functions, request(), LambdaContext(), work)
+    assert [told["Status"] for told in answers.bodies] == ["SUCCESS"]
     assert len(pauses) == 2
 
 
 def test_what_is_not_allowed_after_that_is_told(functions, answers, monkeypatch):
     moments = itertools.count(0, 25)
     monkeypatch.setattr(time, "monotonic", lambda: float(next(moments)))
-    functions.custom_resource.answer(request(), LambdaContext(), denied)
+    answer(functions, request(), LambdaContext(), denied)
     assert "not authorized" in answers.bodies[0]["Reason"]
 
 

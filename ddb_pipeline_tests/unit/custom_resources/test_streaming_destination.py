@@ -216,3 +216,16 @@ def test_a_destination_that_takes_too_long_is_told_with_its_state(functions):
     clock = functions.custom_resource.Clock(LambdaContext(900, 900, 30), time.time() + 60)
     with pytest.raises(functions.custom_resource.OutOfTimeError, match=r"streaming from table orders .* is ENABLING"):
         bring_about(functions, DynamoDb(steps=100), request(), clock)
+
+
+def test_a_table_that_may_stream_on_is_told_as_a_failure_with_what_works_when_the_function_is_gone(functions):
+    event = request("Delete") | {"StackId": "arn:aws:cloudformation:eu-west-1:111122223333:stack/the-stack/1f2e"}
+    told = functions.streaming_destination.stuck(event, "streaming from table orders to ours is DISABLING")
+
+    assert told["Status"] == "FAILED"
+    assert told["Reason"] == (
+        "streaming from table orders to ours is DISABLING. CloudFormation asks no second time. To end the streaming: "
+        f"`aws dynamodb disable-kinesis-streaming-destination --table-name orders --stream-arn {OURS}`. If the stack "
+        "was being deleted, `make destroy` once more does that, and deletes the rest; without it: "
+        "`aws cloudformation delete-stack --stack-name the-stack --retain-resources Thing`"
+    )

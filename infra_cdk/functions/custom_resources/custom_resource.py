@@ -3,6 +3,10 @@
 CloudFormation sends a request as an asynchronous event, which may come more than once, and waits an hour for an answer
 at the URL in it (AWSCloudFormation/latest/UserGuide/crpg-ref-requesttypes.html, crpg-ref-responses.html). Lambda stops
 a function after 15 minutes: work that takes longer ends shortly before, and the function invokes itself to go on.
+
+A deletion that is answered with FAILED is never asked for again: CloudFormation deletes the function and its role all
+the same (aws-cloudformation/cloudformation-coverage-roadmap, issues 852 and 1508). So each module says what a deletion
+that fails is told as: `FailedDeletion`.
 """
 
 from __future__ import annotations
@@ -104,6 +108,8 @@ class Clock:
 
 
 Work = Callable[[Event, Clock], Outcome]
+FailedDeletion = Callable[[Event, str], dict[str, str]]
+"""Status and Reason of the answer to a deletion that failed, made of the request and of why."""
 
 
 def client(service: str) -> Any:
@@ -123,28 +129,35 @@ def error_code(error: Exception) -> str:
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
-def answer(event: Event, context: Context, work: Work) -> None:
+def answer(event: Event, context: Context, work: Work, failed_deletion: FailedDeletion) -> None:
     """Do what CloudFormation asks for, and tell it how that went.
 
     Args:
         event: The request; `Deadline` in it says that an earlier invocation began.
         context: Lambda's context.
         work: Makes the resource what the request wants, from whatever it is: a request may come again.
+        failed_deletion: What a deletion is told as that fails.
     """
+    is_deletion = event["RequestType"] == "Delete"
+
+    def fail(reason: str) -> None:
+        known_as = event.get("PhysicalResourceId") or f"not-created-{event['RequestId']}"
+        told = failed_deletion(event, reason) if is_deletion else {"Status": "FAILED", "Reason": reason}
+        _send(event, {**told, "PhysicalResourceId": known_as})
+
     deadline = float(event.get("Deadline") or time.time() + LONGEST_SECONDS)
     try:
         outcome = _with_a_new_role(work, event, Clock(context, deadline))
     except OutOfTimeError as error:
-        if time.time() < deadline:
-            _go_on(event, context, deadline, str(error))
-            return
-        minutes = LONGEST_SECONDS / 60
-        _fail(event, f"{error}, after {minutes:.0f} minutes: deploy or destroy again, which goes on from here")
+        if time.time() >= deadline:
+            fail(f"{error}, after {LONGEST_SECONDS / 60:.0f} minutes{'' if is_deletion else ': deploy again'}")
+        elif (refusal := _go_on(event, context, deadline, str(error))) is not None:
+            fail(f"{error}, and the function could not invoke itself to go on: {refusal}")
     except NotPossibleError as error:
-        _fail(event, str(error))
+        fail(str(error))
     except Exception as error:  # whatever it is: without an answer, CloudFormation waits for an hour
         LOG.exception("%s of %s failed", event["RequestType"], event["LogicalResourceId"])
-        _fail(event, f"{type(error).__name__}: {error}")
+        fail(f"{type(error).__name__}: {error}")
     else:
         _send(event, {"Status": "SUCCESS", "PhysicalResourceId": outcome.physical_id, "Data": dict(outcome.data)})
 
@@ -162,8 +175,8 @@ def _with_a_new_role(work: Work, event: Event, clock: Clock) -> Outcome:
         clock.pause(refusal)
 
 
-def _go_on(event: Event, context: Context, deadline: float, state: str) -> None:
-    """Do the rest in another invocation."""
+def _go_on(event: Event, context: Context, deadline: float, state: str) -> str | None:
+    """Do the rest in another invocation; why that cannot be, if it cannot."""
     LOG.info("%s: going on in another invocation", state)
     try:
         client("lambda").invoke(
@@ -173,12 +186,8 @@ def _go_on(event: Event, context: Context, deadline: float, state: str) -> None:
         )
     except Exception as error:  # nobody else would answer
         LOG.exception("the function could not invoke itself")
-        _fail(event, f"{state}, and the function could not invoke itself to go on: {type(error).__name__}: {error}")
-
-
-def _fail(event: Event, reason: str) -> None:
-    known_as = event.get("PhysicalResourceId") or f"not-created-{event['RequestId']}"
-    _send(event, {"Status": "FAILED", "Reason": reason, "PhysicalResourceId": known_as})
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _send(event: Event, result: Mapping[str, Any]) -> None:

@@ -34,7 +34,20 @@ class Destination:
 
 def handler(event: Event, context: Context) -> None:
     """Entry point of the function."""
-    answer(event, context, lambda request, clock: bring_about(client("dynamodb"), request, clock))
+    answer(event, context, lambda request, clock: bring_about(client("dynamodb"), request, clock), stuck)
+
+
+def stuck(request: Event, reason: str) -> dict[str, str]:
+    """A table that may stream on is told as a failure: nothing else in the stack would be in the way, or tell of it."""
+    properties = request["ResourceProperties"]
+    stack = request["StackId"].split("/")[1]
+    return {
+        "Status": "FAILED",
+        "Reason": f"{reason}. CloudFormation asks no second time. To end the streaming: "
+        f"`{_disabling(properties['TableName'], properties['StreamArn'])}`. If the stack was being deleted, "
+        "`make destroy` once more does that, and deletes the rest; without it: `aws cloudformation delete-stack "
+        f"--stack-name {stack} --retain-resources {request['LogicalResourceId']}`",
+    }
 
 
 def bring_about(dynamodb: Any, request: Event, clock: Clock) -> Outcome:
@@ -142,12 +155,13 @@ def is_taken(dynamodb: Any, table: str, stream: str, found: Mapping[str, Destina
     return bool(others)
 
 
+def _disabling(table: str, arn: str) -> str:
+    return f"aws dynamodb disable-kinesis-streaming-destination --table-name {table} --stream-arn {arn}"
+
+
 def _advice(table: str, arn: str) -> str:
     """What to do about a table that streams to somebody else's stream."""
-    disable_it = (
-        "If nothing needs that stream any more, disable it: aws dynamodb disable-kinesis-streaming-destination "
-        f"--table-name {table} --stream-arn {arn}"
-    )
+    disable_it = f"If nothing needs that stream any more, disable it: {_disabling(table, arn)}"
     if f":stream/{PROJECT}-" not in arn:
         return disable_it
     return (
