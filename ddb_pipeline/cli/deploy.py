@@ -208,20 +208,24 @@ def destroy(ready: Ready, options: Sequence[str] = (), log: Path | None = None) 
     declaration, place = ready.declaration, ready.place
     # what an earlier attempt left; of what is in the way even so, CloudFormation tells the reason
     finish_deletion(declaration, place, deployed_stacks(declaration, place))
-    if not deployed_stacks(declaration, place):
-        return
-    code = ready.run(["destroy", "--all", "--force", *options], log)
-    not_deleted = deployed_stacks(declaration, place)
-    if code == 0 and not not_deleted:
-        return
-    problems = finish_deletion(declaration, place, not_deleted)
     left = deployed_stacks(declaration, place)
-    if not_deleted and not left:
-        return
+    while left:
+        before = len(left)
+        code = ready.run(["destroy", "--all", "--force", *options], log)
+        problems = finish_deletion(declaration, place, deployed_stacks(declaration, place))
+        left = deployed_stacks(declaration, place)
+        # the CDK stops at the first stack that it cannot delete: once that is gone, it goes on
+        if len(left) == before:
+            raise UserError(_not_destroyed(place, left, code, problems, log))
+
+
+def _not_destroyed(
+    place: Place, left: Mapping[str, DeployedStack], code: int, problems: Sequence[str], log: Path | None
+) -> str:
     where = "above" if log is None else f"in {os.path.relpath(log)}"
-    states = ", ".join(f"{pipeline} ({stack.state})" for pipeline, stack in left.items()) or "none"
+    states = ", ".join(f"{pipeline} ({stack.state})" for pipeline, stack in left.items())
     reasons = "".join(f"; {problem}" for problem in problems)
-    raise UserError(
+    return (
         f"stage {place.stage} could not be destroyed whole (exit code {code}; still there: {states}): what the CDK "
         f"says {where} is the reason; the same command goes on from here{reasons}"
     )

@@ -195,7 +195,7 @@ def _delete(place: Place, stack: str, given_up: Sequence[Remnant]) -> list[str]:
         UserError: It takes too long.
         PipelineError: CloudFormation refuses.
     """
-    client, waiting = place.client("cloudformation"), Waiting(_DELETION_SECONDS)
+    client, waiting = place.client("cloudformation"), Waiting(_DELETION_SECONDS, first_seconds=2.0)
     retained = [one.logical_id for one in given_up]
     option = f" --retain-resources {' '.join(retained)}" if retained else ""
     advice = f"with credentials that may: `aws cloudformation delete-stack --stack-name {stack}{option}`"
@@ -206,10 +206,13 @@ def _delete(place: Place, stack: str, given_up: Sequence[Remnant]) -> list[str]:
         # a stack that is gone is found by its id only
         stack_id = client.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
         client.delete_stack(StackName=stack_id, **({"RetainResources": retained} if retained else {}))
-        while (state := client.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]) == "DELETE_IN_PROGRESS":
+        state = "DELETE_IN_PROGRESS"
+        while state == "DELETE_IN_PROGRESS":
             if waiting.is_over:
                 raise UserError(f"CloudFormation is still deleting stack {stack}: destroy again when it has ended")
+            # before the first look, too: it may show the state before
             waiting.pause()
+            state = client.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
     if state == "DELETE_COMPLETE":
         return []
     return [

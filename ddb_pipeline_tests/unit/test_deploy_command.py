@@ -218,52 +218,51 @@ def test_where_only_undeclared_stacks_are_left_the_refusal_names_them(own, monke
 
 
 def destroyed(
-    monkeypatch: pytest.MonkeyPatch, found: Ready, states: Sequence[str | None], code: int, problems: Sequence[str] = ()
+    monkeypatch: pytest.MonkeyPatch, found: Ready, looks: Sequence[dict[str, str]], problems: Sequence[str] = ()
 ) -> list[str]:
-    """What is done to destroy it, while its only stack is in these states, each time that somebody looks."""
+    """What is done to destroy it, while its stacks are in these states, each time that somebody looks."""
     done: list[str] = []
-    seen = iter(states)
+    seen = iter(looks)
 
     def stacks(_declaration: Declaration, _place: Place) -> dict[str, DeployedStack]:
-        state = next(seen)
-        return {} if state is None else {"persons": DeployedStack(state, protected=False)}
+        return {name: DeployedStack(state, protected=False) for name, state in next(seen).items()}
 
     def finish(_declaration: Declaration, _place: Place, stacks: dict[str, DeployedStack]) -> list[str]:
-        done.extend(f"finish {stack.state}" for stack in stacks.values())
+        done.extend(f"finish {name}" for name, stack in stacks.items() if stack.state == "DELETE_FAILED")
         return list(problems)
 
     monkeypatch.setattr(deploy, "deployed_stacks", stacks)
     monkeypatch.setattr(deploy, "finish_deletion", finish)
-    monkeypatch.setattr(Ready, "run", lambda *_arguments: done.append("cdk") or code)
+    monkeypatch.setattr(Ready, "run", lambda *_arguments: done.append("cdk") or 1)
     destroy(found)
-    assert next(seen, "seen") == "seen"
+    assert list(seen) == []
     return done
 
 
 def test_what_the_functions_of_the_stack_could_not_do_is_done_by_the_command_itself(own, monkeypatch):
-    whole, part = "CREATE_COMPLETE", "DELETE_FAILED"
+    whole, part = {"persons": "CREATE_COMPLETE"}, {"persons": "DELETE_FAILED"}
 
-    assert destroyed(monkeypatch, ready(own), [whole, whole, None], 0) == [f"finish {whole}", "cdk"]
-    # in the same command, or in the next one, when the CDK has nothing to do any more
-    assert destroyed(monkeypatch, ready(own), [whole, whole, part, None], 1) == [
-        f"finish {whole}",
-        "cdk",
-        f"finish {part}",
-    ]
-    assert destroyed(monkeypatch, ready(own), [part, None], 0) == [f"finish {part}"]
+    assert destroyed(monkeypatch, ready(own), [whole, whole, {}, {}]) == ["cdk"]
+    assert destroyed(monkeypatch, ready(own), [whole, whole, part, {}]) == ["cdk", "finish persons"]
+    # what an earlier command left, when the CDK has nothing to do any more
+    assert destroyed(monkeypatch, ready(own), [part, {}]) == ["finish persons"]
+
+
+def test_the_cdk_which_stops_at_a_stack_that_it_cannot_delete_goes_on_when_that_is_gone(own, monkeypatch):
+    whole = {"one": "CREATE_COMPLETE", "two": "CREATE_COMPLETE"}
+    stopped, gone = {"one": "DELETE_FAILED", "two": "CREATE_COMPLETE"}, {"two": "CREATE_COMPLETE"}
+
+    done = destroyed(monkeypatch, ready(own), [whole, whole, stopped, gone, {}, {}])
+
+    assert done == ["cdk", "finish one", "cdk"]
 
 
 def test_what_is_in_the_way_even_so_is_said(own, monkeypatch):
-    part = "DELETE_FAILED"
+    part = {"persons": "DELETE_FAILED"}
     with pytest.raises(
         UserError, match=r"persons \(DELETE_FAILED\).*goes on from here; bucket raw holds; and another$"
     ):
-        destroyed(monkeypatch, ready(own), [part] * 4, 1, ["bucket raw holds", "and another"])
-
-
-def test_a_cdk_that_fails_with_nothing_left_is_not_passed_over(own, monkeypatch):
-    with pytest.raises(UserError, match=r"exit code 1; still there: none"):
-        destroyed(monkeypatch, ready(own), ["CREATE_COMPLETE", "CREATE_COMPLETE", None, None], 1)
+        destroyed(monkeypatch, ready(own), [part] * 4, ["bucket raw holds", "and another"])
 
 
 def test_a_stage_that_is_in_use_is_not_verified(own, monkeypatch):

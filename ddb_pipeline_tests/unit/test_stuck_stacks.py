@@ -161,7 +161,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """No test waits; how long the command would have."""
     found: list[float] = []
     for module in (stuck_stacks, bucket_emptying):
-        monkeypatch.setattr(module, "Waiting", lambda seconds: Waiting(seconds, sleep=found.append))
+        monkeypatch.setattr(module, "Waiting", lambda seconds, **more: Waiting(seconds, sleep=found.append, **more))
     return found
 
 
