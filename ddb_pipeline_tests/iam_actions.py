@@ -40,10 +40,13 @@ GLUE_TABLE_OPERATIONS = {
 }
 GLUE_CRAWLER_OPERATIONS = {"GetCrawler", "ListCrawls", "StartCrawler", "StopCrawler"}
 OF_WORKGROUP = {"GetQueryExecution", "GetQueryResults", "StartQueryExecution", "StopQueryExecution"}
-OF_TABLE = {"DeleteItem", "DescribeKinesisStreamingDestination", "DescribeTable", "PutItem", "UpdateItem"}
-OF_DESTINATION = {"DisableKinesisStreamingDestination", "EnableKinesisStreamingDestination"}
+OF_TABLE = {"DeleteItem", "DescribeTable", "PutItem", "UpdateItem"}
 # developerguide/kds_iam.html: what DynamoDB does in Kinesis for who describes and enables a destination
-OF_STREAM = ("kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:PutRecords")
+OF_DESTINATION: dict[str, tuple[str, ...]] = {
+    "DescribeKinesisStreamingDestination": ("kinesis:DescribeStream", "kinesis:DescribeStreamSummary"),
+    "DisableKinesisStreamingDestination": (),
+    "EnableKinesisStreamingDestination": ("kinesis:DescribeStream", "kinesis:PutRecords"),
+}
 STREAMING_SERVICE = "kinesisreplication.dynamodb.amazonaws.com"
 STREAMING_ROLE = f"role/aws-service-role/{STREAMING_SERVICE}/AWSServiceRoleForDynamoDBKinesisDataStreamsReplication"
 OF_BUCKET = {
@@ -82,6 +85,8 @@ class Place:
     """Where the calls go: turns names into ARNs."""
 
     names: PublishedNames
+    catalog_key: str = ""
+    """ARN of the key that encrypts the Glue Data Catalog; "": none."""
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.names.region}:{self.names.account}:{resource}"
@@ -92,6 +97,17 @@ class Place:
         yield Need(action, self.arn("glue", f"database/{database}"))
         if table is not None:
             yield Need(action, self.arn("glue", f"table/{database}/{table}"))
+        yield from self.use_of_catalog_key()
+
+    def use_of_catalog_key(self) -> Iterator[Need]:
+        """What every client of an encrypted catalog needs (glue/latest/dg/set-up-encryption.html)."""
+        told = (
+            ("kms:ViaService", f"glue.{self.names.region}.{SUFFIX}"),
+            ("kms:EncryptionContext:glue_catalog_id", self.names.account),
+        )
+        if self.catalog_key:
+            for action in ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"):
+                yield Need(action, self.catalog_key, told)
 
     def key(self, action: str, service: str, **context: str) -> Need:
         """The use of the key by a service in its caller's name."""
@@ -203,9 +219,11 @@ def _s3(operation: str, parameters: dict[str, Any], place: Place) -> Iterator[Ne
 
 
 def _destination(operation: str, parameters: dict[str, Any], place: Place) -> Iterator[Need]:
+    # who describes names the table alone, and is told of the pipeline's stream
+    stream = parameters.get("StreamArn") or place.arn("kinesis", f"stream/{place.names.change_stream}")
+    for action in OF_DESTINATION[operation]:
+        yield Need(action, stream)
     if operation == "EnableKinesisStreamingDestination":
-        for action in OF_STREAM:
-            yield Need(action, parameters["StreamArn"])
         yield Need("kinesis:ListStreams", "*")
         role = f"arn:aws:iam::{place.names.account}:{STREAMING_ROLE}"
         yield Need("iam:CreateServiceLinkedRole", role, (("iam:AWSServiceName", STREAMING_SERVICE),))
@@ -256,6 +274,7 @@ def _athena(operation: str, parameters: dict[str, Any], place: Place) -> Iterato
     assert begins, f"what does Athena need for {text[:60]!r}? Say it in {__name__}"
     yield from place.in_catalog("glue:GetDatabase", "default")
     yield from place.in_catalog("glue:GetDatabase", names.database)
+    yield from place.in_catalog("glue:GetDatabases", names.database)
     for action in STATEMENTS[begins[0]]:
         yield from place.in_catalog(f"glue:{action}", names.database, "any")
     for action in OF_RESULTS_BUCKET:

@@ -112,7 +112,15 @@ class PipelineStack(Stack):
             else None
         )
         crawlers = (
-            Crawlers(self, "Crawler", names=names, catalog=catalog, key=key, raw_bucket=storage.raw)
+            Crawlers(
+                self,
+                "Crawler",
+                names=names,
+                catalog=catalog,
+                key=key,
+                catalog_key=stage.catalog_key,
+                raw_bucket=storage.raw,
+            )
             if pipeline.catalog == "crawler"
             else None
         )
@@ -169,6 +177,7 @@ class PipelineStack(Stack):
             names=names,
             crawlers=[names.crawler(storage) for storage in STORAGES] if crawlers else [],
             key=key,
+            catalog_key=stage.catalog_key,
             table=table,
             table_key=key.key_arn if existing is None else pipeline.existing_table_key.of(stage.name),
             stream=stream,

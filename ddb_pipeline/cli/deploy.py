@@ -11,6 +11,7 @@ import click
 
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.canary_watch import say_what_is_not_proved, watch_arrivals
+from ddb_pipeline.cli.catalog_safeguards import require_catalog_key
 from ddb_pipeline.cli.cdk import fetch_cdk, require_infra, run_cdk
 from ddb_pipeline.cli.console import Steps, UserError, console
 from ddb_pipeline.cli.environment_file import write_stage
@@ -106,6 +107,7 @@ def run_deploy(stage: str, options: Sequence[str], *, canary: bool) -> None:
         stacks = deployed_stacks(ready.declaration, ready.place)
         require_whole(ready.place, stacks)
         require_same_key(ready.declaration, ready.place, stacks)
+        require_catalog_key(ready.declaration, ready.place)
         left = require_tables(ready.declaration, ready.place, stacks)
         release_never_made(ready.place, stacks)
         deploy(ready, options)

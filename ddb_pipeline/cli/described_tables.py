@@ -72,7 +72,7 @@ def described_table(place: Place, name: str) -> DescribedTable | None:
         PipelineError: DynamoDB cannot be asked.
     """
     client = place.client("dynamodb")
-    described = _asked(place, f"table {name}", lambda: client.describe_table(TableName=name))
+    described = asked(place, f"table {name}", lambda: client.describe_table(TableName=name))
     if described is None:
         return None
     states = destinations(place, name)
@@ -105,7 +105,7 @@ def destinations(place: Place, table: str) -> dict[str, str] | None:
         PipelineError: DynamoDB cannot be asked.
     """
     client = place.client("dynamodb")
-    found = _asked(
+    found = asked(
         place, f"streaming of table {table}", lambda: client.describe_kinesis_streaming_destination(TableName=table)
     )
     if found is None:
@@ -128,7 +128,7 @@ def recovery_is_on(place: Place, table: str) -> bool | None:
         PipelineError: DynamoDB cannot be asked.
     """
     client = place.client("dynamodb")
-    found = _asked(
+    found = asked(
         place,
         f"point-in-time recovery of table {table}",
         lambda: client.describe_continuous_backups(TableName=table),
@@ -150,12 +150,20 @@ def is_key_of_aws(place: Place, arn: str) -> bool | None:
         PipelineError: KMS cannot be asked.
     """
     client = place.client("kms")
-    described = _asked(place, f"key {arn}", lambda: client.describe_key(KeyId=arn))
+    described = asked(place, f"key {arn}", lambda: client.describe_key(KeyId=arn))
     return None if described is None else described["KeyMetadata"]["KeyManager"] == "AWS"
 
 
-def _asked(place: Place, what: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
-    """What AWS says of something; None: it denies that.
+def asked(place: Place, what: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    """What AWS says of something that who deploys may not have to see.
+
+    Args:
+        place: Where it is.
+        what: What is asked about, as the line names it.
+        ask: The call.
+
+    Returns:
+        The answer; None, and a line that says so: whose credentials these are may not ask.
 
     Raises:
         NoTableError: It is not there.

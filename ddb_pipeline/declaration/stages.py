@@ -52,6 +52,7 @@ class Stage:
         stream_shards: Shards of a provisioned stream; None on demand.
         compression: How Firehose compresses raw objects.
         encryption_key: ARN of the KMS key that encrypts everything; None: the stack makes one.
+        catalog_key: ARN of the KMS key of your own that encrypts the Glue Data Catalog; None: no such key does.
         alarms: Whether the stack has alarms, a topic that they publish to, and a dashboard.
         alarm_mail: Where the mail of alarms and budget goes; None: nobody gets any.
         lake_formation_operators: ARNs of who runs Dagster, where Lake Formation decides who sees the catalog.
@@ -75,6 +76,7 @@ class Stage:
     stream_shards: int | None = None
     compression: Compression = "gzip"
     encryption_key: str | None = None
+    catalog_key: str | None = None
     alarms: bool = True
     alarm_mail: str | None = None
     budget_usd: int | None = None
@@ -112,6 +114,7 @@ def read_stage(name: str, table: Table) -> Stage:
         stream_shards=table.integer("stream_shards", 1, 10_000) if table.has("stream_shards") else None,
         compression=cast("Compression", table.choice("compression", ("gzip", "none"), default="gzip")),
         encryption_key=table.matching("encryption_key", KEY_ARN, KEY_ARN_RULE),
+        catalog_key=table.matching("catalog_key", KEY_ARN, KEY_ARN_RULE),
         alarms=table.boolean("alarms", default=True),
         alarm_mail=table.matching("alarm_mail", MAIL, "a mail address"),
         budget_usd=table.integer("budget_usd", 1, 10_000_000) if table.has("budget_usd") else None,

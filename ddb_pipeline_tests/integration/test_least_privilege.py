@@ -43,6 +43,7 @@ PIPELINE = "guarded"
 PLAIN = "plain"
 """The same without baselines and crawlers: it makes the calls that remain then."""
 MARGIN_SECONDS = 2
+CATALOG_KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 DECLARED = f"""
 [pipelines.{PIPELINE}]
 partition_key = {{ name = "pk", type = "S" }}
@@ -60,6 +61,7 @@ measure = "each"
 keep_data = false
 confirm_data_loss = "local"
 baseline_margin_seconds = {MARGIN_SECONDS}
+catalog_key = "{CATALOG_KEY}"
 """
 CALLER = "the-pipeline"
 """Access key of what Dagster loads, and of the command line."""
@@ -114,7 +116,7 @@ class Run:
 
     def needs(self, caller: str) -> set[Need]:
         """What a caller needed."""
-        place = Place(self.names)
+        place = Place(self.names, CATALOG_KEY)
         called = {need for call in self.calls if call.caller == caller for need in needs(call, place)}
         if caller in self.log_groups:
             # Lambda logs with the role of the function (dg/monitoring-cloudwatchlogs.html)
@@ -288,7 +290,7 @@ def row_of_unused(grant: Grant, names: PublishedNames) -> tuple[str, str, str] |
 
 def test_who_has_no_baselines_and_no_crawlers_may_do_what_remains_and_no_more(run: Run):
     """Without a run of its own: what remains of the other pipeline's, which makes all the calls of this one."""
-    place = Place(run.names)
+    place = Place(run.names, CATALOG_KEY)
     calls = [call for call in run.calls if call.caller == CALLER and not is_left_out(call)]
     needed = {need for call in calls for need in needs(call, place)}
     policy = in_names_of(run.plain_policy, asdict(run.plain_names), asdict(run.names))

@@ -108,9 +108,9 @@ def test_a_pipeline_starts_in_the_time_of_dynamodb_and_no_later_than_tomorrow(wr
             (
                 "stages.local.bufer_seconds: found 3; allowed is no such key; "
                 "the keys here are alarm_mail, alarms, arrivals_interval_seconds, "
-                "automation, baseline_margin_seconds, budget_usd, buffer_mebibytes, buffer_seconds, compression, "
-                "confirm_data_loss, encryption_key, keep_data, lake_formation_operators, lake_formation_readers, "
-                "measure, raw_retention_days, results_expire_days, "
+                "automation, baseline_margin_seconds, budget_usd, buffer_mebibytes, buffer_seconds, catalog_key, "
+                "compression, confirm_data_loss, encryption_key, keep_data, "
+                "lake_formation_operators, lake_formation_readers, measure, raw_retention_days, results_expire_days, "
                 "scan_cutoff_mebibytes, stream_mode, stream_retention_hours, stream_shards"
             ),
         ),

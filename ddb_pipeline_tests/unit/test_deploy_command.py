@@ -105,7 +105,14 @@ def test_who_may_not_look_whether_a_table_streams_is_told_nothing_of_it(existing
 @pytest.mark.parametrize("is_proved", [True, False])
 def test_an_arrival_that_is_not_proved_is_said_to_be(is_proved, own, monkeypatch, capsys):
     prepared(monkeypatch, ready(own), {})
-    for nothing in ("require_bootstrap", "require_same_key", "deploy", "require_streaming", "_write_environment"):
+    for nothing in (
+        "require_bootstrap",
+        "require_same_key",
+        "require_catalog_key",
+        "deploy",
+        "require_streaming",
+        "_write_environment",
+    ):
         monkeypatch.setattr(deploy, nothing, lambda *_arguments: None)
     monkeypatch.setattr(deploy, "require_tables", lambda *_arguments: ["a table is left behind"])
     arrivals = {"persons": Arrival("key", 1, is_proved=is_proved)}
@@ -131,7 +138,7 @@ def test_a_table_of_the_users_own_that_does_not_stream_here_is_a_failure_with_th
     existing, monkeypatch, destination, found
 ):
     prepared(monkeypatch, ready(existing, dynamodb=destination), {})
-    for nothing in ("require_bootstrap", "require_same_key", "deploy"):
+    for nothing in ("require_bootstrap", "require_same_key", "require_catalog_key", "deploy"):
         monkeypatch.setattr(deploy, nothing, lambda *_arguments: None)
     monkeypatch.setattr(deploy, "require_tables", lambda *_arguments: [])
     monkeypatch.setattr(streaming, "published_names", lambda _pipeline, _settings: NAMES)

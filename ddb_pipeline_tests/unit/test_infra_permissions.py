@@ -232,12 +232,14 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
             arn("glue", "table/ddb_dev_persons/*"),
         ],
         "FindDatabases": [arn("glue", what) for what in ("catalog", "database/ddb_dev_persons", "database/default")],
+        "ListDatabases": [arn("glue", what) for what in ("catalog", "database/ddb_dev_persons")],
         "RunQueries": [arn("athena", "workgroup/ddb-change-analytics-dev-persons")],
         "FindBuckets": [f"{raw}.Arn", f"{results}.Arn"],
         "ReadRawObjects": [f"{raw}.Arn/changes/*", f"{raw}.Arn/changes_parquet/*", f"{raw}.Arn/errors/*"],
         "Remember": [f"{raw}.Arn/capture.json", f"{raw}.Arn/catalog/item_columns.json"],
         "SeeUploads": [f"{results}.Arn"],
         "WatchCapture": [f"{table}.Arn"],
+        "WatchStream": [f"{stream}.Arn"],
         "UseResults": [f"{results}.Arn/queries/*"],
         # in dev Lake Formation decides
         "ReadRegistered": ["*"],
@@ -259,6 +261,7 @@ def test_the_pipeline_may_do_what_it_does_and_nothing_else():
     }
     assert found["Crawl"]["Action"] == ["glue:GetCrawler", "glue:ListCrawls", "glue:StartCrawler", "glue:StopCrawler"]
     assert found["ReadNames"]["Action"] == "ssm:GetParameter"
+    assert found["WatchStream"]["Action"] == ["kinesis:DescribeStream", "kinesis:DescribeStreamSummary"]
     assert found["TellOfFailures"]["Action"] == "sns:Publish"
     assert found["ReadRegistered"]["Action"] == "lakeformation:GetDataAccess"
     assert "ReadRegistered" not in statements_of("AccessPolicy", stage="prod")

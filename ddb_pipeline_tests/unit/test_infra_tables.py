@@ -27,6 +27,7 @@ from infra_cdk.components.existing_table import ExistingTable
 
 GIVEN_KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 TABLE_KEY = "arn:aws:kms:eu-west-1:111122223333:key/abcd1234-12ab-34cd-56ef-1234567890ab"
+CATALOG_KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-ab12-34cd-56ef-1234567890ab"
 STAGE = "s" * 16
 """The longest name that a stage may have."""
 PIPELINE = "p" * 32
@@ -51,6 +52,7 @@ def synthesize(folder):
         "stream_retention_hours": 48,
         "compression": "none",
         "encryption_key": GIVEN_KEY,
+        "catalog_key": CATALOG_KEY,
     }
     stages = {
         name: dataclasses.replace(own.stages[like], name=name, **settings)
@@ -91,15 +93,14 @@ def only(document, resource_type, part=""):
     return resource
 
 
+def statements_in(resource):
+    return [statement for policy in policy_documents(resource) for statement in policy["Statement"]]
+
+
 def statements(document, part):
     """Statements of a function's role by their ids."""
-    role = only(document, "AWS::IAM::Role", part)
-    return {
-        statement["Sid"]: resolved(statement, NAMES)
-        for policy in policy_documents(role)
-        for statement in policy["Statement"]
-        if "Sid" in statement
-    }
+    found_there = statements_in(only(document, "AWS::IAM::Role", part))
+    return {one["Sid"]: resolved(one, NAMES) for one in found_there if "Sid" in one}
 
 
 # --- an existing table
@@ -251,7 +252,7 @@ def test_a_given_key_encrypts_everything_and_none_is_made(documents):
     for document in documents.values():
         assert found(document, "AWS::KMS::Key") == found(document, "AWS::KMS::Alias") == {}
         text = json.dumps(document)
-        assert set(re.findall(r"arn:aws:kms:[^\"\\]*", text)) - {TABLE_KEY} == {GIVEN_KEY}
+        assert set(re.findall(r"arn:aws:kms:[^\"\\]*", text)) - {TABLE_KEY, CATALOG_KEY} == {GIVEN_KEY}
         holders = ["AWS::Logs::LogGroup", "AWS::Kinesis::Stream", "AWS::S3::Bucket", "AWS::Athena::WorkGroup"]
         for holder in holders:
             assert all(GIVEN_KEY in json.dumps(one) for one in found(document, holder).values()), holder
@@ -263,6 +264,28 @@ def test_the_key_that_is_made_elsewhere_knows_each_construct_that_has_a_log_grou
         "ItemLoader"
     }
     assert [name for name in groups if not name.startswith(LOG_GROUPS_OF)] == []
+
+
+def test_who_works_with_an_encrypted_catalog_may_use_its_key_through_glue_and_for_this_catalog_alone(documents):
+    wanted = {
+        "Sid": "UseKeyThroughGlue",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
+        "Resource": CATALOG_KEY,
+        "Condition": {
+            "StringEquals": {"kms:ViaService": "glue.eu-west-1.amazonaws.com"},
+            "StringLike": {"kms:EncryptionContext:glue_catalog_id": "1"},
+        },
+    }
+    for document in documents.values():
+        using = {
+            re.split(r"[0-9A-F]{8}$", name)[0]: [resolved(one, NAMES) for one in statements_in(resource)]
+            for name, resource in document["Resources"].items()
+            if CATALOG_KEY in json.dumps(resource)
+        }
+        assert set(using) == {"AccessPolicy", "CrawlerRole", "DeliveryRole"}
+        for named, there in using.items():
+            assert [one for one in there if CATALOG_KEY in json.dumps(one)] == [wanted], named
 
 
 # --- names

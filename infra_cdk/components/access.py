@@ -26,7 +26,7 @@ from ddb_pipeline.names import CAPTURE_KEY, ITEM_COLUMNS_KEY, ComputedNames
 from infra_cdk.components.acknowledged import acknowledge_wildcards
 from infra_cdk.components.analytics import RESULTS_PREFIX
 from infra_cdk.components.check_access import check_statements
-from infra_cdk.components.permissions import allow, use_key_through
+from infra_cdk.components.permissions import allow, use_catalog_key, use_key_through
 
 READ_CATALOG = (
     "glue:GetTable",
@@ -66,6 +66,7 @@ class PipelineAccess(Construct):
         names: Names of parameter, database and workgroup.
         crawlers: Names of the crawlers, which it starts; none where partitions are projected.
         key: Encrypts the objects in both buckets.
+        catalog_key: ARN of the key that encrypts the Glue Data Catalog; None: one of AWS's, or none.
         table: The DynamoDB table, whose capture the pipeline watches, and some of whose items it reads.
         table_key: ARN of the key that encrypts the table; None: one of AWS's, which takes no right.
         stream: The stream, which it puts records of failed deliveries on.
@@ -91,6 +92,7 @@ class PipelineAccess(Construct):
         names: ComputedNames,
         crawlers: Sequence[str],
         key: kms.IKey,
+        catalog_key: str | None,
         table: dynamodb.ITable,
         table_key: str | None,
         stream: kinesis.IStream,
@@ -117,8 +119,10 @@ class PipelineAccess(Construct):
         statements = [
             allow("ReadNames", ["ssm:GetParameter"], [arn("ssm", f"parameter{names.parameter}")]),
             allow("UseCatalog", [*READ_CATALOG, *WRITE_CATALOG], in_tables("*")),
-            # Athena looks for the database `default` whatever the query names
+            # Athena looks for the database `default` whatever the query names. AWS once had everybody have the right
+            # to make it, now only who makes databases (ug/fine-grained-access-to-glue-resources.html)
             allow("FindDatabases", ["glue:GetDatabase"], [catalog, database, arn("glue", "database/default")]),
+            allow("ListDatabases", ["glue:GetDatabases"], [catalog, database]),
             allow("RunQueries", RUN_QUERIES, [arn("athena", f"workgroup/{names.resource}")]),
             allow(
                 "FindBuckets",
@@ -149,6 +153,8 @@ class PipelineAccess(Construct):
                 [table.table_arn],
             ),
             *([allow("ReadRegistered", READ_REGISTERED, ["*"])] if lake_formation else []),
+            # DynamoDB asks Kinesis in the name of who describes a destination (developerguide/kds_iam.html)
+            allow("WatchStream", ["kinesis:DescribeStream", "kinesis:DescribeStreamSummary"], [stream.stream_arn]),
             allow("UseResults", WRITE_WITH_ATHENA, [results_bucket.arn_for_objects(f"{RESULTS_PREFIX}*")]),
             use_key_through(
                 self,
@@ -164,6 +170,7 @@ class PipelineAccess(Construct):
                 },
             ),
         ]
+        statements += use_catalog_key(self, catalog_key)
         upkeep = check_statements(self, key=key, table=table, table_key=table_key, stream=stream, raw_bucket=raw_bucket)
         if crawlers:
             statements.append(

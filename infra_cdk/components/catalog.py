@@ -21,7 +21,7 @@ from ddb_pipeline.projection import parameters as projection_parameters
 from infra_cdk.components.acknowledged import acknowledge_wildcards
 from infra_cdk.components.catalog_table import catalog_table
 from infra_cdk.components.encryption import CRAWLER_LOG_GROUPS
-from infra_cdk.components.permissions import allow, bucket_key_context, use_key_through
+from infra_cdk.components.permissions import allow, bucket_key_context, use_catalog_key, use_key_through
 
 # Partitions have the table's schema, and a folder is never made into a table of its own
 # (glue/latest/dg/crawler-configuration.html; the grouping is forced for a catalog target).
@@ -104,6 +104,7 @@ class Crawlers(Construct):
         names: Names of crawlers and database.
         catalog: Database and tables.
         key: Encrypts the logs and the raw objects.
+        catalog_key: ARN of the key that encrypts the Glue Data Catalog; None: one of AWS's, or none.
         raw_bucket: Where the raw objects are.
 
     Attributes:
@@ -118,11 +119,12 @@ class Crawlers(Construct):
         names: ComputedNames,
         catalog: Catalog,
         key: kms.IKey,
+        catalog_key: str | None,
         raw_bucket: s3.IBucket,
     ) -> None:
         super().__init__(scope, construct_id)
         security_configuration = self._security_configuration(names, key)
-        role = self.role = self._role(names, key, raw_bucket)
+        role = self.role = self._role(names, key, catalog_key, raw_bucket)
         for storage in STORAGES.values():
             crawler = glue.CfnCrawler(
                 self,
@@ -167,7 +169,7 @@ class Crawlers(Construct):
             encryption_configuration=content,
         )
 
-    def _role(self, names: ComputedNames, key: kms.IKey, raw_bucket: s3.IBucket) -> iam.Role:
+    def _role(self, names: ComputedNames, key: kms.IKey, catalog_key: str | None, raw_bucket: s3.IBucket) -> iam.Role:
         stack = Stack.of(self)
 
         def glue_arn(resource: str) -> str:
@@ -199,6 +201,7 @@ class Crawlers(Construct):
                 # on these tables alone: whatever a crawler might want to make, it could not
                 [*database, *(glue_arn(f"table/{names.database}/{one.table}") for one in STORAGES.values())],
             ),
+            *use_catalog_key(self, catalog_key),
             allow("FindBucket", ["s3:GetBucketLocation", "s3:ListBucket"], [raw_bucket.bucket_arn]),
             allow(
                 "ReadObjects",

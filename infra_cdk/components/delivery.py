@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
@@ -17,7 +19,7 @@ from ddb_pipeline.declaration import Pipeline, Stage
 from infra_cdk.components.acknowledged import acknowledge, acknowledge_wildcards
 from infra_cdk.components.catalog import Catalog
 from infra_cdk.components.format_conversion import NO_CONVERSION, conversion_to_parquet, reading_the_schema
-from infra_cdk.components.permissions import allow, bucket_key_context, use_key_through
+from infra_cdk.components.permissions import allow, bucket_key_context, use_catalog_key, use_key_through
 from infra_cdk.components.python_function import LOG_RETENTION, PythonFunction
 
 COMPRESSION = {"gzip": ("GZIP", ".json.gz"), "none": ("UNCOMPRESSED", ".json")}
@@ -46,7 +48,7 @@ class Delivery(Construct):
         scope: The stack.
         construct_id: Id in the construct tree.
         pipeline: What the raw objects are: JSON lines or Parquet.
-        stage: Where buffering and the compression of JSON lines come from.
+        stage: Where buffering, the compression of JSON lines and the key of the Glue Data Catalog come from.
         key: Encrypts stream, objects and logs.
         stream: Source of the change records.
         catalog: The table whose columns Parquet gets.
@@ -101,7 +103,10 @@ class Delivery(Construct):
             log_group=log_group,
             # of JSON too: Firehose looks for it when it is told to make Parquet, which a new right might come too late
             # for, and needs it afterwards for what it has buffered until then
-            schema=reading_the_schema(self, catalog.database_name),
+            schema=[
+                reading_the_schema(self, catalog.database_name),
+                *use_catalog_key(self, stage.catalog_key),
+            ],
         )
         compression, file_extension = PARQUET if is_parquet else COMPRESSION[stage.compression]
         destination = firehose.CfnDeliveryStream.ExtendedS3DestinationConfigurationProperty(
@@ -152,7 +157,7 @@ class Delivery(Construct):
         raw_bucket: s3.IBucket,
         converter: lambda_.IFunction,
         log_group: logs.ILogGroup,
-        schema: iam.PolicyStatement,
+        schema: Sequence[iam.PolicyStatement],
     ) -> iam.Role:
         """What firehose/latest/dev/controlling-access.html asks for, on these resources alone."""
         statements = [
@@ -189,7 +194,7 @@ class Delivery(Construct):
                 [converter.function_arn, f"{converter.function_arn}:$LATEST"],
             ),
             allow("Log", ["logs:PutLogEvents"], [log_group.log_group_arn]),
-            schema,
+            *schema,
         ]
         role = iam.Role(
             self,

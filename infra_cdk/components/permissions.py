@@ -52,6 +52,23 @@ def use_key_through(
     return allow(f"UseKeyThrough{service.capitalize()}", actions, [key_arn], conditions)
 
 
+def use_catalog_key(scope: Construct, key_arn: str | None) -> list[iam.PolicyStatement]:
+    """What whoever reads or writes the Glue Data Catalog needs where a key of the account's own encrypts it.
+
+    AWS asks for all three actions of every client (glue/latest/dg/set-up-encryption.html; for Athena's:
+    athena/latest/ug/access-encrypted-data-glue-data-catalog.html); the encryption context is the catalog's id, which is
+    the account's (glue/latest/dg, "Exporting catalog metadata").
+
+    Args:
+        scope: Any construct of the stack.
+        key_arn: ARN of the key; None: there is none, or it is AWS's own `aws/glue`, which takes no right.
+    """
+    if key_arn is None:
+        return []
+    actions = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
+    return [use_key_through(scope, "glue", key_arn, actions, {"glue_catalog_id": Stack.of(scope).account})]
+
+
 def bucket_key_context(bucket_arn: str) -> dict[str, Sequence[str]]:
     """Encryption context of S3: the bucket's ARN with a bucket key, the object's ARN without one."""
     return {"aws:s3:arn": [bucket_arn, f"{bucket_arn}/*"]}
