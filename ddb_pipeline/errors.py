@@ -107,6 +107,8 @@ _DENIED = {
     "AccessDeniedException",
     "AuthorizationError",
     "Forbidden",
+    # without rights on the key of an encrypted Data Catalog (github.com/data-dot-all/dataall/issues/1436 has an answer)
+    "GlueEncryptionException",
     "KMSAccessDenied",
     "UnauthorizedOperation",
 }

@@ -209,6 +209,7 @@ def test_a_key_is_one_that_dynamodb_has(written, keys, said):
 
 def test_a_stage_has_its_own_stream_compression_and_key(written):
     stage = f'stream_mode = "provisioned"\nstream_shards = 4\ncompression = "none"\nencryption_key = "{KEY}"'
+    stage += f'\ncatalog_key = "{KEY}"'
     declaration = load_declaration(written(stage=stage))
     prod, local = declaration.stages["prod"], declaration.stages["local"]
     assert (prod.stream_mode, prod.stream_shards, prod.compression, prod.encryption_key) == (
@@ -217,6 +218,7 @@ def test_a_stage_has_its_own_stream_compression_and_key(written):
         "none",
         KEY,
     )
+    assert (prod.catalog_key, local.catalog_key) == (KEY, None)
     assert (local.stream_mode, local.stream_shards, local.compression, local.encryption_key) == (
         "on_demand",
         None,
@@ -250,6 +252,7 @@ def test_a_stage_has_its_own_stream_compression_and_key(written):
             'encryption_key = "1234abcd-12ab-34cd-56ef-1234567890ab"',
             f'encryption_key: found "1234abcd-12ab-34cd-56ef-1234567890ab"; allowed is {NO_ALIAS}',
         ),
+        ('catalog_key = "alias/aws/glue"', f'catalog_key: found "alias/aws/glue"; allowed is {NO_ALIAS}'),
     ],
 )
 def test_what_does_not_fit_a_stage_is_refused_with_its_place(written, lines, said):

@@ -43,6 +43,7 @@ def explanation(error: Exception, advice: CallAdvice = STAGE_ADVICE) -> Pipeline
         (refusal("SignatureDoesNotMatch", "Signature not yet current: 20260305T2"), AwsError, ["clock is wrong"]),
         (refusal("RequestTimeTooSkewed", "too large"), AwsError, ["clock is wrong", "too large"]),
         (refusal("AccessDeniedException", "no"), AwsError, ["denies GetTable", "no", "managed policies"]),
+        (refusal("GlueEncryptionException", "no key"), AwsError, ["denies GetTable", "no key", "deploy first"]),
         (refusal("EntityNotFoundException"), NotDeployedError, ["GetTable finds nothing", "ddb-pipeline local up"]),
         (refusal("NoSuchBucket"), NotDeployedError, ["ddb-pipeline local up"]),
         (refusal("SomethingNew", "odd"), AwsError, ["GetTable", "SomethingNew", "odd"]),
