@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,8 @@ from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.cli.local import local_aws_parts
 from ddb_pipeline.cli.local_tables import existing_table, make_existing_tables
 from ddb_pipeline.cli.query import ask_local, print_rows
-from ddb_pipeline.cli.table_scan import differing_keys, scan_items
+from ddb_pipeline.cli.table_scan import Ask, changes_counted, differing_keys, distinct_keys, scan_items, state_rows
 from ddb_pipeline.declaration import Declaration, Pipeline, load_declaration
-from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.sql_text import quote_identifier
 from ddb_pipeline.view_sql import key_column_names
 
@@ -100,6 +100,7 @@ def _run(declaration: Declaration, pipeline: Pipeline, home: Path, *, items: int
             except DeploymentError as error:
                 raise UserError(f"the stack could not be deployed: {error}") from None
         names = local_stack.published_names(declaration, endpoint)[pipeline.name]
+        ask = partial(ask_local, endpoint, names)
         with steps.step("daemon", "Start a Dagster daemon"):
             daemon = stack.enter_context(_daemon(declaration, home, endpoint))
         with steps.step("write", "Write changes to the DynamoDB table"):
@@ -107,12 +108,10 @@ def _run(declaration: Declaration, pipeline: Pipeline, home: Path, *, items: int
         with steps.step("refresh", "Sensor finds the new hour, Dagster crawls it and makes the views"):
             _wait_for(lambda: _views_are_made(home, pipeline), daemon, home, "the views were not made")
         with steps.step("arrive", "Wait until the last change has arrived"):
-            _wait_for(
-                lambda: _changes_counted(endpoint, names) >= written.total, daemon, home, "not every change arrived"
-            )
+            _wait_for(lambda: changes_counted(ask) >= written.total, daemon, home, "not every change arrived")
         with steps.step("compare", "Ask Athena, and compare with the table"):
-            report = _compare(endpoint, names, written)
-        _print_answers(endpoint, pipeline, names)
+            report = _compare(ask, scan_items(local_stack.client("dynamodb", endpoint), names.table), written)
+        _print_answers(ask, pipeline)
     report["seconds"] = steps.seconds
     return report
 
@@ -165,41 +164,28 @@ def _views_are_made(home: Path, pipeline: Pipeline) -> bool:
     return False
 
 
-def _changes_counted(endpoint: str, names: PublishedNames) -> int:
-    counted = ask_local(endpoint, names, "SELECT sum(changes) FROM change_counts").rows[0][0]
-    return int(counted or 0)
-
-
-def _compare(endpoint: str, names: PublishedNames, written: Written) -> dict[str, Any]:
+def _compare(ask: Ask, table: dict[str, Any], written: Written) -> dict[str, Any]:
     """Hold the views against the table itself."""
-    table = scan_items(local_stack.client("dynamodb", endpoint), names.table)
-    answer = ask_local(endpoint, names, "SELECT item_key, image FROM latest_item_state")
-    differing = differing_keys(table, answer.rows)
-    counted = _changes_counted(endpoint, names)
+    rows, counted = state_rows(ask), changes_counted(ask)
+    differing = differing_keys(table, rows)
     return {
         "items_in_table": len(table),
-        "rows_in_latest_item_state": len(answer.rows),
+        "rows_in_latest_item_state": len(rows),
         "changes_written": written.total,
         "changes_counted": counted,
-        "mismatches": len(differing)
-        + (len({key for key, _ in answer.rows}) != len(answer.rows))
-        + (counted != written.total),
+        "mismatches": len(differing) + (len(distinct_keys(rows)) != len(rows)) + (counted != written.total),
         "differing_keys": differing[:20],
     }
 
 
-def _print_answers(endpoint: str, pipeline: Pipeline, names: PublishedNames) -> None:
+def _print_answers(ask: Ask, pipeline: Pipeline) -> None:
     key_column = next(iter(key_column_names(pipeline)))
-    counts = ask_local(
-        endpoint,
-        names,
+    counts = ask(
         "SELECT changed_hour, event_name, expired_by_ttl, changes, distinct_items FROM change_counts "
         "ORDER BY changed_hour, event_name, expired_by_ttl",
     )
     print_rows("\nchange_counts: what happened, by hour of change", counts)
-    state = ask_local(
-        endpoint,
-        names,
+    state = ask(
         f"SELECT {quote_identifier(key_column)}, "  # noqa: S608 - quoted
         "json_extract_scalar(item, '$.person.first_name') || ' ' || "
         "json_extract_scalar(item, '$.person.last_name') AS name, "

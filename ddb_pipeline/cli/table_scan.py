@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from ddb_pipeline.resources.athena import QueryResult
+
+Ask = Callable[[str], QueryResult]
+"""Asks Athena in the pipeline's database."""
 
 
 def scan_items(client: Any, table: str) -> dict[str, Any]:
@@ -36,6 +41,16 @@ def key_text(key: dict[str, Any]) -> str:
     return json.dumps(key, sort_keys=True, ensure_ascii=False)
 
 
+def state_rows(ask: Ask) -> Sequence[Sequence[Any]]:
+    """Return item_key and image of each row of latest_item_state."""
+    return ask("SELECT item_key, image FROM latest_item_state").rows
+
+
+def changes_counted(ask: Ask) -> int:
+    """Return how many changes are in change_counts."""
+    return int(ask("SELECT sum(changes) FROM change_counts").rows[0][0] or 0)
+
+
 def differing_keys(table: Mapping[str, Any], rows: Sequence[Sequence[Any]]) -> list[str]:
     """Return the keys of items that are not as the table has them.
 
@@ -43,7 +58,7 @@ def differing_keys(table: Mapping[str, Any], rows: Sequence[Sequence[Any]]) -> l
 
     Args:
         table: What `scan_items` returned.
-        rows: item_key and image of each row of latest_item_state.
+        rows: What `state_rows` returned.
     """
     state = {key_text(json.loads(key)): json.loads(image) for key, image, *_ in rows}
     return sorted(key for key in table.keys() | state.keys() if table.get(key) != state.get(key))

@@ -26,7 +26,7 @@ from ddb_pipeline.cli.console import Steps, UserError, console
 from ddb_pipeline.cli.deploy import Ready, deploy, destroy, prepare
 from ddb_pipeline.cli.interrupts import terminated_as_interrupt
 from ddb_pipeline.cli.place import deployed_stacks, require_bootstrap
-from ddb_pipeline.cli.table_scan import differing_keys, distinct_keys, key_text, scan_items
+from ddb_pipeline.cli.table_scan import changes_counted, differing_keys, distinct_keys, key_text, scan_items, state_rows
 from ddb_pipeline.cli.verification.comparison import Agreement, Measured, compare, compare_first, compare_measured
 from ddb_pipeline.cli.verification.evidence import Evidence
 from ddb_pipeline.cli.verification.report import Report
@@ -200,10 +200,9 @@ class _Verification:
         while True:
             self._refresh()
             table = scan_items(self.ready.place.client("dynamodb"), deployment.names.table)
-            rows = deployment.athena.execute("SELECT item_key, image FROM latest_item_state").rows
-            counted = deployment.athena.execute("SELECT sum(changes) FROM change_counts").rows[0][0]
+            rows, counted = state_rows(deployment.athena.execute), changes_counted(deployment.athena.execute)
             differing = set(differing_keys(table, rows)) - ignored
-            found = Agreement(len(table), len(differing), len(rows), len(distinct_keys(rows)), int(counted or 0))
+            found = Agreement(len(table), len(differing), len(rows), len(distinct_keys(rows)), counted)
             if found.is_reached(least) or time.monotonic() > deadline:
                 return found
             time.sleep(min(30, stage.buffer_seconds + 1))
