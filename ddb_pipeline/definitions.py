@@ -23,12 +23,12 @@ from ddb_pipeline.assets.views import view_assets
 from ddb_pipeline.checks import baseline_check_keys, pipeline_checks, upstream_check_keys
 from ddb_pipeline.declaration import Declaration, Pipeline, Stage, load_declaration
 from ddb_pipeline.errors import SettingsError
-from ddb_pipeline.failures.notifiers import TopicNotifier
 from ddb_pipeline.refreshes import baseline_job_name, refresh_job_name
 from ddb_pipeline.repair.job import repair_job
 from ddb_pipeline.replay_job import replay_job
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.settings import read_settings
+from ddb_pipeline.run_failures.notifiers import TopicNotifier
 from ddb_pipeline.schedules import pipeline_schedules
 from ddb_pipeline.sensors.arrivals import arrivals_sensor
 from ddb_pipeline.sensors.deliveries import deliveries_sensor

@@ -24,7 +24,7 @@ from ddb_pipeline.cli.place import (
     require_bootstrap,
     undeclared_stacks,
 )
-from ddb_pipeline.cli.safeguards import (
+from ddb_pipeline.cli.stack_safeguards import (
     release_never_made,
     require_as_declared,
     require_detached,

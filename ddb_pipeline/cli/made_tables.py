@@ -13,7 +13,7 @@ from typing import Any
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.cli.described_tables import NoTableError, described_table, key_of
 from ddb_pipeline.cli.place import DeployedStack, Place
-from ddb_pipeline.cli.safeguards import KEY_OUTPUT
+from ddb_pipeline.cli.stack_safeguards import KEY_OUTPUT
 from ddb_pipeline.names import ComputedNames
 
 

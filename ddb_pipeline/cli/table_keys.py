@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.cli.described_tables import DescribedTable, NoTableError, described_table
 from ddb_pipeline.cli.place import DeployedStack, Place
-from ddb_pipeline.cli.safeguards import KEY_OUTPUT, has_made
+from ddb_pipeline.cli.stack_safeguards import KEY_OUTPUT, has_made
 from ddb_pipeline.declaration import Declaration
 from ddb_pipeline.names import ComputedNames
 

@@ -14,9 +14,9 @@ from dagster import (
 
 from ddb_pipeline.declaration import Automation, Declaration
 from ddb_pipeline.errors import PipelineError, SettingsError
-from ddb_pipeline.failures.described import failure_of
-from ddb_pipeline.failures.notifiers import Notifier
 from ddb_pipeline.resources.settings import dagster_url, read_settings
+from ddb_pipeline.run_failures.described import failure_of
+from ddb_pipeline.run_failures.notifiers import Notifier
 
 NAME = "run_failures"
 # dagster._core.storage.tags: set on a failed run that Dagster starts again by itself (`run_retries` of dagster.yaml)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ddb_pipeline.errors import AwsError
-from ddb_pipeline.failures.described import FailedStep, RunFailure
-from ddb_pipeline.failures.notifiers import TopicNotifier
 from ddb_pipeline.local_aws.testing import Fault, faulty
 from ddb_pipeline.names import ComputedNames
+from ddb_pipeline.run_failures.described import FailedStep, RunFailure
+from ddb_pipeline.run_failures.notifiers import TopicNotifier
 from ddb_pipeline_tests.deployed import Deployed
 
 STAGE = "told"

@@ -25,13 +25,13 @@ from ddb_pipeline.cli import local_stack, main
 from ddb_pipeline.declaration import FILE_VARIABLE, load_declaration
 from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.errors import PipelineError
-from ddb_pipeline.failures.described import RunFailure
-from ddb_pipeline.failures.notifiers import TopicNotifier
 from ddb_pipeline.local_aws import delivery
 from ddb_pipeline.local_aws.crawler import model
 from ddb_pipeline.local_aws.deployment import deploy
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.run_failures.described import RunFailure
+from ddb_pipeline.run_failures.notifiers import TopicNotifier
 from ddb_pipeline_tests.conftest import REPOSITORY
 from ddb_pipeline_tests.deployed import Deployed
 from ddb_pipeline_tests.iam_actions import GLUE_CRAWLER_OPERATIONS, Need, Place, needs

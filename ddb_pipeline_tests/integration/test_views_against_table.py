@@ -227,8 +227,8 @@ def test_changes_per_hour_counts_each_change_once(loaded):
     assert found == expected
 
 
-def test_most_recent_changes_are_the_newest_fifty(loaded):
-    answer = saved_query(loaded, "most_recent_changes")
+def test_recently_changed_items_are_the_newest_fifty(loaded):
+    answer = saved_query(loaded, "recently_changed_items")
     newest = loaded.ask("persons", "SELECT changed_at_us, event_id FROM latest_item_state")
     times = {event_id: at_us for at_us, event_id in newest}
     shown = [times[event_id] for _, event_id, _ in answer]

@@ -58,7 +58,7 @@ FLOORS = (
         "checks",
         "sensors",
         "schedules",
-        "failures",
+        "run_failures",
         "replay_job",
         "repair",
     },

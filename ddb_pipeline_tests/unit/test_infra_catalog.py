@@ -175,9 +175,9 @@ def test_saved_queries_read_the_views_and_say_what_they_answer(stage):
         "changes_per_hour",
         "history_of_an_item",
         "items_at_a_moment",
-        "most_recent_changes",
         "open_problems",
         "persons_by_area_and_type",
+        "recently_changed_items",
         "recently_deleted_items",
         "undecided_items",
     ]

@@ -113,8 +113,8 @@ def test_persons_by_area_and_type(views):
     )
 
 
-def test_most_recent_changes(views):
-    columns, rows = answer(views, "most_recent_changes")
+def test_recently_changed_items(views):
+    columns, rows = answer(views, "recently_changed_items")
     assert columns == ["changed_at", "event_id", "item"]
     assert [row[1] for row in rows] == ["event-d", "event-c", "event-b", "event-a"]
 
@@ -162,7 +162,7 @@ def test_every_saved_query_is_tried():
     assert {file.stem for file in SAVED_QUERIES.iterdir()} == {
         "items_at_a_moment",  # in test_states_of_the_past, which has baselines
         "persons_by_area_and_type",
-        "most_recent_changes",
+        "recently_changed_items",
         "changes_per_hour",
         "undecided_items",
         "history_of_an_item",

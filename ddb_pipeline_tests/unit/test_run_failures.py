@@ -25,9 +25,9 @@ from dagster import (
 
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.errors import AwsError, NotDeployedError, SettingsError, of_botocore_error
-from ddb_pipeline.failures import notifiers
-from ddb_pipeline.failures.described import FailedStep, RunFailure, failure_of
-from ddb_pipeline.failures.notifiers import LogNotifier, Notifier
+from ddb_pipeline.run_failures import notifiers
+from ddb_pipeline.run_failures.described import FailedStep, RunFailure, failure_of
+from ddb_pipeline.run_failures.notifiers import LogNotifier, Notifier
 from ddb_pipeline.sensors.failures import NAME, NotTold, failure_sensor
 from ddb_pipeline_tests.conftest import PIPELINES
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from ddb_pipeline.cli.console import UserError
 from ddb_pipeline.cli.place import DeployedStack, Place, undeclared_stacks
-from ddb_pipeline.cli.safeguards import (
+from ddb_pipeline.cli.stack_safeguards import (
     release_never_made,
     require_as_declared,
     require_detached,

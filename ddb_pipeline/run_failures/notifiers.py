@@ -8,8 +8,8 @@ from dagster import ConfigurableResource
 from pydantic import Field
 
 from ddb_pipeline.errors import AwsError, AwsSettingsError, NotDeployedError, PipelineError, SettingsError
-from ddb_pipeline.failures.described import RunFailure
 from ddb_pipeline.resources.aws import PipelineAwsResource, make_client
+from ddb_pipeline.run_failures.described import RunFailure
 
 
 class Notifier(ConfigurableResource, ABC):  # type: ignore[type-arg]  # the parameter is for resources that hand out another type
