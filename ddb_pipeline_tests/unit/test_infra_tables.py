@@ -1,64 +1,39 @@
 """An existing table, a stage's own stream, compression and key, and what is emptied: what the template says of them."""
 
-import dataclasses
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-from ddb_pipeline.declaration import ByStage, KeyAttribute
 from ddb_pipeline.names import EMPTIED_TAG, ComputedNames, PublishedNames
-from ddb_pipeline_tests.unit.infra_templates import (
-    ORDERS,
-    REPOSITORY,
-    Template,
-    assembly,
-    aws_cdk,
-    declaration,
-    resolved,
-    synthesized,
+from ddb_pipeline_tests.unit.infra_templates import ORDERS, REPOSITORY, Template, aws_cdk, resolved
+from ddb_pipeline_tests.unit.infra_variants import (
+    CATALOG_KEY,
+    GIVEN_KEY,
+    PIPELINE,
+    STAGE,
+    TABLE_KEY,
+    by_file,
+    found,
+    only,
+    statements,
+    statements_in,
+    synthesize,
 )
-from ddb_pipeline_tests.unit.test_infra_permissions import NAMES, as_list, policy_documents
+from ddb_pipeline_tests.unit.test_infra_permissions import (
+    NAMES,
+    UNLIMITED,
+    as_list,
+    policy_documents,
+    policy_sizes,
+    unlimited,
+)
 from ddb_pipeline_tests.unit.test_infra_rules import cfn_lint
+from ddb_pipeline_tests.unit.test_infra_stack import what_holds_data
 from infra_cdk.components.analytics import SAVED_QUERIES
 from infra_cdk.components.encryption import LOG_GROUPS_OF
 from infra_cdk.components.existing_table import ExistingTable
-
-GIVEN_KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-TABLE_KEY = "arn:aws:kms:eu-west-1:111122223333:key/abcd1234-12ab-34cd-56ef-1234567890ab"
-CATALOG_KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-ab12-34cd-56ef-1234567890ab"
-STAGE = "s" * 16
-"""The longest name that a stage may have."""
-PIPELINE = "p" * 32
-
-
-def synthesize(folder):
-    """Two stages with the longest names and all settings of their own: one keeps its data, one does not."""
-    own = declaration()
-    orders = dataclasses.replace(
-        ORDERS,
-        name=PIPELINE,
-        format="json",
-        catalog="crawler",
-        partition_key=KeyAttribute("id", "B"),
-        sort_key=KeyAttribute("line", "N"),
-        existing_table=ByStage(everywhere="Orders.v2"),
-        existing_table_key=ByStage(stages=(("kept", TABLE_KEY),)),
-    )
-    settings = {
-        "stream_mode": "provisioned",
-        "stream_shards": 3,
-        "stream_retention_hours": 48,
-        "compression": "none",
-        "encryption_key": GIVEN_KEY,
-        "catalog_key": CATALOG_KEY,
-    }
-    stages = {
-        name: dataclasses.replace(own.stages[like], name=name, **settings)
-        for name, like in ((STAGE, "dev"), ("kept", "prod"))
-    }
-    return synthesized(dataclasses.replace(own, pipelines={PIPELINE: orders}, stages=stages), folder)
 
 
 @pytest.fixture(scope="module")
@@ -80,27 +55,18 @@ def test_no_rule_finds_anything(directory):
     assert cfn_lint(directory) == (0, "", "")
 
 
-def found(document, resource_type, part=""):
-    return {
-        name: resource
-        for name, resource in document["Resources"].items()
-        if resource["Type"] == resource_type and part in name
-    }
+# --- rights
 
 
-def only(document, resource_type, part=""):
-    (resource,) = found(document, resource_type, part).values()
-    return resource
+def test_all_resources_are_named_but_where_it_has_a_reason(documents):
+    own_key = {kind for kind in UNLIMITED if kind[0] == "AWS::KMS::Key"}
+    assert unlimited(by_file(documents)) == set(UNLIMITED) - own_key
 
 
-def statements_in(resource):
-    return [statement for policy in policy_documents(resource) for statement in policy["Statement"]]
-
-
-def statements(document, part):
-    """Statements of a function's role by their ids."""
-    found_there = statements_in(only(document, "AWS::IAM::Role", part))
-    return {one["Sid"]: resolved(one, NAMES) for one in found_there if "Sid" in one}
+def test_a_managed_policy_fits_with_crawlers_and_exports_of_an_existing_table(documents):
+    """The longest name of one has 255 characters; that of a key is as long as those that are made."""
+    text = json.dumps(by_file(documents)).replace("table/Orders.v2", f"table/{'x' * 255}")
+    assert max(policy_sizes(json.loads(text))) <= 6144
 
 
 # --- an existing table
@@ -330,6 +296,12 @@ def test_the_longest_names_are_within_the_limits_of_their_services(documents):
 # --- what goes with the stack, and what protects the rest
 
 
+def test_what_holds_data_outlives_the_stack_only_where_the_stage_says_so(documents):
+    # delivery, converter, the converter of exports, the existing table; what empties the buckets
+    assert what_holds_data(documents["kept"], keep_data=True) == {"AWS::Logs::LogGroup": 4, "AWS::S3::Bucket": 2}
+    assert what_holds_data(documents[STAGE], keep_data=False) == {"AWS::Logs::LogGroup": 5, "AWS::S3::Bucket": 2}
+
+
 def test_buckets_are_emptied_where_data_goes_with_the_stack_and_nowhere_else(documents):
     goes, stays = documents[STAGE], documents["kept"]
     emptied = [one["Properties"]["BucketName"]["Ref"] for one in found(goes, "Custom::EmptiedBucket").values()]
@@ -372,13 +344,6 @@ def test_the_emptier_may_empty_these_buckets_and_nothing_else(documents):
 def test_the_function_looks_for_the_tag_that_the_stack_sets():
     source = (REPOSITORY / "infra_cdk/functions/custom_resources/bucket_emptier.py").read_text(encoding="utf-8")
     assert f'EMPTIED_TAG = "{EMPTIED_TAG}"' in source
-
-
-@pytest.mark.parametrize(("stage", "protected"), [("local", False), ("dev", False), ("prod", True)])
-def test_a_stack_that_keeps_its_data_refuses_to_be_deleted(stage, protected):
-    manifest = json.loads((assembly() / "manifest.json").read_text())
-    artifact = manifest["artifacts"][f"ddb-change-analytics-{stage}-persons"]
-    assert artifact["properties"].get("terminationProtection", False) is protected
 
 
 def test_no_other_package_is_in_the_functions_of_the_custom_resources():
