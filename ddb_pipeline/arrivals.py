@@ -219,6 +219,11 @@ def listed(names: Sequence[str], limit: int = 5) -> str:
     return f"{text} and {len(names) - limit} more" if len(names) > limit else text
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things that have a plural in s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def oddities(classified: Classified, unreadable: Sequence[str], start_date: date) -> str:
     """Say which prefixes Dagster cannot show as partitions, and what to do; empty when there are none."""
     sentences = []

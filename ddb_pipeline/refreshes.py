@@ -204,7 +204,7 @@ def decide(
     if now < first.due:
         return Decision(
             None,
-            f"the last {len(first.failed)} refreshes failed or did not bring in what they were asked for (the latest "
+            f"refreshes that failed or did not bring in what they were asked for: {len(first.failed)} (the latest "
             f"is {first.failed[0].run_id[:8]}), the next may start at {first.due:%Y-%m-%d %H:%M:%S} UTC: launch the "
             "job in the UI to try at once",
         )

@@ -57,9 +57,9 @@ class Table:
         self._asked.append(key)
         return key in self._content
 
-    def table(self, key: str) -> Table:
-        """The table of that key."""
-        value = self._value(key, lambda found: isinstance(found, dict), "a table", _MISSING)
+    def table(self, key: str, rule: str = "a table") -> Table:
+        """The table of that key; `rule` says what it is, for somebody who wrote something else."""
+        value = self._value(key, lambda found: isinstance(found, dict), rule, _MISSING)
         return Table(self._path, self._name(key), value)
 
     def mapping(self, key: str) -> Mapping[str, Any]:
@@ -69,9 +69,10 @@ class Table:
 
     def tables(self, key: str) -> dict[str, Callable[[], Table]]:
         """The named tables below `key`, of which there must be one at least, each to be read for itself."""
-        content = self._value(key, lambda found: isinstance(found, dict), "a table", _MISSING)
+        rule = f"one table [{key}.<name>] at least"
+        content = self._value(key, lambda found: isinstance(found, dict), rule, _MISSING)
         if not content:
-            self.fail(key, content, f"one table [{key}.<name>] at least")
+            self.fail(key, content, rule)
         named = Table(self._path, self._name(key), content)
         return {name: partial(named.table, name) for name in content}
 

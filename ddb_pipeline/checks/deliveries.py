@@ -23,6 +23,7 @@ from ddb_pipeline.arrivals import (
     CLOCKS,
     LOOK_BACK,
     WEEK,
+    counted,
     hour_of,
     hour_of_key,
     listed,
@@ -39,6 +40,7 @@ from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.errors import RESTORE_ADVICE, PipelineError
 from ddb_pipeline.failed_deliveries.looking import Look, look
+from ddb_pipeline.failed_deliveries.replay import MOST_REPLAYS
 from ddb_pipeline.refreshes import Scope, refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.failed_deliveries import PAGE
@@ -116,16 +118,22 @@ def failed_verdict(deployment: Deployment, found: Look, out_of_time: Callable[[]
             severity=AssetCheckSeverity.WARN,
         )
     sentences = [*more, listed([one.found.key for one in still_open])]
-    if again := [one for one in still_open if one.receipt]:
-        sentences.append(f"{len(again)} of them hold records that failed again, or cannot be replayed")
+    if again := [one.receipt for one in still_open if one.receipt]:
+        sentences.append(f"with records that failed again, or cannot be replayed: {len(again)}")
     if reasons := reasons_of(deployment.failed_deliveries, still_open, out_of_time):
         sentences.append(f"why: {listed([reason for reason, _count in reasons.most_common()], 3)}")
     sentences.append(
         f"mend the cause (the converter's log says what it refused), then run the job {job}; what is no change of the "
         "table, or may be lost, take out of errors/"
     )
+    if (tried := max((receipt.below for receipt in again), default=0)) >= MOST_REPLAYS:
+        sentences.append(
+            f"records that failed {tried} times stay unless the job's most_replays is {tried + 1} (ddb-pipeline replay "
+            f"--most-replays {tried + 1})"
+        )
     return Verdict(
-        f"{len(still_open)} objects below errors/ hold records that are in no view: {'; '.join(sentences)}", metadata
+        f"{counted(len(still_open), 'object')} below errors/ with records that are in no view: {'; '.join(sentences)}",
+        metadata,
     )
 
 

@@ -190,8 +190,9 @@ def _verdict(deployment: Deployment, agreement: Agreement, result: QueryResult, 
         if suspects:
             settled = moment_of(max(suspect.read_us for suspect in suspects)) + under_way(deployment.stage)
             note = (
-                f"{len(agreement.suspects)} items differ whose changes may be under way: {_keys(suspects)}: the next "
-                f"check after {settled:%H:%M:%S} UTC tells"
+                f"{len(agreement.suspects)} items differ whose changes may be under way: {_keys(agreement.suspects)}: "
+                f"the next check after {settled:%H:%M:%S} UTC tells"
+                + (f", of {len(suspects)} of them" if len(suspects) < len(agreement.suspects) else "")
             )
         return Verdict(None, metadata, note=note)
     metadata["differences"] = MetadataValue.table([TableRecord(asdict(one)) for one in agreement.differences[:50]])
@@ -200,7 +201,8 @@ def _verdict(deployment: Deployment, agreement: Agreement, result: QueryResult, 
     compared = agreement.agreeing + len(agreement.differences)
     return Verdict(
         f"{len(agreement.differences)} of {compared} items differ ({', '.join(ways)}): {_keys(agreement.differences)}: "
-        f"look at the checks {FAILED_CHECK}, {DELIVERED_CHECK} and {CRAWLED_CHECK} first; items older than the stream, "
+        f"look at the checks {FAILED_CHECK}, {DELIVERED_CHECK} and {CRAWLED_CHECK} first, and at what `ddb-pipeline "
+        "repair --dry-run` says of raw objects that are gone; items older than the stream, "
         f'and changes that were lost, come in with a baseline of an export (docs/baselines.md; baseline is "{kind}" '
         "here), or with the item's next change",
         metadata,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -25,7 +26,8 @@ class _Commands(click.Group):
         except OSError as error:
             if error.filename is None:
                 raise  # no file of the user's: a defect, or a reader of our output that went away
-            click.echo(f"ddb-pipeline: {error.filename}: {error.strerror}: make it usable, or remove it", err=True)
+            advice = "make it usable, or remove it" if Path(error.filename).exists() else "see that it can be made"
+            click.echo(f"ddb-pipeline: {error.filename}: {error.strerror}: {advice}", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo("stopped", err=True)

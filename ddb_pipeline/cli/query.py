@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from ddb_pipeline.arrivals import counted
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.as_of import EVERYTHING, gap_note, moment, statement_at
 from ddb_pipeline.cli.choice import chosen_pipeline
@@ -21,6 +22,8 @@ from ddb_pipeline.resources.aws import PipelineAwsResource
 _BYTES_A_MEBIBYTE = 2**20
 _UNBOUNDED = 100_000
 _LONGEST_VALUE = 2_000
+_WIDEST_NAME = 40
+"""Characters of a name that values are aligned behind: one attribute may have 255."""
 
 
 def run_query(sql: str | None, *, pipeline_name: str | None, rows: int, as_of: str | None) -> None:
@@ -36,7 +39,7 @@ def run_query(sql: str | None, *, pipeline_name: str | None, rows: int, as_of: s
         UserError: No pipeline of that name, or several and none was named.
         PipelineError: No stage, no way to AWS, or a query that failed.
     """
-    if sql is None and as_of is None:
+    if (sql is None and as_of is None) or (sql is not None and not sql.strip()):
         raise UserError("say what to ask: ddb-pipeline query 'SELECT ...' (only with --as-of it may be left out)")
     now = datetime.now(UTC)
     at = moment(as_of, now) if as_of is not None else None
@@ -44,7 +47,7 @@ def run_query(sql: str | None, *, pipeline_name: str | None, rows: int, as_of: s
     name = chosen_pipeline(declaration.pipelines, pipeline_name)
     aws = PipelineAwsResource(declaration_file=str(declaration.path))
     with aws.deployment(name) as deployment:
-        asked = sql or EVERYTHING
+        asked = EVERYTHING if sql is None else sql
         answer = deployment.athena.execute(statement_at(deployment, asked, at) if at else asked)
         under_way = timedelta(seconds=2 * deployment.stage.buffer_seconds + 60)
         # a question of the catalog, which costs nothing: an empty answer must not pass for an empty table
@@ -54,7 +57,7 @@ def run_query(sql: str | None, *, pipeline_name: str | None, rows: int, as_of: s
         print_rows(None, answer, most=rows)
     left = len(answer.rows) - rows
     console.print(
-        f"[dim]{len(answer.rows)} rows"
+        f"[dim]{counted(len(answer.rows), 'row')}"
         + (f", {left} of them not shown (--rows)" if left > 0 else "")
         + f"; {answer.data_scanned_in_bytes / _BYTES_A_MEBIBYTE:.2f} MiB scanned; "
         + f"{answer.engine_milliseconds / 1000:.1f} s; query {answer.query_id}[/]"
@@ -99,7 +102,9 @@ def print_rows(title: str | None, answer: QueryResult, *, most: int = 50, widest
     for row in answer.rows[:most]:
         table.add_row(*(_cell(value, widest) for value in row))
     unbounded = console.options.update(width=_UNBOUNDED)
-    if Measurement.get(console, unbounded, table).maximum <= console.width:
+    if not answer.rows:
+        console.print(", ".join(escape(column) for column, _ in answer.columns), style="bold", soft_wrap=True)
+    elif Measurement.get(console, unbounded, table).maximum <= console.width:
         console.print(table, soft_wrap=False)
     else:
         _print_records(title, answer, most)
@@ -110,11 +115,11 @@ def _print_records(title: str | None, answer: QueryResult, most: int) -> None:
     if title:
         console.print(title)
     names = [escape(column) for column, _ in answer.columns]
-    indent = max(map(len, names)) + 2
+    indent = min(max(map(len, names)), _WIDEST_NAME) + 2
     for number, row in enumerate(answer.rows[:most], start=1):
         console.print(f"\n[bold]row {number}[/]")
         for name, value in zip(names, row, strict=True):
-            console.print(f"{name:<{indent}}{_cell(value, _LONGEST_VALUE)}")
+            console.print(f"{name:<{indent - 1}} {_cell(value, _LONGEST_VALUE)}")
     console.print()
 
 

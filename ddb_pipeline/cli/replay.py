@@ -8,7 +8,7 @@ import sys
 
 from rich.markup import escape
 
-from ddb_pipeline.arrivals import longest_delivery
+from ddb_pipeline.arrivals import counted, longest_delivery
 from ddb_pipeline.cli.choice import chosen_pipeline
 from ddb_pipeline.cli.console import console
 from ddb_pipeline.declaration import load_declaration
@@ -51,14 +51,26 @@ def run_replay(*, pipeline_name: str | None, most_replays: int, most_objects: in
         console.print(f"[green]✓[/] Nothing below {escape(failed.uri(failed.prefix))} waits for a replay.")
         return
     seconds = 2 * deployment.stage.buffer_seconds + 60
-    console.print(f"[green]✓[/] {done.records} records of {len(done.objects)} objects are on the stream again.")
     if done.records:
-        console.print(f"They are in the views after {seconds} s, and a crawl if their hour is new.")
+        console.print(
+            f"[green]✓[/] On the stream again: {counted(done.records, 'record')} of "
+            f"{counted(len(done.objects), 'object')}."
+        )
+        console.print(
+            f"What can be read now is in the views after {seconds} s, and a crawl if its hour is new; what fails again "
+            "is below errors/ then."
+        )
+    else:
+        console.print("Nothing was put on the stream.")
     if done.waiting:
-        console.print(f"{done.waiting} objects wait: run it again.")
+        console.print(f"{counted(done.waiting, 'object')} left for the next time: run it again.")
     for key, reason in done.stayed.items():
         console.print(f"[yellow]✗[/] {escape(key)} stays: {escape(reason)}", soft_wrap=True)
     if done.stayed:
+        console.print(
+            "Mend the cause (the converter's log says what it refused), then replay with --most-replays above the "
+            "number of replays that is said; what is no change of the table, or may be lost, take out of errors/."
+        )
         sys.exit(1)
 
 

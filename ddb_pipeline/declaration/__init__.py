@@ -92,7 +92,8 @@ def find_declaration_file(start: Path | None = None) -> Path:
     if named:
         path = Path(named)
         if not path.is_file():
-            raise DeclarationError(f"{path}: no such file (named by the environment variable {FILE_VARIABLE})")
+            what = "is a folder: name the file in it" if path.is_dir() else "no such file"
+            raise DeclarationError(f"{path}: {what} (named by the environment variable {FILE_VARIABLE})")
         return path.resolve()
     directory = (start or Path.cwd()).resolve()
     for candidate in (directory, *directory.parents):

@@ -20,6 +20,8 @@ TABLE_NAME = r"[A-Za-z0-9_.-]{3,255}"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 KEY_ARN_RULE = 'the ARN of a key such as "arn:aws:kms:eu-central-1:111122223333:key/...", of no alias'
 
+_KEY_RULE = 'name and type of the attribute, such as { name = "pk", type = "S" }'
+
 KeyType = Literal["S", "N", "B"]
 BaselineKind = Literal["none", "snapshot", "export"]
 CatalogKind = Literal["crawler", "projection"]
@@ -95,8 +97,8 @@ def read_pipeline(name: str, table: Table) -> Pipeline:
     table.check_name(name, pattern=r"[a-z][a-z0-9_]{0,31}", rule="a lower-case letter, then up to 31 of a-z 0-9 _")
     pipeline = Pipeline(
         name=name,
-        partition_key=_key_attribute(table.table("partition_key")),
-        sort_key=_key_attribute(table.table("sort_key")) if table.has("sort_key") else None,
+        partition_key=_key_attribute(table.table("partition_key", _KEY_RULE)),
+        sort_key=_key_attribute(table.table("sort_key", _KEY_RULE)) if table.has("sort_key") else None,
         time_to_live_attribute=table.text("time_to_live_attribute", default=None),
         # tomorrow: where it has begun, it is still today in UTC
         start_date=table.day("start_date", FIRST_DAY, datetime.now(UTC).date() + timedelta(days=1)),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ddb_pipeline.arrivals import counted
 from ddb_pipeline.failed_deliveries.documents import (
     REPLAYED_TYPES,
     FailedRecord,
@@ -95,10 +96,8 @@ class Replay:
             self._stay(one, f"errors of type {one.error_type} are not known here: look into the object")
             return
         receipt = self._failed.receipt(one.key)
-        if receipt and (receipt.left == 0 or receipt.below >= self._most_replays):
+        if receipt and receipt.left == 0:
             self._done.settled += 1
-            if receipt.left:
-                self._stay(one, f"{receipt.left} records failed again after {receipt.below} replays")
             return
         body = self._failed.body(one.key)
         if body is None:
@@ -109,10 +108,15 @@ class Replay:
         except UnreadableDocumentError as error:
             self._stay(one, f"the object {error}: look into it")
             return
+        if receipt and receipt.below >= self._most_replays:
+            # nothing of it may be replayed; why, its records say
+            self._done.settled += 1
+            self._stay(one, _told(record for record in records if self._stays(record, receipt.below)))
+            return
         # what an earlier replay of the object let through is on the stream already
         least = receipt.below if receipt else 0
         chosen = [record for record in records if least <= record.replays < self._most_replays and _fits(record)]
-        left = [record for record in records if record.replays >= self._most_replays or not _fits(record)]
+        left = [record for record in records if self._stays(record, self._most_replays)]
         self._put(one, receipt, chosen, left)
 
     def _put(
@@ -126,9 +130,13 @@ class Replay:
         records = len(chosen) + (receipt.records if receipt else 0)
         at = datetime.now(UTC).isoformat(timespec="seconds")
         self._failed.write_receipt(one.key, Receipt(at, self._run_id, records, len(left), self._most_replays))
-        self._note(f"{one.key}: {len(chosen)} records on the stream again, {len(left)} stay")
+        self._note(f"{one.key}: records on the stream again: {len(chosen)}, left below errors/: {len(left)}")
         if left:
             self._stay(one, _told(left))
+
+    @staticmethod
+    def _stays(record: FailedRecord, most_replays: int) -> bool:
+        return record.replays >= most_replays or not _fits(record)
 
     def _stay(self, one: ErrorObject, reason: str) -> None:
         self._done.stayed[one.key] = reason
@@ -140,7 +148,7 @@ def _fits(record: FailedRecord) -> bool:
 
 def _told(left: Iterable[FailedRecord]) -> str:
     reasons = Counter(
-        f"failed after {record.replays} replays ({record.reason})"
+        f"failed after {counted(record.replays, 'replay')} ({record.reason})"
         if _fits(record)
         else "is longer than a record of the stream may be (1 MiB)"
         for record in left

@@ -53,6 +53,9 @@ class AthenaResource(BotoResource):
     missing_results_advice: str = Field(
         default="", description="Said when the bucket for the workgroup's results is not there."
     )
+    unreadable_object_advice: str = Field(
+        default="", description="Said when an object of a table cannot be read as what the table says."
+    )
     denied_advice: str = Field(
         default=CallAdvice.denied, description="Said when the credentials lack a right that the query needs."
     )
@@ -126,6 +129,7 @@ class AthenaResource(BotoResource):
             self.missing_table_advice,
             self.scan_cutoff_advice,
             self.missing_results_advice,
+            self.unreadable_object_advice,
             CallAdvice(
                 denied=self.denied_advice,
                 unreachable=self.unreachable_advice,

@@ -20,6 +20,8 @@ SYSTEM_ERROR = 1
 _CUTOFF = "bytes scanned limit"
 _NO_RESULTS = "output bucket"
 """In Athena's words for a bucket of results that is not there: "Unable to verify/create output bucket"."""
+_UNREADABLE = ("HIVE_CURSOR_ERROR", "HIVE_BAD_DATA")
+"""Athena's codes for an object that is not what its table says (athena/latest/ug/troubleshooting-athena.html)."""
 
 
 class AthenaQueryError(AwsError):
@@ -53,6 +55,7 @@ class Advice:
         missing_table: When a table is not there.
         scan_cutoff: When the query scanned more than the workgroup allows.
         missing_results: When the bucket for results is not there.
+        unreadable_object: When an object of the table cannot be read.
         call: When a call failed.
     """
 
@@ -60,12 +63,15 @@ class Advice:
     missing_table: str = ""
     scan_cutoff: str = ""
     missing_results: str = ""
+    unreadable_object: str = ""
     call: CallAdvice = field(default_factory=CallAdvice)
 
     def of_reason(self, reason: str) -> str:
         """Return what is said besides a reason of Athena's, as far as its words tell what is missing."""
         if "TABLE_NOT_FOUND" in reason and self.missing_table:
             return f": {self.missing_table}"
+        if self.unreadable_object and any(code in reason for code in _UNREADABLE):
+            return f": {self.unreadable_object}"
         return f": {self.missing_results}" if _NO_RESULTS in reason and self.missing_results else ""
 
 

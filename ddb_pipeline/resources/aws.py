@@ -46,8 +46,12 @@ from ddb_pipeline.resources.tick_limit import refuse_late_calls, within_a_tick
 from ddb_pipeline.resources.whole_answers import refuse_cut_answers
 
 MAKE_VIEWS_ADVICE = (
-    "Dagster makes the views: run `dagster dev` and press Materialize all, or wait for its sensor; if somebody dropped "
-    "a table or a view, `ddb-pipeline repair` brings it back"
+    "a view is made by Dagster: run `dagster dev` and press Materialize all, or wait for its sensor; a table of the "
+    "stack that somebody dropped is brought back by `ddb-pipeline repair` alone, which says whether one is missing"
+)
+UNREADABLE_OBJECT_ADVICE = (
+    "while an object is there that is no change of the table, or is damaged, no view answers: move that object out of "
+    "the prefix of the changes (docs/repair.md)"
 )
 
 _names: Remembered[PublishedNames] = Remembered(10)
@@ -182,6 +186,7 @@ class Deployment:
             missing_table_advice=MAKE_VIEWS_ADVICE,
             scan_cutoff_advice=self._scan_cutoff_advice,
             missing_results_advice=f"bring it back ({RESTORE_ADVICE})",
+            unreadable_object_advice=UNREADABLE_OBJECT_ADVICE,
             denied_advice=STAGE_ADVICE.denied,
             unreachable_advice=STAGE_ADVICE.unreachable,
             settings_place=STAGE_ADVICE.settings_place,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun
+from dagster._core.errors import DagsterAssetCheckFailedError
 
 _LONGEST_CAUSE = 2000
 """Characters: a message is read on a phone, the run has the rest."""
@@ -82,7 +83,9 @@ def failure_of(
         stage: The configured stage.
         dagster_url: Address of the Dagster UI.
     """
-    steps = tuple(FailedStep(str(event.step_key).replace("__", "/", 1), _cause(event)) for event in step_events)
+    steps = tuple(
+        FailedStep(str(event.step_key).replace("__", "/", 1), _cause(event, run, instance)) for event in step_events
+    )
     return RunFailure(
         pipelines=_concerned(run, steps, tuple(pipelines)),
         stage=stage,
@@ -104,8 +107,8 @@ def _concerned(run: DagsterRun, steps: Sequence[FailedStep], pipelines: tuple[st
     return tuple(name for name in pipelines if name in named)
 
 
-def _cause(event: DagsterEvent) -> str:
-    """The sentence that our steps fail with, else the first line of the error."""
+def _cause(event: DagsterEvent, run: DagsterRun, instance: DagsterInstance) -> str:
+    """The sentence that our steps fail with, what failed checks said, else the first line of the error."""
     failure = event.step_failure_data
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         return _shortened(failure.user_failure_data.description)
@@ -115,7 +118,23 @@ def _cause(event: DagsterEvent) -> str:
     # what Dagster wraps around an error of ours says only that there was one
     while error.cause is not None:
         error = error.cause
+    if error.cls_name == DagsterAssetCheckFailedError.__name__ and (said := _failed_checks(run, instance)):
+        return _shortened(said)
     return _shortened(error.message)
+
+
+def _failed_checks(run: DagsterRun, instance: DagsterInstance) -> str:
+    """What the checks that stopped a run said: Dagster's error has their names alone."""
+    evaluations = [
+        entry.dagster_event.asset_check_evaluation_data
+        for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
+        if entry.dagster_event is not None
+    ]
+    return "; ".join(
+        f"check {found.check_name}: {found.description}"
+        for found in evaluations
+        if found.blocking and not found.passed and found.description
+    )
 
 
 def _cause_outside(run: DagsterRun, instance: DagsterInstance) -> str:

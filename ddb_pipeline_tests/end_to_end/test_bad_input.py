@@ -76,7 +76,7 @@ def test_a_query_before_the_first_crawl_says_who_makes_the_views(project: Projec
     code, output = project.query("SELECT * FROM latest_item_state")
 
     assert code == 1
-    assert "latest_item_state' does not exist: Dagster makes the views: run `dagster dev`" in output
+    assert "latest_item_state' does not exist: a view is made by Dagster: run `dagster dev`" in output
     assert "Traceback" not in output
 
 

@@ -110,6 +110,8 @@ def test_the_command_prints_the_past_and_refuses_what_it_cannot_know(stage: Depl
         (("--as-of", "2026-11-01T12:00"), "says no time zone"),
         (("--as-of", then, "SELECT 1"), "reads none of the views"),
         ((), "say what to ask"),
+        (("",), "say what to ask"),
+        (("--as-of", "2026-11-01T00:00Z", " "), "say what to ask"),
     ):
         code, printed = query(*arguments)
         assert code == 1

@@ -151,6 +151,14 @@ def test_a_table_that_is_not_there_says_what_to_do(athena: FakeAthena):
         athena.resource(missing_table_advice="make it first").execute("SELECT 2")
 
 
+@pytest.mark.parametrize("code", ["HIVE_CURSOR_ERROR", "HIVE_BAD_DATA"])
+def test_an_object_that_cannot_be_read_says_what_to_do(athena: FakeAthena, code: str):
+    athena.answer("SELECT 2", fails=f"{code}: Row is not a valid JSON Object in s3://b/k")
+
+    with pytest.raises(AthenaQueryError, match="in s3://b/k: move it out"):
+        athena.resource(unreadable_object_advice="move it out").execute("SELECT 2")
+
+
 @pytest.mark.parametrize(
     ("refused", "said"),
     [

@@ -10,6 +10,7 @@ from typing import Any, cast
 import duckdb
 import pytest
 from dagster import (
+    AssetCheckExecutionContext,
     AssetCheckKey,
     AssetCheckResult,
     AssetCheckSeverity,
@@ -23,6 +24,7 @@ from dagster import (
 
 from ddb_pipeline.baselines.captures import Sight, next_capture
 from ddb_pipeline.baselines.records import microseconds
+from ddb_pipeline.checks import gone_hours
 from ddb_pipeline.checks.deliveries import failed_verdict
 from ddb_pipeline.checks.problems import problems_statement, sentence, stopped_before
 from ddb_pipeline.checks.repeats import judge
@@ -30,6 +32,7 @@ from ddb_pipeline.checks.state import sample_statement, table_key
 from ddb_pipeline.checks.verdict import Verdict, last_evaluation
 from ddb_pipeline.declaration import KeyAttribute, Pipeline
 from ddb_pipeline.failed_deliveries.looking import Look, OpenObject, Position
+from ddb_pipeline.failed_deliveries.receipts import Receipt
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.resources.failed_deliveries import ErrorObject
 from ddb_pipeline.resources.stream_metrics import PERIOD, StreamMetrics
@@ -94,13 +97,44 @@ def test_what_failed_is_told_with_its_objects_and_what_a_look_did_not_come_to():
 
     assert judged().problem is None
     assert str(judged(lost).problem).startswith(
-        "1 objects below errors/ hold records that are in no view: errors/processing-failed/1; mend the cause"
+        "1 object below errors/ with records that are in no view: errors/processing-failed/1; mend the cause"
     )
     assert "in no view: 7 more were not looked into; errors/processing-failed/1" in str(judged(lost, left=7).problem)
     for verdict in (judged(left=7), judged(is_whole=False)):
         assert str(verdict.problem).startswith("of the objects below errors/ that were looked into none waits")
         assert verdict.severity is AssetCheckSeverity.WARN
     assert "7 more were not looked into" in str(judged(left=7).problem)
+
+
+@pytest.mark.parametrize(("tried", "said"), [(2, ""), (3, "most_replays is 4"), (5, "--most-replays 6")])
+def test_what_failed_as_often_as_is_allowed_is_told_with_what_allows_more(tried: int, said: str):
+    found = ErrorObject("errors/processing-failed/1", "processing-failed", NOW, 1, NOW)
+
+    problem = str(judged(OpenObject(found, Receipt("at", "run", 3, 1, tried))).problem)
+
+    assert "with records that failed again, or cannot be replayed: 1" in problem
+    assert said in problem
+    assert ("most_replays" in problem) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("is_projected", "gone", "said"),
+    [(False, [], None), (False, [3, 1], "2026-11-05-01:00, 2026-11-05-03:00: somebody deleted"), (True, [3], None)],
+)
+def test_hours_that_are_gone_are_told_for_as_long_as_the_catalog_has_them(
+    is_projected: bool, gone: list[int], said: str | None
+):
+    deployment = SimpleNamespace(
+        pipeline=PIPELINE,
+        catalog=SimpleNamespace(is_projected=is_projected),
+        baselines=SimpleNamespace(capture=lambda: None),
+        hours_gone=lambda: {datetime(2026, 11, 5, hour, tzinfo=UTC) for hour in gone},
+    )
+
+    verdict = gone_hours._judge(cast("AssetCheckExecutionContext", None), cast("Deployment", deployment))
+
+    assert (verdict.problem is None) is (said is None)
+    assert said is None or f"gone from S3 though the views read them: {said}" in str(verdict.problem)
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,10 @@ def test_a_pipeline_starts_in_the_time_of_dynamodb_and_no_later_than_tomorrow(wr
         ),
         (
             RIGHT.replace('{ name = "pk", type = "S" }', '"pk"'),
-            'pipelines.persons.partition_key: found "pk"; allowed is a table',
+            (
+                'pipelines.persons.partition_key: found "pk"; allowed is name and type of the attribute, such as '
+                '{ name = "pk", type = "S" }'
+            ),
         ),
         (
             RIGHT + "bufer_seconds = 3",
@@ -268,6 +271,12 @@ def test_a_named_file_that_is_missing_is_not_replaced_by_another(written, tmp_pa
     monkeypatch.setenv("DDB_PIPELINE_FILE", str(tmp_path / "other.toml"))
     with pytest.raises(DeclarationError, match=r"other\.toml: no such file \(named by"):
         find_declaration_file(tmp_path)
+
+
+def test_a_folder_in_the_place_of_the_file_is_named_as_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("DDB_PIPELINE_FILE", str(tmp_path))
+    with pytest.raises(DeclarationError, match="is a folder: name the file in it"):
+        find_declaration_file()
 
 
 COLUMNS = """

@@ -12,13 +12,17 @@ from typing import Any
 import pytest
 from botocore import exceptions
 from dagster import (
+    AssetCheckResult,
     DagsterEventType,
     DagsterInstance,
     Definitions,
     Failure,
     RunFailureSensorContext,
     SkipReason,
+    asset,
+    asset_check,
     build_run_status_sensor_context,
+    define_asset_job,
     job,
     op,
 )
@@ -210,6 +214,27 @@ def test_a_defect_is_told_by_its_error_and_not_by_what_dagster_wraps_around(inst
 
     assert told[0].pipelines == ()
     assert told[0].steps == (FailedStep("something", "ZeroDivisionError: one of our own"),)
+
+
+def test_a_check_that_stopped_a_run_is_told_in_its_own_words(instance: DagsterInstance):
+    @asset(key=["orders", "change_table"])
+    def change_table() -> None: ...
+
+    @asset_check(asset=change_table, name="schema", blocking=True)
+    def schema() -> AssetCheckResult:
+        return AssetCheckResult(passed=False, description="column a is missing: run `ddb-pipeline repair`")
+
+    @asset_check(asset=change_table, name="repeats")
+    def repeats() -> AssetCheckResult:
+        return AssetCheckResult(passed=False, description="stops nothing")
+
+    definitions = Definitions(assets=[change_table], asset_checks=[schema, repeats], jobs=[define_asset_job("refresh")])
+
+    tell(failed(definitions.resolve_job_def("refresh"), instance), Remembering())
+
+    assert [step.cause for step in told[0].steps] == [
+        "check schema: column a is missing: run `ddb-pipeline repair`",
+    ]
 
 
 def test_a_run_whose_process_died_is_told_with_what_dagster_noted(instance: DagsterInstance):
