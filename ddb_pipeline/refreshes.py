@@ -202,10 +202,11 @@ def decide(
             )
     first = min(rows.values(), key=lambda row: row.due)
     if now < first.due:
+        failed = "refresh" if len(first.failed) == 1 else f"{len(first.failed)} refreshes"
         return Decision(
             None,
-            f"refreshes that failed or did not bring in what they were asked for: {len(first.failed)} (the latest "
-            f"is {first.failed[0].run_id[:8]}), the next may start at {first.due:%Y-%m-%d %H:%M:%S} UTC: launch the "
+            f"the last {failed} failed or did not bring in what was asked for (the latest is "
+            f"{first.failed[0].run_id[:8]}), the next may start at {first.due:%Y-%m-%d %H:%M:%S} UTC: launch the "
             "job in the UI to try at once",
         )
     together = [hour for hour, row in rows.items() if now >= row.may_come_along]

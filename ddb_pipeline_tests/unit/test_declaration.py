@@ -184,7 +184,7 @@ def test_a_pipeline_starts_in_the_time_of_dynamodb_and_no_later_than_tomorrow(wr
             "schedule = 1\n" + RIGHT,
             "schedule: found 1; allowed is no such key; the keys here are pipelines, stages",
         ),
-        ("", "pipelines: found nothing; allowed is a table"),
+        ("", "pipelines: found nothing; allowed is one table [pipelines.<name>] at least"),
         (
             RIGHT.split("[stages", maxsplit=1)[0] + "[stages]",
             "stages: found {}; allowed is one table [stages.<name>] at least",

@@ -135,6 +135,7 @@ def test_the_job_holds_the_crawl_its_checks_and_everything_downstream(directory:
         "state_agrees_with_the_table",
         "no_unexplained_change_problems",
         "every_s3_hour_is_in_the_catalog",
+        "no_hour_is_gone_that_is_read",
         "schema_is_the_contract",
         "one_row_per_item",
         "values_fit_their_columns",

@@ -144,10 +144,8 @@ def test_a_record_that_fails_again_is_replayed_a_few_times_and_then_stays_with_i
         data = stream.taken[-1]
         assert len(stream.taken) == min(attempt + 1, 3)
 
-    assert list(done.stayed.values()) == [
-        "1 records failed again after 3 replays",
-        "1 x failed after 3 replays (code: why)",
-    ]
+    # each time, also of an object that no replay looks into any more
+    assert list(done.stayed.values()) == ["1 x failed after 3 replays (code: why)"] * 2
     assert replay(errors, stream, most_replays=4).records == 2
     assert len(stream.taken) == 5
 
