@@ -28,7 +28,6 @@ from ddb_pipeline.arrivals import hour_of_key, longest_delivery, partition_key
 from ddb_pipeline.assets.failed_deliveries import failure_events, known_hours
 from ddb_pipeline.checks.deliveries import (
     TICK_OBJECTS,
-    NotKnownError,
     crawled_check_key,
     crawled_verdict,
     delivered_check_key,
@@ -39,10 +38,9 @@ from ddb_pipeline.checks.deliveries import (
 )
 from ddb_pipeline.checks.verdict import Verdict, last_evaluation
 from ddb_pipeline.declaration import Automation, Pipeline
-from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.errors import PipelineError, explained
 from ddb_pipeline.failed_deliveries.looking import Position, look
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
-from ddb_pipeline.resources.tick_limit import NoTimeLeftError
 
 _CURSOR_VERSION = 2
 _TICK_RECEIPTS = 300
@@ -149,12 +147,12 @@ def _tick(
     before = overdue_before(instance, pipeline)
     verdicts: dict[AssetCheckKey, Verdict] = {}
     not_known: list[str] = []
-    with _noted(not_known):
+    with _noted(not_known, deployment):
         verdicts[crawled_check_key(pipeline)] = crawled_verdict(deployment, now, before, after(_SURVEYED))
-    with _noted(not_known):
+    with _noted(not_known, deployment):
         verdicts[delivered_check_key(pipeline)] = delivered_verdict(deployment, now, after(_DELIVERED))
     if found.is_through or (found.open and not _has_failed(instance, failed_check_key(pipeline))):
-        with _noted(not_known):
+        with _noted(not_known, deployment):
             verdicts[failed_check_key(pipeline)] = failed_verdict(deployment, found, after(_JUDGED))
     else:
         # each tick would tell of others, and an event a tick would fill the event log
@@ -172,12 +170,17 @@ def _tick(
 
 
 @contextmanager
-def _noted(not_known: list[str]) -> Iterator[None]:
-    """Note why something cannot be told; what was told of it before stands."""
+def _noted(not_known: list[str], deployment: Deployment) -> Iterator[None]:
+    """Note why something cannot be told; what was told of it before stands, and the rest of the tick is told.
+
+    Else one service that refuses for good, as where a right is missing, would keep all that failed from being told.
+    """
     try:
-        yield
-    except (NotKnownError, NoTimeLeftError) as error:
-        not_known.append(str(error))
+        with explained(deployment.settings.where):
+            yield
+    except PipelineError as error:
+        if str(error) not in not_known:
+            not_known.append(str(error))
 
 
 def _has_failed(instance: DagsterInstance, key: AssetCheckKey) -> bool:

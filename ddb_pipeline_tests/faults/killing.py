@@ -91,7 +91,7 @@ class Killer:
         killed = self.instance.get_runs(limit=1)[0]
         assert killed.run_id != after
         assert killed.status == DagsterRunStatus.STARTED, "nobody was left to say that it ended"
-        self.kept_places |= self.instance.event_log_storage.get_concurrency_run_ids()
+        self.kept_places.update(self.instance.event_log_storage.get_concurrency_run_ids())
         # what the server of the code location does when a run's process is gone
         self.instance.report_run_failed(killed)
         wait_until(self._has_given_its_places_back, f"places in the pools are free again: {place}", pause=0.2)

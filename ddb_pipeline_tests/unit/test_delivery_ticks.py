@@ -95,6 +95,7 @@ def test_a_tick_that_cannot_read_all_tells_once_that_something_failed_and_goes_o
     errors = Errors()
     keys = [errors.add(document(b"x"), hours_ago=1000 + number // 4) for number in range(10)]
     stub = SimpleNamespace(
+        settings=SimpleNamespace(where="here"),
         names=SimpleNamespace(change_stream="s"),
         pipeline=pipeline(),
         stage=SimpleNamespace(buffer_seconds=60, stream_retention_hours=24),
@@ -192,6 +193,7 @@ def test_a_tick_ends_in_time_and_gets_on_however_slowly_aws_answers(seconds: flo
         errors.receipts[key] = Receipt("", "", 1, 0, 3)
     errors.add(document(b"x"), hours_ago=700)
     stub = SimpleNamespace(
+        settings=SimpleNamespace(where="here"),
         names=SimpleNamespace(change_stream="s", table="t"),
         pipeline=pipeline(),
         stage=SimpleNamespace(buffer_seconds=60, stream_retention_hours=24),
@@ -226,6 +228,7 @@ def test_where_a_call_comes_too_late_what_was_found_until_then_is_told(monkeypat
     errors = Errors()
     errors.add(document(b"x"), hours_ago=700)
     stub = SimpleNamespace(
+        settings=SimpleNamespace(where="here"),
         names=SimpleNamespace(change_stream="s", table="t"),
         pipeline=pipeline(),
         stage=SimpleNamespace(buffer_seconds=60, stream_retention_hours=24),
