@@ -149,6 +149,11 @@ def run_bootstrap(stage: str, options: Sequence[str]) -> None:
     """Make what the CDK deploys with, once for an account and region."""
     with terminated_as_interrupt():
         ready = prepare(stage, Steps())
+        if endpoint := ready.place.settings.connection.endpoint_url:
+            raise UserError(
+                f"{endpoint} is no AWS of an account, and local AWS is bootstrapped as it is: go on with `ddb-pipeline "
+                f"deploy --stage {stage}`, or take AWS_ENDPOINT_URL out of the environment and .env to reach AWS"
+            )
         code = ready.run(["bootstrap", f"aws://{ready.place.account}/{ready.place.region}", *options])
     if code != 0:
         raise UserError(f"`cdk bootstrap` ended with exit code {code}: what it says above is the reason")

@@ -17,7 +17,7 @@ from ddb_pipeline.cli import deploy, streaming, verify
 from ddb_pipeline.cli.canary import Arrival
 from ddb_pipeline.cli.canary_watch import watch_arrivals
 from ddb_pipeline.cli.console import Steps, UserError
-from ddb_pipeline.cli.deploy import Ready, destroy, run_deploy, run_destroy
+from ddb_pipeline.cli.deploy import Ready, destroy, run_bootstrap, run_deploy, run_destroy
 from ddb_pipeline.cli.place import DeployedStack, Place
 from ddb_pipeline.cli.streaming import require_streaming
 from ddb_pipeline.cli.verify import run_verify
@@ -291,3 +291,13 @@ def test_a_table_of_the_users_own_is_not_verified(existing, monkeypatch):
 
     with pytest.raises(UserError, match=r"streams table Persons of yours .* declare a stage of its own"):
         run_verify("dev", pipeline_name=None, keep=False)
+
+
+def test_local_aws_is_not_bootstrapped_a_second_time(own: Declaration, monkeypatch: pytest.MonkeyPatch):
+    place = FakePlace(Settings("dev", Connection(endpoint_url="http://127.0.0.1:5000")), "1", "eu-central-1")
+    prepared(monkeypatch, Ready(own, place, Path("cdk"), Path("assembly")), {})
+
+    with pytest.raises(
+        UserError, match="local AWS is bootstrapped as it is: go on with `ddb-pipeline deploy --stage dev`"
+    ):
+        run_bootstrap("dev", [])
