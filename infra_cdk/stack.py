@@ -36,8 +36,14 @@ class PipelineStack(Stack):
 
     Args:
         scope: The app.
-        pipeline: The pipeline.
-        stage: The stage.
+        pipeline: The pipeline: the table that is streamed, `existing_table` (default none: one is made) and
+            `existing_table_key` (default none), `catalog` (default "crawler"), `baseline` (default "none"), `format`
+            (default "json"), and what the parts of the stack say of themselves.
+        stage: The stage: whether what holds data outlives the stack, `keep_data` (default true), `encryption_key`
+            (default none: one is made), `catalog_key` (default none), `results_expire_days` (default 7),
+            `raw_retention_days` (default none: never), `alarms` (default true), `alarm_mail` (default none),
+            `budget_usd` (default none), `lake_formation_operators` (default none), `lake_formation_readers` (default
+            none), and what the parts say.
         **stack_properties: What else a CDK stack takes; nothing by default.
     """
 

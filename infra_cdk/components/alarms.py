@@ -92,8 +92,9 @@ class Alarms(Construct):
         scope: The stack.
         construct_id: Id in the construct tree.
         names: Names of stack and pipeline.
-        stage: Buffering and retention, which the thresholds follow, and where mail goes (`alarm_mail`; nobody by
-            default, who then subscribes to the topic).
+        stage: What thresholds follow, `buffer_seconds` (default 60) and `stream_retention_hours` (default 168); what
+            to do when the stream throttles, `stream_mode` (default "on_demand"); where mail goes, `alarm_mail` (default
+            none: whoever is to get any subscribes to the topic).
         key: Encrypts the topic.
         parts: What is watched.
 

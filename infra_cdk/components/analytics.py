@@ -32,7 +32,8 @@ class Analytics(Construct):
         scope: The stack.
         construct_id: Id in the construct tree.
         names: Names of workgroup and database.
-        stage: Scan cutoff, and whether saved queries and history keep the workgroup from being deleted (`keep_data`).
+        stage: When a query is cancelled, `scan_cutoff_mebibytes` (default 102400), and whether saved queries and
+            history keep the workgroup from being deleted, `keep_data` (default true).
         key: Encrypts the results.
         results_bucket: Where the results go.
         table_name: Name of the DynamoDB table, for queries that read changes and not the views.

@@ -46,8 +46,9 @@ class Catalog(Construct):
         scope: The stack.
         construct_id: Id in the construct tree.
         names: Name of the database.
-        pipeline: Whether partitions are projected, and from which year on.
-        stage: How its raw objects are compressed, as far as they are JSON.
+        pipeline: Whether partitions are projected, `catalog` (default "crawler"), and from which year on, `start_date`
+            (required).
+        stage: How its raw objects are compressed, as far as they are JSON: `compression` (default "gzip").
         raw_bucket: Where the raw objects are.
 
     Attributes:

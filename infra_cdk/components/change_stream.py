@@ -22,9 +22,9 @@ class ChangeStream(Construct):
         scope: The stack.
         construct_id: Id in the construct tree.
         key: Encrypts the records.
-        stage: Its mode (`stream_mode`, on demand by default), its shards if it is provisioned (`stream_shards`), and
-            how long it keeps records (`stream_retention_hours`, a week by default, 24 hours to 365 days): the time left
-            to mend a broken delivery.
+        stage: Its mode, `stream_mode` (default "on_demand"), its shards if it is provisioned, `stream_shards` (default
+            none), and how many hours it keeps records, `stream_retention_hours` (default 168, from 24 to 8760): the
+            time left to mend a broken delivery.
 
     Attributes:
         stream: The stream.

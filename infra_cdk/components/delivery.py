@@ -47,8 +47,10 @@ class Delivery(Construct):
     Args:
         scope: The stack.
         construct_id: Id in the construct tree.
-        pipeline: What the raw objects are: JSON lines or Parquet.
-        stage: Where buffering, the compression of JSON lines and the key of the Glue Data Catalog come from.
+        pipeline: What the raw objects are, `format` (default "json").
+        stage: How long changes are collected, `buffer_seconds` (default 60), and how many, `buffer_mebibytes` (default
+            none: 5 of JSON lines, 128 of Parquet); how JSON lines are compressed, `compression` (default "gzip"); the
+            key of the Glue Data Catalog, `catalog_key` (default none).
         key: Encrypts stream, objects and logs.
         stream: Source of the change records.
         catalog: The table whose columns Parquet gets.

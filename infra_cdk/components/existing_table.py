@@ -43,7 +43,7 @@ class ExistingTable(Construct):
         scope: The stack.
         construct_id: Id in the construct tree.
         names: Where the function's name comes from.
-        pipeline: Where the key attributes come from.
+        pipeline: Where the key attributes come from: `partition_key` (required) and `sort_key` (default none).
         table_name: Name of the table, in the account and region of the stack.
         key: Encrypts the change stream and the function's log.
         stream: Where the change records go.

@@ -21,7 +21,7 @@ class ItemLoader(Construct):
     Args:
         scope: The stack.
         construct_id: Id in the construct tree.
-        pipeline: Where the key attributes come from.
+        pipeline: Where the key attributes come from: `partition_key` (required) and `sort_key` (default none).
         table: The table that it writes to.
         key: Encrypts table and logs.
         removal_policy: What becomes of the log group when the stack is deleted.

@@ -30,7 +30,9 @@ class SourceTable(Construct):
     Args:
         scope: The stack.
         construct_id: Id in the construct tree.
-        pipeline: Where the key attributes and the time-to-live attribute come from.
+        pipeline: What the table has: `partition_key` (required), `sort_key` (default none) and
+            `time_to_live_attribute` (default none); and whether baselines are exported of it, `baseline` (default
+            "none").
         key: Encrypts the table.
         stream: Where the change records go.
         after: What must exist before the first change is streamed. Firehose reads a stream from LATEST, the moment
