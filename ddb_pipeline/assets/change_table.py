@@ -22,8 +22,10 @@ from ddb_pipeline.arrivals import classify, listed, merged, oddities, partition_
 from ddb_pipeline.assets.common import (
     CHANGES_GROUP,
     CRAWL_POOL,
+    LIMITED_RUN_SECONDS,
     OWNERS,
     RETRY_TRANSIENT,
+    RUN_LIMIT_TAG,
     asset_key,
     failing_plainly,
     table_name,
@@ -39,11 +41,16 @@ from ddb_pipeline.refreshes import CRAWLED, scope_of_run
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import columns
 from ddb_pipeline.resources.glue_crawler import CrawlResult
+from ddb_pipeline.resources.steps import step_of
 from ddb_pipeline.survey import Survey, survey
 
 NAME = CRAWLED
 LISTED_AT = "hours_listed_at"
 """Metadata: when the hours in S3 were listed. An hour that began to fill later is no fault of this crawl."""
+REST_OF_RUN_SECONDS = 1800
+"""What is left of a run's time for what comes after its crawl: two queries that take as long as queries may."""
+LONGEST_CRAWL_SECONDS = LIMITED_RUN_SECONDS - REST_OF_RUN_SECONDS
+"""How long a run waits for a crawl at most. A crawl that takes longer goes on, and the next run joins it."""
 PROJECTED = 'none: Athena computes the hours (catalog = "projection" in pipeline.toml), nothing is registered'
 
 
@@ -115,12 +122,23 @@ def _crawled(
     crawls: list[CrawlResult] = []
     while lacking:
         context.log.info("not in table %s: %s", table.name, listed([partition_key(hour) for hour in lacking]))
-        crawls.append(deployment.crawler.crawl(table.crawler, context=context))
+        seconds = _crawl_seconds(context)
+        crawls.append(deployment.crawler.crawl(table.crawler, deadline_seconds=seconds, context=context))
         if not crawls[-1].joined:
             break
         # a crawl that ran already may have listed S3 before these hours arrived: the next one is our own
         lacking = deployment.catalog.lacking({table.prefix: lacking}).get(table.prefix, ())
     return crawls
+
+
+def _crawl_seconds(context: AssetExecutionContext) -> float:
+    """How long this run may wait for a crawl: Dagster ends the run at its limit, which would stop the crawl."""
+    limit = float(context.run.tags.get(RUN_LIMIT_TAG) or context.instance.run_monitoring_max_runtime_seconds or 0)
+    step = step_of(context)
+    if not limit or step is None:
+        return LONGEST_CRAWL_SECONDS
+    left = max(limit - (datetime.now(UTC) - step.began_at()).total_seconds(), 0)
+    return min(LONGEST_CRAWL_SECONDS, max(left - REST_OF_RUN_SECONDS, left / 2))
 
 
 def _report_arrivals(

@@ -26,10 +26,13 @@ QUERY_POOL = "athena"
 MEASURE_TAG = "ddb_pipeline/measure"
 """Run tag that asks for row counts and previews in a stage with `measure = "daily"`."""
 
-LIMITED_RUN = {"dagster/max_runtime": "7200"}
-"""Tag of a job whose runs take minutes: how many seconds a run may take (Dagster docs, "Run monitoring"). One that lost
-its process in a crash of the machine holds its places among the runs and in the pools until then, and not for the
-hours that a baseline may take (`max_runtime_seconds` of dagster.yaml)."""
+RUN_LIMIT_TAG = "dagster/max_runtime"
+"""Run tag: how many seconds the run may take (Dagster docs, "Run monitoring"); without it, dagster.yaml says."""
+LIMITED_RUN_SECONDS = 7200
+LIMITED_RUN = {RUN_LIMIT_TAG: str(LIMITED_RUN_SECONDS)}
+"""Tag of a job whose runs take minutes. One that lost its process in a crash of the machine holds its places among the
+runs and in the pools until then, and not for the hours that a baseline may take (`max_runtime_seconds` of
+dagster.yaml)."""
 
 RETRY_TRANSIENT = RetryPolicy(max_retries=2, delay=5, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS)
 

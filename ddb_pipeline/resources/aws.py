@@ -54,6 +54,11 @@ UNREADABLE_OBJECT_ADVICE = (
     "the prefix of the changes (docs/repair.md)"
 )
 
+LATE_CRAWL_ADVICE = (
+    "nothing is lost: the next refresh, which the arrivals sensor asks for, joins it; where crawls take so long each "
+    "time, have the hours projected instead (docs/crawling.md)"
+)
+
 _names: Remembered[PublishedNames] = Remembered(10)
 _clients: Remembered[Any] = Remembered(60)
 _sessions: Remembered[Any] = Remembered(60)
@@ -174,7 +179,9 @@ class Deployment:
         """Starts and joins crawls."""
         client = make_client("glue", self.settings.connection)
         return GlueCrawlerResource(
-            missing_crawler_advice=f"bring it back ({RESTORE_ADVICE})", **_arguments(self.settings.connection)
+            missing_crawler_advice=f"bring it back ({RESTORE_ADVICE})",
+            late_advice=LATE_CRAWL_ADVICE,
+            **_arguments(self.settings.connection),
         ).with_client(client)
 
     @property

@@ -1,4 +1,4 @@
-"""Runs AWS Glue crawlers: start, join or wait, follow that very crawl, stop it when interrupted.
+"""Runs AWS Glue crawlers: start, join or wait, follow that very crawl, stop it when a person ends the run.
 
 Works alone in any Dagster project (docs/resources.md). `GetCrawler` tells only of the last crawl, which can be another
 one than ours (AWS Glue API, LastCrawl), so the crawl is followed by its id in `ListCrawls`, which has no boto3
@@ -39,6 +39,10 @@ class GlueCrawlerResource(BotoResource):
     missing_crawler_advice: str = Field(
         default="check its name, the region and the account", description="Said when there is no such crawler."
     )
+    late_advice: str = Field(
+        default="run this again, which joins it, or allow more time (deadline_seconds)",
+        description="Said when a crawl goes on beyond the deadline.",
+    )
     dpu_hour_dollars: float = Field(
         default=DPU_HOUR_DOLLARS,
         description="Price of a DPU hour in USD, for estimates: by default the list price of us-east-1 and "
@@ -55,9 +59,10 @@ class GlueCrawlerResource(BotoResource):
     ) -> CrawlResult:
         """Crawl, and wait until that crawl has completed.
 
-        When interrupted (also by Dagster's termination of the run) or at the deadline, a crawl that was started here
-        is stopped; one that somebody else started goes on. After another error, or when the process dies, it goes on
-        as well: the next attempt of the step finds it and waits for it, whatever `on_running` says.
+        When interrupted (also by Dagster's termination of the run), a crawl that was started here is stopped; one that
+        somebody else started goes on. At the deadline, after another error, or when the process dies, it goes on as
+        well, for it is paid for, and worth nothing before its end: the next attempt of the step finds it and waits for
+        it, whatever `on_running` says, and a later run does what that says.
 
         Args:
             name: Name of the crawler.
@@ -104,8 +109,8 @@ class _Crawl:
             self._tell()
             return self._wait(self._crawl_id)
         except _DeadlineError as error:
-            self._stop()
-            raise CrawlError(self._late(str(error)), self._crawl_id, transient=True) from None
+            # what takes so long is not over in the moment after which a step is retried
+            raise CrawlError(self._late(str(error)), self._crawl_id, transient=self._crawl_id is None) from None
         except BaseException as error:
             # KeyboardInterrupt, and DagsterExecutionInterruptedError, which is no Exception either
             if not isinstance(error, Exception):
@@ -243,10 +248,11 @@ class _Crawl:
         self._waiting.pause()
 
     def _late(self, waited: str) -> str:
-        went = "it was stopped" if self._is_ours else "it goes on" if self._crawl_id else "nothing was started"
+        if self._crawl_id:
+            return f"crawler {self._name}: {waited}: it goes on: {self._resource.late_advice}"
         return (
-            f"crawler {self._name}: {waited}: {went}: look at the crawler's runs in the Glue console, then run this "
-            "again, or allow more time (deadline_seconds)"
+            f"crawler {self._name}: {waited}: look at the crawler's runs in the Glue console, then run this again, or "
+            "allow more time (deadline_seconds)"
         )
 
     def _call(self, operation: str, call: Callable[..., Any] | None = None, **arguments: Any) -> Any:

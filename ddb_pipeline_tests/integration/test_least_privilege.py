@@ -217,13 +217,20 @@ def damage(stage: Deployed) -> None:
 
 
 def late(deployment: Deployment) -> None:
-    """Let a query and a crawl be late: both are stopped."""
+    """Let a query be late and a crawl be interrupted: both are stopped."""
     with pytest.raises(PipelineError):
         deployment.athena.execute(SLOW, deadline_seconds=0)
     with pytest.MonkeyPatch.context() as slow:
         slow.setattr(model, "RUNNING_SECONDS", 60)  # or until it is stopped
-        with pytest.raises(PipelineError):
-            deployment.crawler.crawl(deployment.names.crawler, deadline_seconds=0)
+        crawler = deployment.crawler
+        crawler.with_client(crawler.get_client(), sleep=interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            crawler.crawl(deployment.names.crawler)
+
+
+def interrupted(_seconds: float) -> None:
+    """A person terminates the run while it waits."""
+    raise KeyboardInterrupt
 
 
 def read_by_key(deployment: Deployment) -> None:

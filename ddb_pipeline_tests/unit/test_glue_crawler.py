@@ -154,7 +154,7 @@ def test_throttling_is_waited_out():
     assert glue.starts == 1
 
 
-def test_throttling_beyond_the_deadline_stops_our_crawl():
+def test_throttling_beyond_the_deadline_is_an_error_and_the_crawl_goes_on():
     glue = FakeGlue(seconds=10_000)
 
     def throttled() -> None:
@@ -162,9 +162,9 @@ def test_throttling_beyond_the_deadline_stops_our_crawl():
 
     glue.on_sleep = throttled
 
-    with pytest.raises(CrawlError, match=r"waited 100 s for list_crawls to be accepted .*: it was stopped"):
+    with pytest.raises(CrawlError, match=r"waited 100 s for list_crawls to be accepted .*: it goes on: run this again"):
         glue.resource().crawl("crawler", deadline_seconds=100)
-    assert glue.stops == 1
+    assert glue.stops == 0
 
 
 def unreachable() -> EndpointConnectionError:
@@ -245,14 +245,20 @@ def test_a_crawler_that_does_not_exist_is_named_with_the_advice_of_whoever_made_
 # --- deadlines and interrupts
 
 
-def test_at_the_deadline_our_crawl_is_stopped():
-    glue = FakeGlue(seconds=10_000)
+def test_a_crawl_that_takes_longer_than_the_deadline_goes_on_and_the_next_call_joins_it():
+    """Stopped, it would be paid for and worth nothing, each time again: it only gets longer with the history."""
+    glue = FakeGlue(seconds=250)
+    crawler = glue.resource()
 
-    with pytest.raises(CrawlError, match=r"waited 100 s for crawl crawl-0: it was stopped: .*deadline_seconds") as e:
-        glue.resource().crawl("crawler", deadline_seconds=100)
+    for waited in (100, 200):
+        with pytest.raises(CrawlError, match=r"waited 100 s for crawl crawl-0: it goes on: .*deadline_seconds") as e:
+            crawler.crawl("crawler", deadline_seconds=100)
+        assert (e.value.transient, e.value.crawl_id) == (False, "crawl-0")
+        assert glue.now == pytest.approx(waited, abs=2)
+    crawl = crawler.crawl("crawler", deadline_seconds=100)
 
-    assert (glue.stops, e.value.transient, e.value.crawl_id) == (1, True, "crawl-0")
-    assert glue.now == pytest.approx(100, abs=1)
+    assert (crawl.crawl_id, crawl.joined, crawl.state) == ("crawl-0", True, "COMPLETED")
+    assert (glue.starts, glue.stops) == (1, 0)
 
 
 def test_at_the_deadline_a_joined_crawl_goes_on():
@@ -288,7 +294,7 @@ def test_the_deadline_holds_for_the_crawl_that_is_waited_for_too():
     glue = FakeGlue(seconds=10_000)
     glue.begin(at=-20)
 
-    with pytest.raises(CrawlError, match=r"somebody else started to end: nothing was started"):
+    with pytest.raises(CrawlError, match=r"somebody else started to end: look at the crawler's runs"):
         glue.resource().crawl("crawler", on_running="wait", deadline_seconds=100)
 
     assert (glue.starts, glue.stops) == (0, 0)

@@ -71,12 +71,12 @@ def test_no_refresh_is_requested_beside_another():
 def test_a_run_whose_process_died_is_not_in_the_way_for_good():
     """A machine that went down in mid-run: Dagster shows the run as started for ever."""
     for status in (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING):
-        waiting = decide(LACKING, [unfinished(status, 59)], NOW)
+        waiting = decide(LACKING, [unfinished(status, 119)], NOW)
         assert waiting.run_key is None
-        assert "refresh 01234567 is running since 11:31:00 UTC" in waiting.reason
+        assert "refresh 01234567 is running since 10:31:00 UTC" in waiting.reason
         assert "terminate it in the UI, or wait until 12:31:00" in waiting.reason
-        assert decide(LACKING, [unfinished(status, 61)], NOW).run_key is not None
-        behind = [attempt(DagsterRunStatus.SUCCESS, 10), unfinished(status, 61)]
+        assert decide(LACKING, [unfinished(status, 121)], NOW).run_key is not None
+        behind = [attempt(DagsterRunStatus.SUCCESS, 10), unfinished(status, 121)]
         assert decide(LACKING, behind, NOW).run_key is not None
 
 
