@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, RunsFilter
 
 from ddb_pipeline.arrivals import HOUR, LOOK_BACK, WEEK, hour_of, hour_of_prefix, listed, partition_key, retry_delay
-from ddb_pipeline.assets.common import LIMITED_RUN_SECONDS
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.resources.steps import is_repeated_by_a_person
 
@@ -32,9 +31,11 @@ days), among the runs for the hours that come meanwhile (24 a day).
 _HOURS_NAMED = 20
 _MORE = " more"
 _KEY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})-([0-9]{2}):00")
+LIMITED_RUN_SECONDS = 7200
+"""How long a run may take, but one that makes a baseline: Dagster ends it then."""
 _LOST_AFTER = timedelta(seconds=LIMITED_RUN_SECONDS)
-"""A run that has been under way for so long is taken for one whose process died, as Dagster itself does then. The
-default launcher never notices that (it has no health check), and the run would be in the way for good."""
+"""A run that has been under way for so long is taken for one whose process died: Dagster's default launcher never
+notices that (it has no health check), and the run would be in the way for good."""
 # Dagster's name of the job behind "Materialize" in the asset graph; it exports no constant for it
 _MATERIALIZED_BY_HAND = "__ASSET_JOB"
 

@@ -22,7 +22,6 @@ from ddb_pipeline.arrivals import classify, listed, merged, oddities, partition_
 from ddb_pipeline.assets.common import (
     CHANGES_GROUP,
     CRAWL_POOL,
-    LIMITED_RUN_SECONDS,
     OWNERS,
     RETRY_TRANSIENT,
     RUN_LIMIT_TAG,
@@ -37,7 +36,7 @@ from ddb_pipeline.assets.raw_changes import arrival_events, losses
 from ddb_pipeline.change_row import COLUMNS, PARTITION_COLUMNS, STORAGES
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.names import ChangeTable
-from ddb_pipeline.refreshes import CRAWLED, scope_of_run
+from ddb_pipeline.refreshes import CRAWLED, LIMITED_RUN_SECONDS, scope_of_run
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.change_catalog import columns
 from ddb_pipeline.resources.glue_crawler import CrawlResult

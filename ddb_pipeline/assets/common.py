@@ -11,6 +11,7 @@ from ddb_pipeline.change_row import Column
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.names import ComputedNames
+from ddb_pipeline.refreshes import LIMITED_RUN_SECONDS
 
 OWNERS = ("team:data-engineering",)
 SOURCE_GROUP = "source"
@@ -28,7 +29,6 @@ MEASURE_TAG = "ddb_pipeline/measure"
 
 RUN_LIMIT_TAG = "dagster/max_runtime"
 """Run tag: how many seconds the run may take (Dagster docs, "Run monitoring"); without it, dagster.yaml says."""
-LIMITED_RUN_SECONDS = 7200
 LIMITED_RUN = {RUN_LIMIT_TAG: str(LIMITED_RUN_SECONDS)}
 """Tag of a job whose runs take minutes. One that lost its process in a crash of the machine holds its places among the
 runs and in the pools until then, and not for the hours that a baseline may take (`max_runtime_seconds` of
