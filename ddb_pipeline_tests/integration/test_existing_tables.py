@@ -335,7 +335,9 @@ def test_a_table_that_is_named_instead_streams_and_the_former_one_does_not(deplo
         assert delete(deployed, streaming.stack) == "DELETE_COMPLETE"
 
     account = deployed.client("sts").get_caller_identity()["Account"]
-    place = Place(dataclasses.replace(declared.NAMES, region=local_stack.REGION, account=account))
+    (stream,) = {call.parameters["StreamArn"] for call in calls if "StreamArn" in call.parameters}
+    names = {"region": local_stack.REGION, "account": account, "change_stream": stream.rpartition("/")[2]}
+    place = Place(dataclasses.replace(declared.NAMES, **names))
     asked = {(call.caller, call.operation.removesuffix("KinesisStreamingDestination")) for call in calls}
     assert {(name, verb) for name in FUNCTIONS_OF_TABLES for verb in ("Enable", "Disable")} <= asked
     # no update has touched a role: what it was made with was in force at each call
