@@ -6,22 +6,20 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
-import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline_tests.deployed import Deployed, local_stage
+from ddb_pipeline_tests.lean_libraries import lighten, lighten_dagster
 
 REPOSITORY = Path(__file__).parent.parent
 PIPELINES = Path(__file__).parent / "pipelines.toml"
 
-# each boto3 session reads megabytes of service models, and tests make many
-botocore.session.create_loader = cache(botocore.session.create_loader)
+lighten()
 
 # how long something took says nothing of it where other processes share the machine
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -58,6 +56,7 @@ def _no_instance_of_an_earlier_test() -> Iterator[None]:
         return
     from dagster._core.storage.defs_state.base import DefsStateStorage
 
+    lighten_dagster()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DefsStateStorage, "get", lambda: None)
         yield

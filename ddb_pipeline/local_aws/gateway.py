@@ -18,7 +18,7 @@ from flask import Flask
 from moto.backends import SERVICE_NAMES, list_of_moto_modules
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from ddb_pipeline.local_aws import change_stream
+from ddb_pipeline.local_aws import change_stream, lean_answers
 from ddb_pipeline.local_aws.answers import Answer, StartResponse
 from ddb_pipeline.local_aws.deployment.stack_api import create_stack_app
 from ddb_pipeline.local_aws.faults import CutError, Faults
@@ -57,6 +57,7 @@ class Dispatcher(DomainDispatcherApplication):
 
     def __init__(self) -> None:
         super().__init__(_create_app)
+        lean_answers.remember()
         self._known_hosts: dict[str, str] = {}
 
     def get_backend_for_host(self, host: str | None) -> Any:

@@ -22,6 +22,9 @@ from ddb_pipeline.errors import DEPLOY_ADVICE, REPAIR_ADVICE, NotDeployedError, 
 from ddb_pipeline.names import CAPTURE_KEY
 from ddb_pipeline.resources.object_deletion import delete_objects
 
+_manifests_read: dict[str, dict[StoredFile, Manifest]] = {}
+"""What the manifests of a bucket said when they were last listed. One that was written again has another ETag."""
+
 
 @dataclass(frozen=True)
 class BaselineStore:
@@ -52,11 +55,16 @@ class BaselineStore:
 
         They stay in the catalog, where every row says whose it is: a view that was not made again yet reads them.
         """
-        return [self._read(Manifest, key) for key in self._keys(MANIFESTS_PREFIX)]
+        known = _manifests_read.get(self.bucket, {})
+        found = {
+            stored: known.get(stored) or self._read(Manifest, stored.key) for stored in self._records(MANIFESTS_PREFIX)
+        }
+        _manifests_read[self.bucket] = found
+        return list(found.values())
 
     def pending(self) -> list[Pending]:
         """Return the baselines that are being made, or whose making broke off; oldest first."""
-        return [self._read(Pending, key) for key in self._keys(PENDING_PREFIX)]
+        return [self._read(Pending, stored.key) for stored in self._records(PENDING_PREFIX)]
 
     def note(self, pending: Pending) -> None:
         """Write down how far the making of a baseline is."""
@@ -184,8 +192,9 @@ class BaselineStore:
     def _put(self, key: str, text: str) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=text.encode(), ContentType="application/json")
 
-    def _keys(self, prefix: str) -> list[str]:
-        return sorted(found.key for found in self._objects(prefix) if found.key.endswith(".json"))
+    def _records(self, prefix: str) -> list[StoredFile]:
+        found = (stored for stored in self._objects(prefix) if stored.key.endswith(".json"))
+        return sorted(found, key=lambda stored: stored.key)
 
     def _objects(self, prefix: str) -> Iterator[StoredFile]:
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):

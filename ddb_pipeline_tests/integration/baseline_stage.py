@@ -10,11 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, ExecuteInProcessResult
+from dagster import DagsterInstance, ExecuteInProcessResult, RepositoryDefinition
 
 from ddb_pipeline.baseline_making.making import Made, Making
 from ddb_pipeline.baselines.records import Manifest
@@ -108,11 +109,17 @@ def make(stage: Deployed, pipeline: str) -> Made:
 
 def run(stage: Deployed, name: str, *, whole: bool = False) -> ExecuteInProcessResult:
     """Run a job in this process: whole, or without the views that are not the state's."""
-    loaded = build_definitions(stage.declaration).get_repository_def()
+    loaded = loaded_once(stage)
     pipeline = stage.declaration.pipelines[name.partition("_")[0]]
     job = loaded.get_job(name) if whole else with_the_state_alone(loaded, name, pipeline)
     with DagsterInstance.ephemeral() as instance:
         return job.execute_in_process(instance=instance, raise_on_error=False)
+
+
+@cache
+def loaded_once(stage: Deployed) -> RepositoryDefinition:
+    """What Dagster loads: once, as its code server does."""
+    return build_definitions(stage.declaration).get_repository_def()
 
 
 def checks(result: ExecuteInProcessResult) -> dict[str, Any]:

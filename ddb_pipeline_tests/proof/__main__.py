@@ -10,6 +10,7 @@ import argparse
 import random
 import sys
 
+from ddb_pipeline_tests.lean_libraries import lighten, lighten_dagster
 from ddb_pipeline_tests.proof.proving import Proof
 from ddb_pipeline_tests.proof.stage import stage
 
@@ -25,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     chosen = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10**9) if chosen.seed is None else chosen.seed
+    lighten()
+    lighten_dagster()
     print(f"{chosen.lives} lives, baselines from {chosen.baseline}s, seed {seed}", flush=True)
     with stage(chosen.baseline) as started:
         wrong = Proof(started, chosen.lives, chosen.rounds, seed).run()
