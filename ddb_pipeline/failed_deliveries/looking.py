@@ -12,17 +12,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ddb_pipeline.arrivals import HOUR, WEEK, hour_of
 from ddb_pipeline.failed_deliveries.receipts import Receipt
 from ddb_pipeline.resources.failed_deliveries import PAGE, ErrorObject, FailedDeliveries
+from ddb_pipeline.resources.tick_limit import Threads
 
 _REQUESTS_AT_ONCE = 8
-_RECEIPTS_AT_ONCE = 4 * _REQUESTS_AT_ONCE
-"""Receipts that are read between two looks at the clock."""
 _UNREAD = "unread"
 
 
@@ -281,11 +279,11 @@ def _receipts(
 ) -> dict[ErrorObject, Receipt | None]:
     """The receipts of objects, of the first ones alone where the time does not suffice for all."""
     receipts: dict[ErrorObject, Receipt | None] = {}
-    with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
-        for start in range(0, len(objects), _RECEIPTS_AT_ONCE):
+    with Threads(_REQUESTS_AT_ONCE) as pool:
+        for start in range(0, len(objects), _REQUESTS_AT_ONCE):
             if receipts and out_of_time():
                 break
-            some = objects[start : start + _RECEIPTS_AT_ONCE]
+            some = objects[start : start + _REQUESTS_AT_ONCE]
             receipts.update(zip(some, pool.map(lambda one: failed.receipt(one.key), some), strict=True))
     return receipts
 

@@ -42,7 +42,13 @@ from ddb_pipeline.resources.statement_runs import StatementRuns
 from ddb_pipeline.resources.stream_metrics import StreamMetrics
 from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
 from ddb_pipeline.resources.table_items import TableItems
-from ddb_pipeline.resources.tick_limit import refuse_late_calls, within_a_tick
+from ddb_pipeline.resources.tick_limit import (
+    ANSWER_SECONDS,
+    ATTEMPTS,
+    CONNECT_SECONDS,
+    refuse_late_requests,
+    within_a_tick,
+)
 from ddb_pipeline.resources.whole_answers import refuse_cut_answers
 
 MAKE_VIEWS_ADVICE = (
@@ -227,7 +233,7 @@ class PipelineAwsResource(ConfigurableResource):  # type: ignore[type-arg]  # th
 
         Args:
             pipeline_name: Name of the pipeline in `pipeline.toml`.
-            hurried: Whether a call is given up early and none is begun late, as in a tick.
+            hurried: Whether calls are given up early and no request is sent late, as in a tick.
 
         Yields:
             The deployment. botocore's errors inside the block come out as `PipelineError`.
@@ -272,12 +278,10 @@ def make_client(service: str, connection: Connection, *, hurried: bool = False) 
     Args:
         service: boto3's name of the service.
         connection: How AWS is reached.
-        hurried: Whether a call is given up after 24 seconds at most, and refused in a tick that has no time for it.
+        hurried: Whether calls are given up early, and requests refused in a tick that has no time for them.
     """
     if hurried:
-        return _clients.get(
-            (service, connection, "hurried"), lambda: _make_client(service, connection, 5, hurried=True)
-        )
+        return _clients.get((service, connection, "hurried"), lambda: _make_client(service, connection, hurried=True))
     return _clients.get((service, connection), lambda: _make_client(service, connection))
 
 
@@ -286,29 +290,40 @@ def _make_client(
 ) -> Any:
     from botocore.config import Config
 
-    attempts = 1 if once else 3 if hurried else 5
-
-    session = _sessions.get(connection, lambda: _make_session(connection))
+    session = _sessions.get((connection, hurried), lambda: _make_session(connection, hurried=hurried))
     config = Config(
-        connect_timeout=2 if hurried else 5,
+        connect_timeout=5,
         read_timeout=read_timeout,
-        retries={"mode": "standard", "total_max_attempts": attempts},
+        retries={"mode": "standard", "total_max_attempts": 1 if once else 5},
         # where the answer takes minutes, a network on the way may forget a connection that is silent (AWS: API Invoke)
         tcp_keepalive=once,
     )
     # a session is not safe between threads
     with _session_in_use:
-        client = session.client(service, endpoint_url=connection.endpoint_url, config=config)
+        client = session.client(service, endpoint_url=connection.endpoint_url, config=None if hurried else config)
     refuse_cut_answers(client)
     if hurried:
-        refuse_late_calls(client)
+        refuse_late_requests(client)
     return client
 
 
-def _make_session(connection: Connection) -> Any:
+def _make_session(connection: Connection, *, hurried: bool) -> Any:
     import boto3
+    from botocore.config import Config
+    from botocore.session import Session
 
+    session = Session()
+    if hurried:
+        # also for the clients that botocore makes itself, to fetch credentials: of STS, of SSO
+        session.set_default_client_config(
+            Config(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=ANSWER_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            )
+        )
     return boto3.Session(
+        botocore_session=session,
         profile_name=connection.profile,
         region_name=connection.region,
         aws_access_key_id=connection.access_key_id,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -20,6 +19,7 @@ from typing import Any
 
 from ddb_pipeline.arrivals import HourContent, StoredObject, content, hour_of_prefix, hour_prefix, is_data, merged
 from ddb_pipeline.readings import Page, Reading, Share, Span, after_hour, before_hour, hour_of_name, joined, read
+from ddb_pipeline.resources.tick_limit import Threads
 
 _LEVELS = ("year", "month", "day", "hour")
 STORED_AT = "stored-at"
@@ -80,7 +80,7 @@ class RawBucket:
         """
         if first:
             return {prefix: list(self._hours_from(prefix, first)) for prefix in self.used_prefixes}
-        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+        with Threads(_REQUESTS_AT_ONCE) as pool:
             return {prefix: self._all_hours_below(prefix, pool) for prefix in self.used_prefixes}
 
     def all_hours(self) -> list[datetime]:
@@ -122,7 +122,7 @@ class RawBucket:
         """
         ordered = list(addresses)
         asked = ordered[:_MOST_ASKED]
-        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+        with Threads(_REQUESTS_AT_ONCE) as pool:
             for start in range(0, len(asked), _REQUESTS_AT_ONCE):
                 some = asked[start : start + _REQUESTS_AT_ONCE]
                 for address, first in zip(some, pool.map(self._first_stored, some), strict=True):
@@ -139,7 +139,7 @@ class RawBucket:
         prefixes = [prefix + hour_prefix(hour) for prefix in self.used_prefixes]
         pages = itertools.chain.from_iterable(self._pages(prefix) for prefix in prefixes)
         written = {self._address(one): one.last_modified for page in pages for one in page if is_data(one)}
-        with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+        with Threads(_REQUESTS_AT_ONCE) as pool:
             known = [first for first in pool.map(self._first_stored, written) if first]
         return min([*written.values(), *known], default=None)
 
@@ -234,7 +234,7 @@ class RawBucket:
     def _hours_from(self, prefix: str, first: datetime | None) -> Iterator[datetime]:
         return self._hours_below(prefix, "", hour_prefix(first).rstrip("/").split("/") if first else [])
 
-    def _all_hours_below(self, prefix: str, pool: ThreadPoolExecutor) -> list[datetime]:
+    def _all_hours_below(self, prefix: str, pool: Threads) -> list[datetime]:
         days = list(self._below(prefix, "", [], _LEVELS.index("hour")))
         listed = pool.map(lambda day: list(self._hours_below(prefix, day, [])), days)
         return [hour for hours in listed for hour in hours]

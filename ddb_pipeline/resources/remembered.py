@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 
@@ -25,7 +26,8 @@ class Remembered(Generic[T]):
         """
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._making: dict[Hashable, threading.Lock] = {}
+        # a lock stays as long as some thread makes or waits: keys hold credentials, which come and go
+        self._making: WeakValueDictionary[Hashable, threading.Lock] = WeakValueDictionary()
         self._entries: dict[Hashable, tuple[float, T]] = {}
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:

@@ -54,10 +54,10 @@ class TopicNotifier(Notifier):
         not_told: dict[str, None] = {}
         for pipeline in failure.pipelines:
             try:
-                with aws.deployment(pipeline) as deployment:
+                with aws.deployment(pipeline, hurried=True) as deployment:
                     topic = deployment.names.alarm_topic
                     if topic and topic not in told:
-                        client = make_client("sns", deployment.settings.connection)
+                        client = make_client("sns", deployment.settings.connection, hurried=True)
                         client.publish(TopicArn=topic, Subject=failure.subject, Message=failure.text)
                         told.append(topic)
             except AwsSettingsError as error:

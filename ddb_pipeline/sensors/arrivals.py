@@ -23,13 +23,13 @@ from ddb_pipeline.arrivals import HOUR, LOOK_BACK, HourContent, by_prefix, class
 from ddb_pipeline.assets.projected_hours import decide_refresh
 from ddb_pipeline.assets.raw_changes import arrival_events, losses, lost_hours
 from ddb_pipeline.declaration import Automation, Pipeline
-from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.readings import Reading, read
 from ddb_pipeline.refreshes import refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.resources.tick_limit import READING_SECONDS
 from ddb_pipeline.rounds import AGAIN, NEW, SHARES, Cursor, begun_before, next_cursor, spans
+from ddb_pipeline.ticks import ticked
 
 _NOTHING_YET = "write to the table; its changes arrive when the delivery stream has buffered them (buffer_seconds)"
 _NEW_SECONDS = 10.0
@@ -88,11 +88,12 @@ def arrivals_sensor(pipeline: Pipeline, interval_seconds: int, automation: Autom
     )
     def arrivals(context: SensorEvaluationContext, aws: PipelineAwsResource) -> SensorResult | SkipReason:
         begun = time.monotonic()
-        try:
+
+        def work() -> SensorResult:
             with aws.deployment(pipeline.name, hurried=True) as deployment:
                 return _tick(context, deployment, lambda: time.monotonic() - begun)
-        except PipelineError as error:
-            return SkipReason(str(error))
+
+        return ticked(f"{pipeline.name}_arrivals", work)
 
     return arrivals
 

@@ -41,13 +41,14 @@ from ddb_pipeline.declaration import Automation, Pipeline
 from ddb_pipeline.errors import PipelineError, explained
 from ddb_pipeline.failed_deliveries.looking import Position, look
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
+from ddb_pipeline.ticks import ticked
 
 _CURSOR_VERSION = 2
 _TICK_RECEIPTS = 300
 """Receipts of failed objects that a tick reads at most: one request each."""
 _LISTED, _RECEIPTS_READ, _REASONS_READ, _SURVEYED, _DELIVERED, _JUDGED = 6, 12, 15, 21, 28, 32
 """Until how many seconds after its start a tick may go on with each part of its work, in this order; what is left the
-next ticks do. After 35 seconds each call is refused (`tick_limit`): then a tick tells what it has found until then."""
+next ticks do. After 40 seconds each request is refused (`tick_limit`): then a tick tells what it found until then."""
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 30, 600
 _ARRIVALS_INTERVALS = 10
 
@@ -118,11 +119,12 @@ def deliveries_sensor(pipeline: Pipeline, arrivals_seconds: int, automation: Aut
     )
     def deliveries(context: SensorEvaluationContext, aws: PipelineAwsResource) -> SensorResult | SkipReason:
         begun = time.monotonic()
-        try:
+
+        def work() -> SensorResult:
             with aws.deployment(pipeline.name, hurried=True) as deployment:
                 return _tick(context, deployment, lambda seconds: lambda: time.monotonic() > begun + seconds)
-        except PipelineError as error:
-            return SkipReason(str(error))
+
+        return ticked(deliveries_sensor_name(pipeline), work)
 
     return deliveries
 

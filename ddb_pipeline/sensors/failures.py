@@ -17,10 +17,15 @@ from ddb_pipeline.errors import PipelineError, SettingsError
 from ddb_pipeline.resources.settings import dagster_url, read_settings
 from ddb_pipeline.run_failures.described import failure_of
 from ddb_pipeline.run_failures.notifiers import Notifier
+from ddb_pipeline.ticks import TICK_SECONDS, in_time
 
 NAME = "run_failures"
 # dagster._core.storage.tags: set on a failed run that Dagster starts again by itself (`run_retries` of dagster.yaml)
 _WILL_RETRY = "dagster/will_retry"
+_TELLING_SECONDS = TICK_SECONDS / 5
+"""How long telling of a run may take: a tick tells of five at most (Dagster's DAGSTER_RUN_STATUS_SENSOR_PROCESS_LIMIT,
+where it is not set)."""
+_TELLING_LATE = "it may still be told; look at the network between here and who is to be told"
 
 
 def failure_sensor(declaration: Declaration, automation: Automation) -> SensorDefinition:
@@ -54,7 +59,7 @@ def failure_sensor(declaration: Declaration, automation: Automation) -> SensorDe
         # first of all, and whatever becomes of the rest
         context.log.error(failure.text)
         try:
-            told = notifier.notify(failure)
+            told = in_time(type(notifier).__name__, lambda: notifier.notify(failure), _TELLING_SECONDS, _TELLING_LATE)
         except PipelineError as error:
             raise NotTold(f"{failure.subject}, and that could not be told: {error}\n{failure.text}") from error
         except Exception as error:

@@ -16,9 +16,10 @@ from ddb_pipeline.assets.failed_deliveries import known_hours
 from ddb_pipeline.checks.deliveries import NotKnownError, delivered_verdict
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.errors import PipelineError
+from ddb_pipeline.failed_deliveries.looking import look
 from ddb_pipeline.failed_deliveries.receipts import Receipt
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
-from ddb_pipeline.resources.failed_deliveries import ErrorObject
+from ddb_pipeline.resources.failed_deliveries import ErrorObject, FailedDeliveries
 from ddb_pipeline.resources.raw_bucket import RawBucket
 from ddb_pipeline.resources.settings import Connection, Settings
 from ddb_pipeline.resources.tick_limit import NoTimeLeftError
@@ -219,6 +220,17 @@ def test_a_tick_ends_in_time_and_gets_on_however_slowly_aws_answers(seconds: flo
                 instance.report_runless_asset_event(event)
             cursor = result.cursor
         assert known_hours(instance, pipeline())[hour_of(NOW - timedelta(hours=700))].open_objects == 1
+
+
+def test_without_time_as_many_receipts_are_read_as_are_asked_for_at_once():
+    """One answer is waited for then, however slow: a tick that reads none would be followed by another."""
+    errors = Errors()
+    for _ in range(40):
+        errors.add(document(b"x"), hours_ago=1)
+
+    found = look(cast("FailedDeliveries", errors), {}, longest_delivery=timedelta(1), no_time_to_read=lambda: True)
+
+    assert (errors.read, found.left) == (8, 32)
 
 
 def test_where_a_call_comes_too_late_what_was_found_until_then_is_told(monkeypatch: pytest.MonkeyPatch):

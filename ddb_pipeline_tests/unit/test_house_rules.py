@@ -52,6 +52,7 @@ FLOORS = (
         "failed_deliveries",
         "survey",
         "table_changes",
+        "ticks",
     },
     {"assets"},
     {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +33,7 @@ from ddb_pipeline.errors import AwsError, NotDeployedError, SettingsError, of_bo
 from ddb_pipeline.run_failures import notifiers
 from ddb_pipeline.run_failures.described import FailedStep, RunFailure, failure_of
 from ddb_pipeline.run_failures.notifiers import LogNotifier, Notifier
+from ddb_pipeline.sensors import failures
 from ddb_pipeline.sensors.failures import NAME, NotTold, failure_sensor
 from ddb_pipeline_tests.conftest import PIPELINES
 
@@ -81,7 +83,8 @@ class Topics:
         self.published: list[str] = []
 
     @contextmanager
-    def deployment(self, pipeline: str) -> Iterator[SimpleNamespace]:
+    def deployment(self, pipeline: str, *, hurried: bool) -> Iterator[SimpleNamespace]:
+        assert hurried, "Dagster ends the sensor's tick after a minute, too"
         yield SimpleNamespace(
             names=SimpleNamespace(alarm_topic=f"topic-{pipeline}"), settings=SimpleNamespace(connection=None)
         )
@@ -95,7 +98,7 @@ class Topics:
 def test_a_topic_that_refuses_keeps_nobody_else_from_being_told(monkeypatch: pytest.MonkeyPatch):
     topics = Topics()
     monkeypatch.setattr(notifiers, "PipelineAwsResource", lambda **_: topics)
-    monkeypatch.setattr(notifiers, "make_client", lambda *_: topics)
+    monkeypatch.setattr(notifiers, "make_client", lambda *_, hurried: topics if hurried else None)
 
     with pytest.raises(AwsError, match="AWS denies Publish; published to topic-b"):
         notifiers.TopicNotifier(declaration_file="").notify(replace(FAILURE, pipelines=("a", "b")))
@@ -133,7 +136,7 @@ class Refused:
     def __init__(self, reason: Exception) -> None:
         self.reason = reason
 
-    def deployment(self, _pipeline: str) -> None:
+    def deployment(self, _pipeline: str, *, hurried: bool) -> None:  # noqa: ARG002 - its signature
         raise self.reason
 
 
@@ -260,6 +263,32 @@ def test_a_notifier_that_fails_hides_neither_the_failure_nor_itself(instance: Da
         tell(failed(orders_refresh, instance), Refusing())
 
     assert "Refusing fails with ConnectionError: the mail server is away" in str(caught.value)
+    assert "nothing answers at http://127.0.0.1:1" in str(caught.value)
+
+
+class Hanging(Notifier):
+    def notify(self, failure: RunFailure) -> str:
+        told.append(failure)
+        answer.wait()
+        return "told"
+
+
+answer = threading.Event()
+
+
+def test_a_notifier_that_hangs_is_given_up_and_the_tick_says_so(
+    instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+):
+    assert failures._TELLING_SECONDS * 5 < 60, "Dagster tells of five runs in a tick"
+    monkeypatch.setattr(failures, "_TELLING_SECONDS", 0.05)
+    answer.clear()
+
+    with pytest.raises(NotTold) as caught:
+        tell(failed(orders_refresh, instance), Hanging())
+
+    answer.set()
+    assert len(told) == 1
+    assert "Hanging takes longer than 0.05 seconds and is given up: it may still be told" in str(caught.value)
     assert "nothing answers at http://127.0.0.1:1" in str(caught.value)
 
 
