@@ -16,6 +16,10 @@ _BY_CALLERS = "SSE-KMS"
 has them for all (API_EncryptionAtRest.html)."""
 
 
+_KEY_OF_AWS = "alias/aws/glue"
+"""AWS's own key, whose policy lets everybody use it who may use Glue."""
+
+
 def require_catalog_key(declaration: Declaration, place: Place) -> None:
     """Check that a stage names the key of one's own that encrypts the catalog of its account and region.
 
@@ -49,7 +53,7 @@ def _encryption(place: Place) -> tuple[str | None, str | None]:
 
     Returns:
         The mode, None where whose credentials these are may not ask, which is told; and the key, None where there is
-        none or AWS's own `aws/glue`, which everybody who may use Glue may use.
+        none or AWS's own.
     """
     glue, kms = place.client("glue"), place.client("kms")
     settings = asked(place, "encryption of the Glue Data Catalog", glue.get_data_catalog_encryption_settings)
@@ -57,7 +61,7 @@ def _encryption(place: Place) -> tuple[str | None, str | None]:
         return None, None
     found = settings.get("DataCatalogEncryptionSettings", {}).get("EncryptionAtRest", {})
     mode, key = str(found.get("CatalogEncryptionMode", "DISABLED")), found.get("SseAwsKmsKeyId")
-    if mode == "DISABLED" or key is None:
+    if mode == "DISABLED" or key is None or key.endswith(_KEY_OF_AWS):
         return mode, None
     # an id, an ARN or an alias
     described = asked(place, f"key {key}", lambda: kms.describe_key(KeyId=key))

@@ -80,6 +80,7 @@ def test_a_stage_that_does_not_name_the_key_of_the_catalog_is_not_deployed(decla
         (ENCRYPTED, KEY, "CUSTOMER"),
         (ENCRYPTED, None, "AWS"),
         ({"CatalogEncryptionMode": "SSE-KMS"}, None, "AWS"),
+        ({**ENCRYPTED, "SseAwsKmsKeyId": "alias/aws/glue"}, None, "nobody asks"),
         (WITH_A_ROLE, None, "CUSTOMER"),
         (WITH_A_ROLE, KEY, "CUSTOMER"),
     ],
