@@ -46,8 +46,9 @@ from ddb_pipeline.survey import Survey, survey
 NAME = CRAWLED
 LISTED_AT = "hours_listed_at"
 """Metadata: when the hours in S3 were listed. An hour that began to fill later is no fault of this crawl."""
-REST_OF_RUN_SECONDS = 1800
-"""What is left of a run's time for what comes after its crawl: two queries that take as long as queries may."""
+REST_OF_RUN_SECONDS = 2700
+"""What is left of a run's time for what comes after its crawl: a long look for attributes (twenty minutes, and a query
+of a quarter of an hour that began just before), and the views."""
 LONGEST_CRAWL_SECONDS = LIMITED_RUN_SECONDS - REST_OF_RUN_SECONDS
 """How long a run waits for a crawl at most. A crawl that takes longer goes on, and the next run joins it."""
 PROJECTED = 'none: Athena computes the hours (catalog = "projection" in pipeline.toml), nothing is registered'

@@ -8,8 +8,8 @@ its fingerprint has changed. A closed hour is not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ddb_pipeline.arrivals import HOUR, hour_of_key, partition_key
@@ -31,10 +31,17 @@ class HoursLookedAt:
     Attributes:
         hours: All of them.
         fingerprints: Of those that are open: what they held when they were looked at.
+        too_large: Hours that one query could not look at, and the limit of scanned bytes that cut it off. They are
+            looked at when the limit is a higher one.
     """
 
     hours: frozenset[datetime] = frozenset()
     fingerprints: Mapping[datetime, str] = field(default_factory=dict)
+    too_large: Mapping[datetime, int] = field(default_factory=dict)
+
+    def and_too_large(self, hour: datetime, limit_bytes: int) -> HoursLookedAt:
+        """Return the same with an hour that one query could not look at."""
+        return replace(self, too_large={**self.too_large, hour: limit_bytes})
 
 
 @dataclass(frozen=True)
@@ -45,15 +52,43 @@ class Plan:
         hours: Hours to look at, oldest first.
         is_everything: Whether these are all the hours that there are.
         after: The hours looked at when that is done.
+        before: The hours looked at when it was planned.
     """
 
     hours: tuple[datetime, ...]
     is_everything: bool
     after: HoursLookedAt
+    before: HoursLookedAt
+
+    def and_looked_at(self, looked_at: HoursLookedAt, done: Collection[datetime] = ()) -> HoursLookedAt:
+        """Return what has been looked at when some of the hours are done, and the others are not yet.
+
+        Args:
+            looked_at: What had been looked at, also by another run since the plan was made.
+            done: The hours.
+        """
+        planned, new = set(self.hours), self.after.fingerprints
+        closed = {
+            hour: found
+            for hour, found in self.before.fingerprints.items()
+            if hour not in new and hour not in planned and looked_at.fingerprints.get(hour) == found
+        }
+        kept = {hour: found for hour, found in looked_at.fingerprints.items() if hour not in {*done, *closed}}
+        of_done = {hour: found for hour, found in new.items() if hour in done}
+        of_others = {hour: found for hour, found in new.items() if hour not in planned}
+        return HoursLookedAt(
+            looked_at.hours.union(done),
+            dict(sorted({**of_others, **kept, **of_done}.items())),
+            {hour: limit for hour, limit in looked_at.too_large.items() if hour not in done},
+        )
 
 
 def plan(
-    present: Iterable[datetime], looked_at: HoursLookedAt, fingerprint: Callable[[datetime], str], now: datetime
+    present: Iterable[datetime],
+    looked_at: HoursLookedAt,
+    fingerprint: Callable[[datetime], str],
+    now: datetime,
+    limit_bytes: int = 0,
 ) -> Plan:
     """Decide which hours to look at: those never looked at, and open ones that have changed since.
 
@@ -63,9 +98,11 @@ def plan(
         fingerprint: What an hour holds now; asked for hours that are open or new. Taken before the look: what arrives
             between the two is looked at twice, never missed.
         now: The time.
+        limit_bytes: How many bytes a query may scan: hours that were too large for that are left out.
     """
-    present = frozenset(present)
-    fresh = present - looked_at.hours
+    there = frozenset(present)
+    present = there - {hour for hour, limit in looked_at.too_large.items() if limit >= limit_bytes}
+    fresh = present - (looked_at.hours - looked_at.too_large.keys())
     may_change = {hour for hour in present if hour + HOUR + STAYS_OPEN > now}
     if len(fresh) <= MOST_ASKED:
         may_change |= fresh
@@ -73,8 +110,12 @@ def plan(
     current = {hour: fingerprint(hour) for hour in asked}
     grown = {hour for hour, found in current.items() if looked_at.fingerprints.get(hour, found) != found}
     hours = tuple(sorted(fresh | grown))
-    after = HoursLookedAt(looked_at.hours | fresh, {hour: current[hour] for hour in sorted(may_change | grown)})
-    return Plan(hours, bool(hours) and len(hours) == len(present), after)
+    after = HoursLookedAt(
+        looked_at.hours | fresh,
+        {hour: current[hour] for hour in sorted(may_change | grown)},
+        {hour: limit for hour, limit in looked_at.too_large.items() if hour not in hours},
+    )
+    return Plan(hours, bool(hours) and len(hours) == len(there), after, looked_at)
 
 
 def write_ranges(hours: Iterable[datetime]) -> list[str]:

@@ -77,6 +77,7 @@ def write_memory(memory: Memory) -> str:
         "baseline_id": memory.baseline_id,
         "hours": write_ranges(memory.looked_at.hours),
         "open_hours": {partition_key(hour): found for hour, found in memory.looked_at.fingerprints.items()},
+        "hours_too_large": {partition_key(hour): limit for hour, limit in memory.looked_at.too_large.items()},
     }
     members = [f'  "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in head.items()]
     attributes = ",\n".join(f"    {json.dumps(_attribute(found), ensure_ascii=False)}" for found in memory.attributes)
@@ -99,9 +100,11 @@ def read_memory(text: str) -> Memory:
         if version != VERSION:
             raise BrokenMemoryError(f"has version {version!r}")
         fingerprints = {read_hour(key): _text(found) for key, found in values["open_hours"].items()}
+        # the first versions wrote none
+        too_large = {read_hour(key): _count(limit) for key, limit in values.get("hours_too_large", {}).items()}
         memory = Memory(
             attributes=tuple(_read_attribute(found) for found in values["attributes"]),
-            looked_at=HoursLookedAt(read_ranges(values["hours"]), fingerprints),
+            looked_at=HoursLookedAt(read_ranges(values["hours"]), fingerprints, too_large),
             baseline_id=None if values["baseline_id"] is None else _text(values["baseline_id"]),
             depth=_count(values["depth"]),
             limit=_count(values["limit"]),

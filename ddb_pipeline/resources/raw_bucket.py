@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -177,6 +178,17 @@ class RawBucket:
     def content(self, hour: datetime) -> HourContent | None:
         """Read what an hour holds; None when Athena would find nothing in it."""
         return content(hour, {prefix: self._objects(prefix + hour_prefix(hour)) for prefix in self.used_prefixes})
+
+    def sizes(self, first: datetime, last: datetime) -> dict[datetime, int]:
+        """Return how many bytes of data hours hold; those without data are left out. A request for a thousand objects.
+
+        Args:
+            first: First hour.
+            last: Last hour.
+        """
+        span = Span(before_hour(first), after_hour(last))
+        reading = read(self.page, span, None, Share(pages=sys.maxsize, hours=sys.maxsize))
+        return {content.hour: content.size for content in reading.contents}
 
     def read_hour(self, hour: datetime, pages: int, out_of_time: Callable[[], bool] = lambda: False) -> Reading:
         """Read what an hour holds, in so many pages at most: `rest` says whether it holds more.

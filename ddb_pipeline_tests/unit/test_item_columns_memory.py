@@ -37,7 +37,12 @@ attributes = st.builds(
 memories = st.builds(
     Memory,
     st.lists(attributes, max_size=5, unique_by=(lambda found: found.path, lambda found: found.column)).map(tuple),
-    st.builds(HoursLookedAt, st.frozensets(hours), st.dictionaries(hours, text, max_size=3)),
+    st.builds(
+        HoursLookedAt,
+        st.frozensets(hours),
+        st.dictionaries(hours, text, max_size=3),
+        st.dictionaries(hours, st.integers(1, 2**40), max_size=3),
+    ),
     st.none() | text,
     st.integers(0, 5),
     st.integers(0, 500),
@@ -47,6 +52,10 @@ memories = st.builds(
 @given(memories)
 def test_what_is_written_is_read(memory):
     assert read_memory(write_memory(memory)) == memory
+
+
+def test_a_memory_from_before_hours_could_be_too_large_is_read():
+    assert read_memory(without("hours_too_large")) == EMPTY
 
 
 @given(st.frozensets(hours))
@@ -172,3 +181,43 @@ def test_after_a_plan_every_hour_has_been_looked_at(before, present, now):
     assert present <= done.after.hours
     assert set(done.hours) == present - before
     assert plan(present, done.after, lambda _: "same", now).hours == ()
+
+
+@given(
+    st.frozensets(hours, min_size=1),
+    st.builds(HoursLookedAt, st.frozensets(hours), st.dictionaries(hours, st.sampled_from(["same", "less"]))),
+    hours,
+    st.integers(1, 5),
+)
+def test_what_is_looked_at_in_portions_has_in_the_end_been_looked_at_as_planned(present, before, now, size):
+    planned = plan(present, before, lambda _: "same", now)
+
+    looked_at = planned.and_looked_at(before)
+    for start in range(0, len(planned.hours), size):
+        left = planned.hours[start:]
+        again = plan(present, looked_at, lambda _: "same", now)
+        assert set(again.hours) == set(left), "a run that breaks off here leaves these, and no others"
+        looked_at = planned.and_looked_at(looked_at, left[:size])
+
+    assert looked_at == planned.after
+
+
+def test_another_runs_look_at_the_same_hours_is_kept():
+    """It saw more of an hour that this run takes for closed, and an hour that came after this run's plan."""
+    old, late = FIRST, FIRST + timedelta(hours=1)
+    before = HoursLookedAt(frozenset({old}), {old: "one object"})
+    planned = plan([old], before, same, NOW)
+    others = HoursLookedAt(frozenset({old, late}), {old: "two objects", late: "one object"})
+
+    assert planned.and_looked_at(before).fingerprints == {}
+    assert planned.and_looked_at(others) == others
+
+
+def test_an_hour_too_large_for_a_query_is_left_out_until_the_limit_is_higher():
+    hour, other = NOW - timedelta(hours=1), NOW - timedelta(hours=2)
+    looked_at = plan([hour, other], HoursLookedAt(), same, NOW, 100).and_looked_at(HoursLookedAt(), [other])
+    looked_at = looked_at.and_too_large(hour, 100)
+
+    assert plan([hour, other], looked_at, lambda _: "two objects", NOW, 100).hours == (other,)
+    more = plan([hour, other], looked_at, same, NOW, 200)
+    assert (more.hours, more.after.too_large) == ((hour,), {})
