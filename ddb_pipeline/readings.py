@@ -7,7 +7,7 @@ another one goes on there (`rounds` says which readings there are).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -82,8 +82,8 @@ class Reading:
         others = (self.rest.begun if self.rest else None, self.beyond)
         return (*self.contents, *(other for other in others if other))
 
-    def hours_without_data(self, first: datetime) -> list[datetime]:
-        """Return the hours that it passed and in which it found nothing that Athena would read, oldest first.
+    def hours_without_data(self, first: datetime) -> HoursWithoutData:
+        """Return the hours that it passed and in which it found nothing that Athena would read.
 
         Args:
             first: The first hour of interest.
@@ -91,11 +91,39 @@ class Reading:
         start, end = self.passed.start, self.passed.end
         begins, ends = (_hour_of_folders(name[: _FOLDERS_LENGTH - 1] + "/") for name in (start, end))
         if ends is None or (begins is None and start):
-            return []  # it stands at a name that is no hour's
+            return HoursWithoutData()  # it stands at a name that is no hour's
         hour = max(first, begins if begins and start <= before_hour(begins) else begins + HOUR) if begins else first
         last = ends if end >= after_hour(ends) else ends - HOUR
-        full = {content.hour for content in self.contents}
-        return [passed for step in range(int((last - hour) / HOUR) + 1) if (passed := hour + HOUR * step) not in full]
+        full = frozenset(content.hour for content in self.contents if hour <= content.hour <= last)
+        return HoursWithoutData(((hour, last),), full) if hour <= last else HoursWithoutData()
+
+
+@dataclass(frozen=True)
+class HoursWithoutData:
+    """Hours that hold nothing, oldest first. They may be those of years: they are counted without being made.
+
+    Attributes:
+        spans: From which hour to which one they lie; no two spans have an hour in common.
+        full: Hours of the spans that hold something.
+    """
+
+    spans: tuple[tuple[datetime, datetime], ...] = ()
+    full: frozenset[datetime] = frozenset()
+
+    def __len__(self) -> int:
+        """How many they are."""
+        return sum(int((last - first) / HOUR) + 1 for first, last in self.spans) - len(self.full)
+
+    def __iter__(self) -> Iterator[datetime]:
+        """Each of them."""
+        for first, last in self.spans:
+            for step in range(int((last - first) / HOUR) + 1):
+                if (hour := first + HOUR * step) not in self.full:
+                    yield hour
+
+    def __or__(self, other: HoursWithoutData) -> HoursWithoutData:
+        """These and those of other spans."""
+        return HoursWithoutData(self.spans + other.spans, self.full | other.full)
 
 
 def before_hour(hour: datetime) -> str:

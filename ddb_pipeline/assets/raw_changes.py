@@ -21,12 +21,24 @@ from dagster import (
     MetadataValue,
 )
 
-from ddb_pipeline.arrivals import HourContent, changed, emptied, hour_prefix, listed, objects_of, partition_key
+from ddb_pipeline.arrivals import (
+    HourContent,
+    changed,
+    emptied,
+    hour_of_key,
+    hour_prefix,
+    listed,
+    objects_of,
+    partition_key,
+)
 from ddb_pipeline.assets.common import CHANGES_GROUP, OWNERS, asset_key
 from ddb_pipeline.declaration import Pipeline
+from ddb_pipeline.readings import HoursWithoutData
 
 NAME = "raw_changes"
 _MOST_LOST = 100
+_FEW_HOURS = 200
+"""So many are asked for by their names; of more, all that were ever reported are read. A tick has a few each time."""
 _MOST_EVENTS = 1000
 _KIND = {"json": "JSON lines", "parquet": "Parquet"}
 OBJECTS_GONE = "objects_gone"
@@ -54,21 +66,20 @@ def raw_changes_asset(pipeline: Pipeline) -> AssetSpec:
     )
 
 
-def known_fingerprints(instance: DagsterInstance, pipeline: Pipeline, hours: Iterable[datetime]) -> Mapping[str, str]:
+def known_fingerprints(instance: DagsterInstance, pipeline: Pipeline, keys: Collection[str]) -> Mapping[str, str]:
     """Return, per partition key, the fingerprint that was reported last."""
-    keys = [partition_key(hour) for hour in hours]
     if not keys:
         return {}
     tags = instance.event_log_storage.get_latest_tags_by_partition(
         asset_key(pipeline, NAME),
         DagsterEventType.ASSET_MATERIALIZATION,
         [DATA_VERSION_TAG],
-        asset_partitions=keys,
+        asset_partitions=list(keys),
     )
     return {key: found[DATA_VERSION_TAG] for key, found in tags.items() if DATA_VERSION_TAG in found}
 
 
-def lost_hours(instance: DagsterInstance, pipeline: Pipeline, hours: Collection[datetime]) -> list[HourContent]:
+def lost_hours(instance: DagsterInstance, pipeline: Pipeline, hours: HoursWithoutData) -> list[HourContent]:
     """Return those of some hours without data that were reported with some, newest first, as what they hold now.
 
     Args:
@@ -78,12 +89,21 @@ def lost_hours(instance: DagsterInstance, pipeline: Pipeline, hours: Collection[
     """
     if not hours:
         return []
-    reported = instance.get_materialized_partitions(asset_key(pipeline, NAME))
-    candidates = [hour for hour in sorted(hours, reverse=True) if partition_key(hour) in reported]
-    known = known_fingerprints(instance, pipeline, candidates)
-    lost = [hour for hour in candidates if objects_of(known.get(partition_key(hour)))]
+    # many hours without data: then few were reported, of as many as there can be
+    is_few = len(hours) <= _FEW_HOURS
+    keys = [partition_key(hour) for hour in hours] if is_few else _reported_among(instance, pipeline, hours)
+    known = known_fingerprints(instance, pipeline, keys)
+    lost = sorted((key for key, fingerprint in known.items() if objects_of(fingerprint)), reverse=True)
     # a bucket that was emptied as a whole: the daemon writes each event, the next ticks have the rest
-    return [emptied(hour) for hour in lost[:_MOST_LOST]]
+    return [emptied(hour_of_key(key)) for key in lost[:_MOST_LOST]]
+
+
+def _reported_among(instance: DagsterInstance, pipeline: Pipeline, hours: HoursWithoutData) -> list[str]:
+    """Those of some hours that were reported ever, as their keys, which sort as the hours do."""
+    spans = [(partition_key(first), partition_key(last)) for first, last in hours.spans]
+    full = {partition_key(hour) for hour in hours.full}
+    reported = instance.get_materialized_partitions(asset_key(pipeline, NAME))
+    return [key for key in reported - full if any(first <= key <= last for first, last in spans)]
 
 
 def arrival_events(
@@ -109,7 +129,7 @@ def arrival_events(
         begun_before: Of hours whose listing began before that: when.
     """
     contents = list(contents)
-    known = known_fingerprints(instance, pipeline, (found.hour for found in contents))
+    known = known_fingerprints(instance, pipeline, [partition_key(found.hour) for found in contents])
     new = [(found, known.get(partition_key(found.hour))) for found in changed(contents, known)]
     fewer = [found.hour for found, before in new if found.objects < objects_of(before)]
     told = _told_since(instance, pipeline, {hour: (begun_before or {}).get(hour, listed_at) for hour in fewer})

@@ -3,7 +3,9 @@
 A tick without settings, without a stack or without a network skips with the sentence that says what to do.
 """
 
+import functools
 import itertools
+import operator
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from ddb_pipeline.arrivals import HOUR, LOOK_BACK, HourContent, by_prefix, class
 from ddb_pipeline.assets.projected_hours import decide_refresh
 from ddb_pipeline.assets.raw_changes import arrival_events, losses, lost_hours
 from ddb_pipeline.declaration import Automation, Pipeline
-from ddb_pipeline.readings import Reading, read
+from ddb_pipeline.readings import HoursWithoutData, Reading, read
 from ddb_pipeline.refreshes import refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.raw_bucket import RawBucket
@@ -59,9 +61,10 @@ class TickReading:
         """Keys and folders that are not of an hour."""
         return [odd for reading in self.readings.values() for odd in reading.unreadable]
 
-    def hours_without_data(self, first: datetime) -> set[datetime]:
+    def hours_without_data(self, first: datetime) -> HoursWithoutData:
         """Hours from one on where a round passed, and found no data."""
-        return {hour for reading in self.readings.values() for hour in reading.hours_without_data(first)}
+        passed = (reading.hours_without_data(first) for reading in self.readings.values())
+        return functools.reduce(operator.or_, passed, HoursWithoutData())
 
     @property
     def more(self) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from dagster import DagsterInstance
 
 from ddb_pipeline.arrivals import HourContent
 from ddb_pipeline.assets.raw_changes import arrival_events, losses, lost_hours
+from ddb_pipeline.readings import HoursWithoutData
 from ddb_pipeline_tests.declared import pipeline
 
 HOUR = datetime(2026, 3, 5, 12, tzinfo=UTC)
+AN_HOUR = timedelta(hours=1)
 PIPELINE = pipeline()
 
 
@@ -58,15 +62,37 @@ def test_a_listing_that_a_refresh_overtook_tells_of_no_loss_and_the_next_one_doe
     assert lost
 
 
-def test_an_hour_that_holds_nothing_any_more_is_reported_once():
-    never = HOUR + timedelta(hours=1)
+@pytest.mark.parametrize("years", [0, 3])
+def test_an_hour_that_holds_nothing_any_more_is_reported_once(years: int):
+    empty = HoursWithoutData(((HOUR - timedelta(days=365 * years), HOUR + timedelta(hours=1)),))
     with DagsterInstance.ephemeral() as instance:
         report(instance, 5)
-        (gone,) = lost_hours(instance, PIPELINE, [HOUR, never])
+        (gone,) = lost_hours(instance, PIPELINE, empty)
         (event,) = arrival_events(instance, PIPELINE, [gone], "bucket", listed_at=datetime.now(UTC))
         instance.report_runless_asset_event(event)
-        assert lost_hours(instance, PIPELINE, [HOUR, never]) == []
+        assert lost_hours(instance, PIPELINE, empty) == []
         assert report(instance, 1)[0] == ["1 objects, 10 bytes"], "what arrives afterwards is reported"
 
     assert event.description == "0 objects, 0 bytes; at least 5 are gone that were there"
     assert losses([event]).startswith("raw objects are gone that were there: 2026-03-05-12:00 (5)")
+
+
+@pytest.mark.parametrize("years", [0, 3])
+def test_hours_that_hold_something_or_lie_elsewhere_are_not_lost(years: int):
+    first = HOUR - timedelta(days=365 * years)
+    with DagsterInstance.ephemeral() as instance:
+        report(instance, 5)
+        assert lost_hours(instance, PIPELINE, HoursWithoutData(((first, HOUR),), frozenset({HOUR}))) == []
+        assert lost_hours(instance, PIPELINE, HoursWithoutData(((first - 2 * AN_HOUR, HOUR - AN_HOUR),))) == []
+
+
+def test_hours_of_years_are_looked_into_without_a_look_at_each():
+    """A tick passes them all where the table had hardly any changes; the code server has other ticks to evaluate."""
+
+    class Counted(HoursWithoutData):
+        def __iter__(self) -> Iterator[datetime]:
+            raise AssertionError("each hour is made")
+
+    with DagsterInstance.ephemeral() as instance:
+        report(instance, 5)
+        assert lost_hours(instance, PIPELINE, Counted(((HOUR - timedelta(days=3 * 365), HOUR),)))

@@ -118,7 +118,9 @@ def test_hours_that_were_passed_and_hold_nothing_are_told_once_in_a_round(hours:
     without: list[datetime] = []
     for _ in range(10):
         found = read(bucket.page, span, position, Share(1, hours))
-        without += found.hours_without_data(first)
+        told = found.hours_without_data(first)
+        assert len(told) == len(list(told))
+        without += told
         position = found.rest
         if position is None:
             break
