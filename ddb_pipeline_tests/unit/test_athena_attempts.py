@@ -99,6 +99,18 @@ def test_the_run_after_one_that_died_waits_for_its_query():
     assert (shown["rows"], shown["query_resumed"]) == (5, True)
 
 
+def test_a_run_that_repeats_none_asks_anew_whatever_was_left_behind():
+    """As one that the sensor asks for: nothing tells that it wants the same as the one that died."""
+    athena = FakeAthena()
+    athena.answer(SQL, [(5,)], seconds=300)
+    with DagsterInstance.ephemeral() as instance:
+        killed_at(athena, 20, instance)
+        shown = run(athena, instance)
+
+    assert len(athena.queries) == 2
+    assert not shown["query_resumed"]
+
+
 def test_the_run_after_one_whose_query_was_done_before_it_began_asks_again():
     """Somebody mended something and runs it again: yesterday's result would be wrong."""
     athena = FakeAthena()
