@@ -77,6 +77,9 @@ class Making:
         began = self.clock()
         for changed in store.register_manifests():
             self.note(f"brought the catalog to what the manifests say: {changed}")
+        for retired in store.left_behind():
+            self.note(f"deleted what was left of baseline {retired}")
+            store.abandon(retired)
         capture = observe(self.deployment, began)
         require_active(self.deployment, capture)
         pending = self._broken_off(capture)

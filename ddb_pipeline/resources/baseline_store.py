@@ -168,6 +168,17 @@ class BaselineStore:
 
     # --- data
 
+    def left_behind(self) -> tuple[str, ...]:
+        """Return ids of which there is data, though they are neither known nor being made.
+
+        A run died while it retired them.
+        """
+        # in this order: what another run makes is noted before its data is there, and known before the note goes
+        stored = {found for prefix in (DATA_PREFIX, EXPORTED_PREFIX) for found in self._ids(prefix)}
+        noted = {pending.baseline_id for pending in self.pending()}
+        known = {manifest.baseline_id for manifest in self.manifests_of_all_tables()}
+        return tuple(sorted(stored - noted - known))
+
     def files(self, baseline_id: str) -> tuple[StoredFile, ...]:
         """Return the objects of a baseline's data."""
         return tuple(self._objects(_folder(DATA_PREFIX, baseline_id)))
@@ -200,6 +211,14 @@ class BaselineStore:
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
             for found in page.get("Contents", []):
                 yield StoredFile(found["Key"], found["Size"], found["ETag"].strip('"'))
+
+    def _ids(self, prefix: str) -> Iterator[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+        for page in pages:
+            for found in page.get("CommonPrefixes", []):
+                name, _, baseline_id = str(found["Prefix"]).removeprefix(prefix).rstrip("/").partition("=")
+                if name == "baseline_id":
+                    yield baseline_id
 
     def _location(self, prefix: str, baseline_id: str) -> str:
         return f"s3://{self.bucket}/{_folder(prefix, baseline_id)}"

@@ -9,7 +9,6 @@ import dataclasses
 import gzip
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,8 +23,6 @@ from ddb_pipeline.checks.baselines import CAPTURE_CHECK, DATA_CHECK, EXPIRY_CHEC
 from ddb_pipeline.cli.table_scan import key_text
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.local_aws import delivery
-from ddb_pipeline.resources.baseline_store import BaselineStore
-from ddb_pipeline.resources.statement_runs import StatementRuns
 from ddb_pipeline.resources.table_export import BaselineConverter, TableExport
 from ddb_pipeline_tests.change_records import Change, put_on_stream
 from ddb_pipeline_tests.deployed import Deployed
@@ -117,82 +114,6 @@ def test_a_baseline_has_the_hashes_that_the_converter_made(stage: Deployed, pipe
         f"WHERE b.baseline_id = '{made.manifest.baseline_id}' AND c.item_key LIKE '%{mark}%'",
     )
     assert rows == [(True, True, True, True)]
-
-
-@pytest.mark.parametrize(
-    ("pipeline", "where", "method"),
-    [
-        ("shots", StatementRuns, "wait"),
-        ("shots", BaselineStore, "publish"),
-        ("exports", TableExport, "wait"),
-        ("exports", BaselineConverter, "convert"),
-        ("exports", StatementRuns, "wait"),
-        ("exports", BaselineStore, "publish"),
-    ],
-)
-def test_a_run_that_is_killed_is_finished_by_the_next(
-    stage: Deployed, monkeypatch: pytest.MonkeyPatch, pipeline: str, where: type, method: str
-):
-    mark = uuid.uuid4().hex
-    write(stage, pipeline, mark, range(3), "there")
-    make(stage, pipeline)
-    before, rows = seen(stage, pipeline), stage.ask(pipeline, "SELECT count(*) FROM baselines")
-    started = started_work(stage, pipeline)
-
-    def killed(*_arguments: Any, **_named: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(where, method, killed)
-        with pytest.raises(KeyboardInterrupt):
-            make(stage, pipeline)
-    assert seen(stage, pipeline) == before
-    assert stage.ask(pipeline, "SELECT count(*) FROM baselines") == rows
-
-    made = make(stage, pipeline)
-
-    assert made.resumed
-    assert started_work(stage, pipeline) == {name: count + 1 for name, count in started.items()}
-    assert seen(stage, pipeline) - before == {made.manifest.baseline_id}
-    assert not make(stage, pipeline).resumed
-
-
-def exports_of(dynamodb: Any, table_arn: str) -> Iterator[str]:
-    """ARNs of all exports of a table; boto3 has no paginator for them."""
-    more: dict[str, str] = {}
-    while True:
-        page = dynamodb.list_exports(TableArn=table_arn, **more)
-        yield from (found["ExportArn"] for found in page["ExportSummaries"])
-        if "NextToken" not in page:
-            return
-        more = {"NextToken": page["NextToken"]}
-
-
-def started_work(stage: Deployed, pipeline: str) -> dict[str, int]:
-    """How many exports and writing queries were ever started."""
-    athena, names = stage.client("athena"), stage.names[pipeline]
-    pages = athena.get_paginator("list_query_executions").paginate(WorkGroup=names.workgroup)
-    ids = [found for page in pages for found in page["QueryExecutionIds"]]
-    texts = [athena.get_query_execution(QueryExecutionId=found)["QueryExecution"]["Query"] for found in ids]
-    work = {"queries": sum(text.startswith("INSERT INTO") for text in texts)}
-    if pipeline == "exports":
-        dynamodb = stage.client("dynamodb")
-        arn = dynamodb.describe_table(TableName=names.table)["Table"]["TableArn"]
-        work["exports"] = len(list(exports_of(dynamodb, arn)))
-    return work
-
-
-def test_between_manifest_and_catalog_the_next_look_heals(stage: Deployed, monkeypatch: pytest.MonkeyPatch):
-    make(stage, "shots")
-    with monkeypatch.context() as patch:
-        patch.setattr(BaselineStore, "register_manifests", lambda _store: ())
-        made = make(stage, "shots")
-    assert made.manifest.baseline_id not in seen(stage, "shots")
-
-    assert run(stage, "shots_refresh").success
-
-    assert made.manifest.baseline_id in seen(stage, "shots")
-    assert state(stage, "shots") == table(stage, "shots")
 
 
 def test_a_change_behind_the_margin_is_reported_and_healed_by_the_next_baseline(stage: Deployed):
