@@ -11,7 +11,7 @@ from datetime import datetime
 
 MOST_BYTES = 10 * 2**30
 """More than that takes minutes to read, and Athena bills by the byte: many queries cost what one does."""
-MOST_HOURS = 5_000
+MOST_HOURS = 3_000
 """Each is named in the statement, which may have 262,144 bytes (Athena user guide, "Service Quotas")."""
 _OF_THE_LIMIT = 4
 """A portion is that part of the limit at most: an hour may grow after it was listed."""

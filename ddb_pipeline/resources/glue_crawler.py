@@ -110,7 +110,7 @@ class _Crawl:
             return self._wait(self._crawl_id)
         except _DeadlineError as error:
             # what takes so long is not over in the moment after which a step is retried
-            raise CrawlError(self._late(str(error)), self._crawl_id, transient=self._crawl_id is None) from None
+            raise CrawlError(self._late(str(error)), self._crawl_id, transient=not self._goes_on) from None
         except BaseException as error:
             # KeyboardInterrupt, and DagsterExecutionInterruptedError, which is no Exception either
             if not isinstance(error, Exception):
@@ -247,8 +247,13 @@ class _Crawl:
             raise _DeadlineError(f"waited {self._waiting.deadline_seconds:.0f} s for {what}")
         self._waiting.pause()
 
+    @property
+    def _goes_on(self) -> bool:
+        # one that was started may not be listed yet
+        return self._is_ours or self._crawl_id is not None
+
     def _late(self, waited: str) -> str:
-        if self._crawl_id:
+        if self._goes_on:
             return f"crawler {self._name}: {waited}: it goes on: {self._resource.late_advice}"
         return (
             f"crawler {self._name}: {waited}: look at the crawler's runs in the Glue console, then run this again, or "

@@ -15,8 +15,10 @@ from dagster import DagsterInstance, materialize
 from ddb_pipeline.arrivals import HourContent, hour_values
 from ddb_pipeline.assets import attribute_looks
 from ddb_pipeline.assets.item_attributes import item_attributes_asset
+from ddb_pipeline.item_columns.discovery import discovery_statement, rows_of_hours
 from ddb_pipeline.item_columns.hours import MOST_ASKED
 from ddb_pipeline.item_columns.memory import Memory, read_memory, write_memory
+from ddb_pipeline.item_columns.portions import next_portion
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.resources.column_memory import StoredMemory
 from ddb_pipeline.resources.testing import FakeAthena
@@ -137,6 +139,13 @@ def test_a_long_history_is_looked_at_in_portions_however_high_the_limit(place: P
     assert [hour for portion in portions for hour in portion] == days(hours)
     assert (shown["columns"], shown["hours_looked_at"]) == (1, hours)
     assert place.remembered().attributes[0].seen.total == 3 * len(portions)
+
+
+def test_the_statement_of_a_portion_is_never_too_long_for_athena():
+    """Hours that each have a day of their own take most."""
+    conditions = ["table_name = 'the table'", rows_of_hours(next_portion(days(9_000), {}, 1))]
+
+    assert len(discovery_statement("database.changes", conditions, 5).encode()) < 262_144 - 10_000
 
 
 def test_a_portion_is_a_quarter_of_a_lower_limit(place: Place):

@@ -300,6 +300,15 @@ def test_the_deadline_holds_for_the_crawl_that_is_waited_for_too():
     assert (glue.starts, glue.stops) == (0, 0)
 
 
+def test_a_crawl_that_was_started_and_not_listed_before_the_deadline_goes_on_too():
+    glue = FakeGlue(listed_after=500)
+
+    with pytest.raises(CrawlError, match=r"waited 100 s for the start of a crawl to be listed: it goes on: ") as e:
+        glue.resource().crawl("crawler", deadline_seconds=100)
+
+    assert (glue.starts, glue.stops, e.value.transient) == (1, 0, False)
+
+
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, DagsterExecutionInterruptedError])
 @pytest.mark.parametrize(("joined", "stops"), [(False, 1), (True, 0)])
 def test_an_interrupt_stops_what_was_started_here_and_nothing_else(
