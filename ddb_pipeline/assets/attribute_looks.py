@@ -23,7 +23,7 @@ from ddb_pipeline.item_columns.memory import EMPTY, Memory
 from ddb_pipeline.item_columns.portions import MOST_HOURS, most_bytes, next_portion
 from ddb_pipeline.item_columns.types import Observation
 from ddb_pipeline.resources.athena import QueryResult
-from ddb_pipeline.resources.athena_queries import AthenaQueryError
+from ddb_pipeline.resources.athena_queries import AthenaLateError, AthenaQueryError
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.resources.column_memory import StoredMemory
 from ddb_pipeline.sql_text import quote_identifier, quote_literal
@@ -116,10 +116,11 @@ class Looking:
             try:
                 found = self._ask_hours(planned, portion)
             except AthenaQueryError as error:
-                if not error.cut_off:
+                # cut off: the limit that is deployed is lower than the one that pipeline.toml has by now
+                is_too_much = error.cut_off or (isinstance(error, AthenaLateError) and len(portion) > 1)
+                if not is_too_much:
                     raise
                 if len(portion) > 1:
-                    # the limit that is deployed is lower than the one that pipeline.toml has by now
                     most = len(portion) // 2
                     self._context.log.warning("%d hours are too many for one query: %s", len(portion), error)
                     continue

@@ -152,7 +152,7 @@ class AthenaResource(BotoResource):
                 raise AthenaQueryError(message, None, transient=error.transient) from None
             queries.stop(finding.query_id)
             message = f"{error}: the query was stopped: narrow it, or allow more time (deadline_seconds)"
-            raise AthenaQueryError(message, finding.query_id, links=error.links) from None
+            raise AthenaLateError(message, finding.query_id, links=error.links) from None
         except BaseException as error:
             passes = isinstance(error, AthenaQueryError) and error.transient
             if finding.query_id and not (passes and finding.step is not None):

@@ -205,6 +205,16 @@ def test_where_the_deployed_limit_is_lower_than_the_declared_one_portions_get_sm
     assert "hours_too_large_for_a_query" not in shown
 
 
+def test_a_portion_that_takes_longer_than_a_query_may_is_made_smaller(place: Place):
+    place.sizes = dict.fromkeys(days(12), GIBIBYTE)
+    place.athena.answer(pattern(*days(12)[:6]), seconds=1000)
+
+    shown = place.run()
+
+    assert [len(portion) for portion in place.asked()] == [10, 5, 5, 2]
+    assert shown["hours_looked_at"] == 12
+
+
 def test_a_look_that_takes_long_leaves_the_rest_to_the_next_refresh(place: Place, monkeypatch: pytest.MonkeyPatch):
     place.sizes = dict.fromkeys(days(6), 6 * GIBIBYTE)
     times = iter([0, 1, attribute_looks.LOOK_SECONDS - 1, attribute_looks.LOOK_SECONDS + 1])
