@@ -11,7 +11,7 @@ from ddb_pipeline.assets.failed_deliveries import failure_events, known_hours, r
 from ddb_pipeline.checks.deliveries import failed_check_key, failed_verdict
 from ddb_pipeline.declaration import Pipeline
 from ddb_pipeline.failed_deliveries.looking import look
-from ddb_pipeline.failed_deliveries.replay import MOST_REPLAYS, Replay, Replayed
+from ddb_pipeline.failed_deliveries.replay import MOST_ALLOWED, MOST_REPLAYS, Replay, Replayed
 from ddb_pipeline.resources.aws import PipelineAwsResource
 
 _STAYED_TOLD = 50
@@ -23,7 +23,7 @@ class ReplayConfig(Config):
     most_replays: int = Field(
         default=MOST_REPLAYS,
         ge=1,
-        le=100,
+        le=MOST_ALLOWED,
         description="A record that was put on the stream as often as this, and failed each time, stays. Raise it when "
         "the cause is mended after that many attempts.",
     )

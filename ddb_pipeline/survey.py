@@ -51,7 +51,7 @@ def survey(
     """Compare hours in S3 with those in the catalog.
 
     Costs a LIST request per day that is looked at, and one per thousand objects in the hours that are recent or
-    lacking, up to a bound; one Glue request per thousand hours. An hour that is read in part, and shows nothing below a
+    lacking, up to a bound; one Glue request per hundred hours. An hour that is read in part, and shows nothing below a
     prefix that the catalog lacks it of, takes one more.
 
     Args:

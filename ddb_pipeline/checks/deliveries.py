@@ -40,7 +40,7 @@ from ddb_pipeline.cron import longest_gap
 from ddb_pipeline.declaration import Pipeline, Stage
 from ddb_pipeline.errors import RESTORE_ADVICE, PipelineError
 from ddb_pipeline.failed_deliveries.looking import Look, look
-from ddb_pipeline.failed_deliveries.replay import MOST_REPLAYS
+from ddb_pipeline.failed_deliveries.replay import MOST_ALLOWED, MOST_REPLAYS
 from ddb_pipeline.refreshes import Scope, refresh_job_name
 from ddb_pipeline.resources.aws import Deployment, PipelineAwsResource
 from ddb_pipeline.resources.failed_deliveries import PAGE
@@ -126,10 +126,10 @@ def failed_verdict(deployment: Deployment, found: Look, out_of_time: Callable[[]
         f"mend the cause (the converter's log says what it refused), then run the job {job}; what is no change of the "
         "table, or may be lost, take out of errors/"
     )
-    if (tried := max((receipt.below for receipt in again), default=0)) >= MOST_REPLAYS:
+    if MOST_REPLAYS <= (allowed := max((receipt.below for receipt in again), default=0)) < MOST_ALLOWED:
         sentences.append(
-            f"records that failed {tried} times stay unless the job's most_replays is {tried + 1} (ddb-pipeline replay "
-            f"--most-replays {tried + 1})"
+            f"what {allowed} replays did not bring in stays unless the job's most_replays is {allowed + 1} "
+            f"(ddb-pipeline replay --most-replays {allowed + 1}), and what is longer than the stream takes in any case"
         )
     return Verdict(
         f"{counted(len(still_open), 'object')} below errors/ with records that are in no view: {'; '.join(sentences)}",

@@ -42,8 +42,9 @@ def empty_bucket(place: Place, bucket: str) -> int:
     s3 = place.client("s3")
     with place.explained(CallAdvice(denied=_DENIED)):
         try:
-            first = _listed(s3, bucket)
-            if first and not _goes_with_its_stack(s3, bucket):
+            if not _goes_with_its_stack(s3, bucket):
+                if not _listed(s3, bucket):
+                    return 0
                 raise UserError(
                     f"bucket {bucket} holds objects and has no tag {EMPTIED_TAG}, so nothing empties it: look at "
                     f"what is in it, and if that may go, `aws s3 rm --recursive s3://{bucket}` before you destroy again"

@@ -69,7 +69,8 @@ def run_replay(*, pipeline_name: str | None, most_replays: int, most_objects: in
     if done.stayed:
         console.print(
             "Mend the cause (the converter's log says what it refused), then replay with --most-replays above the "
-            "number of replays that is said; what is no change of the table, or may be lost, take out of errors/."
+            "number of replays that is said; what is no change of the table, is longer than the stream takes, or may "
+            "be lost, take out of errors/."
         )
         sys.exit(1)
 

@@ -21,6 +21,7 @@ from ddb_pipeline.assets.views import MEASURED_BY
 from ddb_pipeline.checks.problems import PROBLEMS_CHECK
 from ddb_pipeline.cli import cdk
 from ddb_pipeline.cli.canary_watch import watch_arrivals
+from ddb_pipeline.cli.catalog_safeguards import require_catalog_key
 from ddb_pipeline.cli.choice import chosen_pipeline
 from ddb_pipeline.cli.console import Steps, UserError, console
 from ddb_pipeline.cli.deploy import Ready, deploy, destroy, prepare
@@ -78,6 +79,7 @@ def run_verify(
         pipeline = _pipeline(ready, pipeline_name)
         _require_unused(ready)
         require_bootstrap(ready.place)
+        require_catalog_key(ready.declaration, ready.place)
         folder = ready.declaration.path.parent / DIRECTORY
         folder.mkdir(exist_ok=True)
         report = Report(f"stage {stage}, pipeline {pipeline.name}", _facts(ready, pipeline, persons), steps.seconds)

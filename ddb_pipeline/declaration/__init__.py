@@ -144,5 +144,5 @@ def load_declaration(path: Path | None = None, *, leave_out_wrong: bool = False)
         else:
             pipelines[name] = pipeline
     if left_out and not (leave_out_wrong and pipelines):
-        raise next(iter(left_out.values()))
+        raise DeclarationError("\n".join(map(str, left_out.values())))
     return Declaration(path, pipelines, stages, left_out)

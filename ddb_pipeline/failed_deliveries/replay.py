@@ -26,6 +26,8 @@ from ddb_pipeline.resources.waiting import Waiting
 MOST_REPLAYS = 3
 """How often a record is put on the stream again, unless somebody asks for more: one that the converter always refuses,
 or whose row never fits the table, stays then."""
+MOST_ALLOWED = 100
+"""The most that somebody may ask for."""
 _PATIENCE_SECONDS = 300.0
 
 

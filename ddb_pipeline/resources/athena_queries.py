@@ -20,8 +20,9 @@ SYSTEM_ERROR = 1
 _CUTOFF = "bytes scanned limit"
 _NO_RESULTS = "output bucket"
 """In Athena's words for a bucket of results that is not there: "Unable to verify/create output bucket"."""
-_UNREADABLE = ("HIVE_CURSOR_ERROR", "HIVE_BAD_DATA")
-"""Athena's codes for an object that is not what its table says (athena/latest/ug/troubleshooting-athena.html)."""
+_UNREADABLE = ("HIVE_BAD_DATA", "Row is not a valid JSON Object", "Not in GZIP format", "incorrect header check")
+"""In Athena's words for an object that is not what its table says. Its code HIVE_CURSOR_ERROR alone does not tell: it
+comes with S3 that throttles or refuses, too."""
 
 
 class AthenaQueryError(AwsError):
@@ -70,7 +71,7 @@ class Advice:
         """Return what is said besides a reason of Athena's, as far as its words tell what is missing."""
         if "TABLE_NOT_FOUND" in reason and self.missing_table:
             return f": {self.missing_table}"
-        if self.unreadable_object and any(code in reason for code in _UNREADABLE):
+        if self.unreadable_object and any(words in reason for words in _UNREADABLE):
             return f": {self.unreadable_object}"
         return f": {self.missing_results}" if _NO_RESULTS in reason and self.missing_results else ""
 

@@ -121,11 +121,16 @@ class Deployment:
         Those that the table has a partition for and its prefix no folder: an hour of the other format does not stand in
         for one. None where partitions are projected, or a table is not there: then nothing tells which hours it had.
         """
-        stored, gone = self.raw_bucket.hours_by_prefix(), set[datetime]()
-        for table in self.names.change_tables:
-            if not table.is_projected and self.catalog.table(table.name) is not None:
-                gone |= self.catalog.hours_of(table) - set(stored.get(table.prefix, ()))
-        return gone
+        registered = {
+            table.prefix: self.catalog.hours_of(table)
+            for table in self.names.change_tables
+            if not table.is_projected and self.catalog.table(table.name) is not None
+        }
+        # last: an hour that begins meanwhile is in S3 before it is in the catalog
+        stored = self.raw_bucket.hours_by_prefix() if registered else {}
+        return set[datetime]().union(
+            *(hours - set(stored.get(prefix, ())) for prefix, hours in registered.items()),
+        )
 
     @property
     def other_change_table(self) -> str:
@@ -254,6 +259,24 @@ class PipelineAwsResource(ConfigurableResource):  # type: ignore[type-arg]  # th
         with within_a_tick() if hurried else nullcontext(), explained(settings.where):
             names = published_names(pipeline_name, settings, hurried=hurried)
             yield Deployment(declaration.pipelines[pipeline_name], stage, settings, names, hurried)
+
+    @contextmanager
+    def stack(self, pipeline_name: str, *, hurried: bool = False) -> Iterator[tuple[Settings, PublishedNames]]:
+        """Give access to what a pipeline's stack published, whatever `pipeline.toml` says of it now.
+
+        Args:
+            pipeline_name: Name of the pipeline.
+            hurried: Whether calls are given up early and no request is sent late, as in a tick.
+
+        Yields:
+            Stage and way to AWS, and the names. botocore's errors inside the block come out as `PipelineError`.
+
+        Raises:
+            PipelineError: There is no stage, no way to AWS or no stack; the message says what to do.
+        """
+        settings = read_settings(Path(self.declaration_file).parent)
+        with within_a_tick() if hurried else nullcontext(), explained(settings.where):
+            yield settings, published_names(pipeline_name, settings, hurried=hurried)
 
 
 def published_names(pipeline_name: str, settings: Settings, *, hurried: bool = False) -> PublishedNames:

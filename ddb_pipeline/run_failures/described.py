@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun
+from dagster import AssetCheckSeverity, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun
 from dagster._core.errors import DagsterAssetCheckFailedError
 
 _LONGEST_CAUSE = 2000
@@ -133,7 +133,7 @@ def _failed_checks(run: DagsterRun, instance: DagsterInstance) -> str:
     return "; ".join(
         f"check {found.check_name}: {found.description}"
         for found in evaluations
-        if found.blocking and not found.passed and found.description
+        if found.blocking and not found.passed and found.severity is AssetCheckSeverity.ERROR and found.description
     )
 
 

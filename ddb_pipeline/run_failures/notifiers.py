@@ -54,10 +54,11 @@ class TopicNotifier(Notifier):
         not_told: dict[str, None] = {}
         for pipeline in failure.pipelines:
             try:
-                with aws.deployment(pipeline, hurried=True) as deployment:
-                    topic = deployment.names.alarm_topic
+                # a pipeline that pipeline.toml says something wrong of has its topic all the same
+                with aws.stack(pipeline, hurried=True) as (settings, names):
+                    topic = names.alarm_topic
                     if topic and topic not in told:
-                        client = make_client("sns", deployment.settings.connection, hurried=True)
+                        client = make_client("sns", settings.connection, hurried=True)
                         client.publish(TopicArn=topic, Subject=failure.subject, Message=failure.text)
                         told.append(topic)
             except AwsSettingsError as error:

@@ -52,7 +52,7 @@ def failure_sensor(declaration: Declaration, automation: Automation) -> SensorDe
             run,
             context.get_step_failure_events(),
             context.instance,
-            pipelines=declaration.pipelines,
+            pipelines=[*declaration.pipelines, *declaration.left_out],
             stage=_stage(folder),
             dagster_url=dagster_url(folder),
         )

@@ -151,12 +151,23 @@ def test_a_table_that_is_not_there_says_what_to_do(athena: FakeAthena):
         athena.resource(missing_table_advice="make it first").execute("SELECT 2")
 
 
-@pytest.mark.parametrize("code", ["HIVE_CURSOR_ERROR", "HIVE_BAD_DATA"])
-def test_an_object_that_cannot_be_read_says_what_to_do(athena: FakeAthena, code: str):
-    athena.answer("SELECT 2", fails=f"{code}: Row is not a valid JSON Object in s3://b/k")
+@pytest.mark.parametrize(
+    ("reason", "is_told"),
+    [
+        ("HIVE_CURSOR_ERROR: Row is not a valid JSON Object in s3://b/k", True),
+        ("HIVE_BAD_DATA: Error parsing field value in s3://b/k", True),
+        ("HIVE_CURSOR_ERROR: Please reduce your request rate (Service: Amazon S3; Status Code: 503) s3://b/k", False),
+        ("HIVE_CURSOR_ERROR: Failed to read Parquet file: s3://b/k", False),
+    ],
+)
+def test_an_object_that_is_not_what_its_table_says_comes_with_what_to_do(
+    athena: FakeAthena, reason: str, is_told: bool
+):
+    athena.answer("SELECT 2", fails=reason)
 
-    with pytest.raises(AthenaQueryError, match="in s3://b/k: move it out"):
+    with pytest.raises(AthenaQueryError, match="s3://b/k") as caught:
         athena.resource(unreadable_object_advice="move it out").execute("SELECT 2")
+    assert ("move it out" in str(caught.value)) is is_told
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_what_failed_is_told_with_its_objects_and_what_a_look_did_not_come_to():
     assert "7 more were not looked into" in str(judged(left=7).problem)
 
 
-@pytest.mark.parametrize(("tried", "said"), [(2, ""), (3, "most_replays is 4"), (5, "--most-replays 6")])
+@pytest.mark.parametrize(("tried", "said"), [(2, ""), (3, "most_replays is 4"), (5, "--most-replays 6"), (100, "")])
 def test_what_failed_as_often_as_is_allowed_is_told_with_what_allows_more(tried: int, said: str):
     found = ErrorObject("errors/processing-failed/1", "processing-failed", NOW, 1, NOW)
 

@@ -333,5 +333,5 @@ def test_a_stage_that_is_wrong_is_refused_in_any_case(written, stage, place):
 
 
 def test_a_file_of_which_no_pipeline_is_right_is_refused_in_any_case(written):
-    with pytest.raises(DeclarationError, match=r"pipelines\.orders\.typo"):
+    with pytest.raises(DeclarationError, match=r"(?s)pipelines\.orders\.typo.*\n.*pipelines\.lines\.typo"):
         load_declaration(written(pipeline="typo = 1", more=OTHER.replace("LINES", "typo = 2")), leave_out_wrong=True)

@@ -303,3 +303,23 @@ def test_a_table_of_other_partition_keys_is_left_to_a_person():
 
     assert said.startswith("table database.changes was changed: partition keys: drop the table (the data in S3 is")
     assert place.glue.tables["changes"]["PartitionKeys"] == WANTED["PartitionKeys"][:1]
+
+
+def test_an_hour_that_begins_while_hours_are_compared_is_not_gone():
+    old, new = datetime(2026, 3, 5, 1, tzinfo=UTC), datetime(2026, 3, 5, 2, tzinfo=UTC)
+    stored, registered = {old}, {old}
+
+    def crawl_meanwhile(answer: set[datetime]) -> set[datetime]:
+        seen = set(answer)
+        stored.add(new)
+        registered.add(new)
+        return seen
+
+    table = SimpleNamespace(prefix="changes/", name="changes", is_projected=False)
+    deployment: Any = SimpleNamespace(
+        names=SimpleNamespace(change_tables=[table]),
+        catalog=SimpleNamespace(table=lambda _name: {}, hours_of=lambda _table: crawl_meanwhile(registered)),
+        raw_bucket=SimpleNamespace(hours_by_prefix=lambda: {"changes/": sorted(crawl_meanwhile(stored))}),
+    )
+
+    assert Deployment.hours_gone(deployment) == set()

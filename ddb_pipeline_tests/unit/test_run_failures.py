@@ -28,7 +28,7 @@ from dagster import (
     op,
 )
 
-from ddb_pipeline.declaration import load_declaration
+from ddb_pipeline.declaration import DeclarationError, load_declaration
 from ddb_pipeline.errors import AwsError, NotDeployedError, SettingsError, of_botocore_error
 from ddb_pipeline.run_failures import notifiers
 from ddb_pipeline.run_failures.described import FailedStep, RunFailure, failure_of
@@ -83,11 +83,9 @@ class Topics:
         self.published: list[str] = []
 
     @contextmanager
-    def deployment(self, pipeline: str, *, hurried: bool) -> Iterator[SimpleNamespace]:
+    def stack(self, pipeline: str, *, hurried: bool) -> Iterator[tuple[SimpleNamespace, SimpleNamespace]]:
         assert hurried, "Dagster ends the sensor's tick after a minute, too"
-        yield SimpleNamespace(
-            names=SimpleNamespace(alarm_topic=f"topic-{pipeline}"), settings=SimpleNamespace(connection=None)
-        )
+        yield SimpleNamespace(connection=None), SimpleNamespace(alarm_topic=f"topic-{pipeline}")
 
     def publish(self, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: N803, ARG002 - SNS's names
         if TopicArn == "topic-a":
@@ -136,7 +134,7 @@ class Refused:
     def __init__(self, reason: Exception) -> None:
         self.reason = reason
 
-    def deployment(self, _pipeline: str, *, hurried: bool) -> None:  # noqa: ARG002 - its signature
+    def stack(self, _pipeline: str, *, hurried: bool) -> None:  # noqa: ARG002 - its signature
         raise self.reason
 
 
@@ -249,6 +247,16 @@ def test_a_run_whose_process_died_is_told_with_what_dagster_noted(instance: Dags
 
     assert failure.pipelines == ("orders",)
     assert "terminated by signal 9 (SIGKILL)" in failure.text
+
+
+def test_a_run_of_a_pipeline_that_was_left_out_is_told_as_its_own(instance: DagsterInstance):
+    declared = load_declaration(PIPELINES)
+    orders = declared.pipelines["orders"]
+    left_out = replace(declared, pipelines={"order": orders}, left_out={"orders": DeclarationError("wrong")})
+
+    failure_sensor(left_out, "running")(failed(orders_refresh, instance), notifier=Remembering())
+
+    assert told[0].pipelines == ("orders",)
 
 
 def test_what_dagster_starts_again_is_no_failure_yet(instance: DagsterInstance):

@@ -199,6 +199,19 @@ def test_a_bucket_whose_data_is_to_be_kept_is_never_emptied(tags):
     assert "`aws s3 rm --recursive s3://raw` before you destroy again" in problem
 
 
+def test_what_comes_into_such_a_bucket_meanwhile_is_not_deleted_either():
+    class Written(S3):
+        def list_object_versions(self, Bucket: str, MaxKeys: int) -> dict[str, Any]:  # noqa: N803
+            found = super().list_object_versions(Bucket, MaxKeys)
+            self.names.append("late")
+            return found
+
+    s3 = Written(tags={})
+    finish(cloudformation=CloudFormation({"Raw": ("AWS::S3::Bucket", "raw")}), s3=s3)
+
+    assert s3.names == ["late"]
+
+
 def test_a_bucket_that_is_gone_or_empty_is_in_nobodys_way():
     for bucket, s3 in (("gone", S3(tags={})), ("raw", S3(tags={}))):
         cloudformation = CloudFormation({"Raw": ("AWS::S3::Bucket", bucket)})
