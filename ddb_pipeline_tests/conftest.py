@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,25 @@ settings.load_profile("suite")
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Bytes are named by their length: worker processes must agree on names, and a gzip file may hold the time."""
     return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Let each worker process start reading the test files elsewhere, if it is to read them all.
+
+    pytest rewrites the assertions of each file once and keeps the result. In a fresh clone all workers would do so with
+    the same file at the same time; so, each does its part, and finds the parts of the others done.
+    """
+    worker, workers = os.environ.get("PYTEST_XDIST_WORKER"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if worker is None or session.config.args != session.config.getini("testpaths"):
+        return
+    files = sorted(Path(__file__).parent.rglob("test_*.py"))
+    first = len(files) * int(worker.removeprefix("gw")) // workers
+    for file in files[first:] + files[:first]:
+        try:
+            importlib.import_module(".".join(file.relative_to(REPOSITORY).with_suffix("").parts))
+        except Exception:  # noqa: BLE001 - whatever it is, pytest says it when it reads the file itself
+            return
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ddb_pipeline import view_sql
 from ddb_pipeline.cli import local_stack
@@ -16,6 +16,9 @@ from ddb_pipeline.declaration import Declaration
 from ddb_pipeline.local_aws.deployment import deploy
 from ddb_pipeline.local_aws.server import LocalAws
 from ddb_pipeline.names import PublishedNames
+
+if TYPE_CHECKING:
+    from dagster import RepositoryDefinition
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +28,13 @@ class Deployed:
     endpoint: str
     declaration: Declaration
     names: dict[str, PublishedNames]
+
+    @cache  # noqa: B019 - lives as long as the session
+    def loaded(self) -> RepositoryDefinition:
+        """What Dagster loads: once, as its code server does."""
+        from ddb_pipeline.definitions import build_definitions
+
+        return build_definitions(self.declaration).get_repository_def()
 
     @cache  # noqa: B019 - lives as long as the session
     def client(self, service: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import botocore.parsers
 import botocore.session
 import botocore.useragent
+import moto.core.utils
 
 # a collection of the oldest objects, half a million of them, took a fifth of a second, and found nothing
 _YOUNG_OBJECTS = 20_000
@@ -21,8 +22,8 @@ _COLLECTIONS = 20
 
 def lighten() -> None:
     """Keep what was read, and look for garbage less often. To be called once, before the first test."""
-    # each boto3 session reads megabytes of service models
-    botocore.session.create_loader = cache(botocore.session.create_loader)
+    # each boto3 session reads megabytes of service models, and moto the same ones
+    botocore.session.create_loader = moto.core.utils.create_loader = cache(botocore.session.create_loader)
     # each request looks at every letter of the same few words
     kept = lru_cache(maxsize=1000)(botocore.useragent.sanitize_user_agent_string_component)
     botocore.useragent.sanitize_user_agent_string_component = kept

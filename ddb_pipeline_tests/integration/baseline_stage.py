@@ -10,19 +10,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, ExecuteInProcessResult, RepositoryDefinition
+from dagster import DagsterInstance, ExecuteInProcessResult
 
 from ddb_pipeline.baseline_making.making import Made, Making
 from ddb_pipeline.baselines.records import Manifest
 from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.table_scan import key_text, scan_items
 from ddb_pipeline.declaration import load_declaration
-from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.errors import PipelineError
 from ddb_pipeline.local_aws import delivery
 from ddb_pipeline.local_aws.deployment import deploy
@@ -109,17 +107,11 @@ def make(stage: Deployed, pipeline: str) -> Made:
 
 def run(stage: Deployed, name: str, *, whole: bool = False) -> ExecuteInProcessResult:
     """Run a job in this process: whole, or without the views that are not the state's."""
-    loaded = loaded_once(stage)
+    loaded = stage.loaded()
     pipeline = stage.declaration.pipelines[name.partition("_")[0]]
     job = loaded.get_job(name) if whole else with_the_state_alone(loaded, name, pipeline)
     with DagsterInstance.ephemeral() as instance:
         return job.execute_in_process(instance=instance, raise_on_error=False)
-
-
-@cache
-def loaded_once(stage: Deployed) -> RepositoryDefinition:
-    """What Dagster loads: once, as its code server does."""
-    return build_definitions(stage.declaration).get_repository_def()
 
 
 def checks(result: ExecuteInProcessResult) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from dagster import (
 
 from ddb_pipeline.arrivals import partition_key
 from ddb_pipeline.cli import main
-from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.local_aws import delivery
 from ddb_pipeline_tests.deployed import Deployed
 from ddb_pipeline_tests.failing_deliveries import PIPELINE, defective_converter, failed_objects, tags, take_away
@@ -35,7 +34,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 @pytest.fixture
 def loaded(stage: Deployed) -> RepositoryDefinition:
-    return build_definitions(stage.declaration).get_repository_def()
+    return stage.loaded()
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,6 @@ from ddb_pipeline.cli import local_stack
 from ddb_pipeline.cli.as_of import statement_at
 from ddb_pipeline.cli.table_scan import key_text, scan_items
 from ddb_pipeline.declaration import load_declaration
-from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.local_aws import delivery
 from ddb_pipeline.local_aws.deployment import deploy
 from ddb_pipeline.repair.repairing import repair
@@ -67,7 +66,7 @@ class Formats:
     def refreshed(self, job: str = "refresh", instance: DagsterInstance | None = None) -> dict[str, Any]:
         """Let everything arrive, run a job of Dagster, and return the metadata of what it made and checked."""
         assert delivery.wait_until_delivered(60)
-        loaded = build_definitions(self.place.declaration).get_repository_def()
+        loaded = self.place.loaded()
         own = with_the_state_alone(loaded, f"{PIPELINE}_{job}", self.place.declaration.pipelines[PIPELINE])
         with DagsterInstance.ephemeral() as ephemeral:
             result = own.execute_in_process(instance=instance or ephemeral, raise_on_error=False)
@@ -219,7 +218,7 @@ def hour_before(formats: Formats) -> datetime:
 
 def asked_for(formats: Formats, instance: DagsterInstance) -> SensorResult:
     """One tick of the sensor."""
-    loaded = build_definitions(formats.place.declaration).get_repository_def()
+    loaded = formats.place.loaded()
     context = build_sensor_context(instance, repository_def=loaded, resources=loaded.get_top_level_resources())
     result = loaded.get_sensor_def(f"{PIPELINE}_arrivals")(context)
     assert isinstance(result, SensorResult)

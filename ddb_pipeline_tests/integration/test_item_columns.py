@@ -71,7 +71,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 @pytest.fixture
 def loaded(stage: Deployed) -> RepositoryDefinition:
-    return build_definitions(stage.declaration).get_repository_def()
+    return stage.loaded()
 
 
 def refresh(

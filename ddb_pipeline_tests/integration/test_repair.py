@@ -15,7 +15,6 @@ from dagster import DagsterInstance, ExecuteInProcessResult, RepositoryDefinitio
 from ddb_pipeline.arrivals import hour_prefix, hour_values
 from ddb_pipeline.catalog_tables import all_tables, change_tables
 from ddb_pipeline.cli import main
-from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline_tests.change_records import inserted_row
 from ddb_pipeline_tests.deployed import Deployed
@@ -196,7 +195,7 @@ def test_raw_objects_that_are_gone_are_told_with_what_still_holds_them(whole: De
 
 
 def loaded(stage: Deployed) -> RepositoryDefinition:
-    return build_definitions(stage.declaration).get_repository_def()
+    return stage.loaded()
 
 
 def test_in_the_dagster_ui_a_job_does_the_same(whole: Deployed):

@@ -14,7 +14,6 @@ from dagster import DagsterInstance, RepositoryDefinition
 
 from ddb_pipeline.arrivals import hour_prefix
 from ddb_pipeline.checks import state
-from ddb_pipeline.definitions import build_definitions
 from ddb_pipeline.local_aws import delivery
 from ddb_pipeline_tests.deployed import Deployed
 
@@ -30,7 +29,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 @pytest.fixture
 def loaded(stage: Deployed) -> RepositoryDefinition:
-    return build_definitions(stage.declaration).get_repository_def()
+    return stage.loaded()
 
 
 def check(loaded: RepositoryDefinition, instance: DagsterInstance, name: str) -> Any:
