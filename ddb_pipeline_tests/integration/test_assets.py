@@ -153,6 +153,7 @@ def test_materialize_all_fills_the_graph_without_a_sensor(
         ("changes_are_delivered", True),
         ("crawls_keep_up", True),
         ("few_records_are_repeated", True),
+        ("no_hour_is_gone_that_is_read", True),
         ("state_agrees_with_the_table", True),
         ("no_unexplained_change_problems", True),
         ("every_s3_hour_is_in_the_catalog", True),
