@@ -77,9 +77,8 @@ class Making:
         began = self.clock()
         for changed in store.register_manifests():
             self.note(f"brought the catalog to what the manifests say: {changed}")
-        for retired in store.left_behind():
+        for retired in store.finish_retirements():
             self.note(f"deleted what was left of baseline {retired}")
-            store.abandon(retired)
         capture = observe(self.deployment, began)
         require_active(self.deployment, capture)
         pending = self._broken_off(capture)

@@ -13,6 +13,7 @@ from ddb_pipeline.baselines import (
     EXPORTED_TABLE,
     MANIFESTS_PREFIX,
     PENDING_PREFIX,
+    RETIRED_PREFIX,
     TABLE_NAME,
 )
 from ddb_pipeline.baselines.captures import Capture
@@ -153,10 +154,33 @@ class BaselineStore:
         self.s3.delete_object(Bucket=self.bucket, Key=_pending_key(baseline_id))
 
     def retire(self, baseline_id: str) -> None:
-        """Delete a baseline: first what makes it known, so that no half of it is ever read."""
+        """Delete a baseline: first what makes it known, so that no half of it is ever read.
+
+        A mark that is there from before the first deletion until after the last one says that it was meant to go: data
+        without a manifest alone may be what is left when somebody deleted that, and counts again once it is back.
+        """
+        self.s3.put_object(Bucket=self.bucket, Key=f"{RETIRED_PREFIX}{baseline_id}", Body=b"")
         self.s3.delete_object(Bucket=self.bucket, Key=f"{MANIFESTS_PREFIX}{baseline_id}.json")
         self._drop_partition(TABLE_NAME, baseline_id)
         self.abandon(baseline_id)
+        self._unmark(baseline_id)
+
+    def finish_retirements(self) -> tuple[str, ...]:
+        """Delete what is left of baselines whose deletion broke off.
+
+        Of one that is still known nothing was deleted: it stays, until it is chosen again.
+
+        Returns:
+            Ids of which the rest was deleted.
+        """
+        marked = [found.key.removeprefix(RETIRED_PREFIX) for found in self._objects(RETIRED_PREFIX)]
+        known = {manifest.baseline_id for manifest in self.manifests_of_all_tables()} if marked else set()
+        for baseline_id in marked:
+            if baseline_id in known:
+                self._unmark(baseline_id)
+            else:
+                self.retire(baseline_id)
+        return tuple(baseline_id for baseline_id in marked if baseline_id not in known)
 
     def abandon(self, baseline_id: str) -> None:
         """Delete what was written for a baseline that is not, or no more, known."""
@@ -167,17 +191,6 @@ class BaselineStore:
         self.forget(baseline_id)
 
     # --- data
-
-    def left_behind(self) -> tuple[str, ...]:
-        """Return ids of which there is data, though they are neither known nor being made.
-
-        A run died while it retired them.
-        """
-        # in this order: what another run makes is noted before its data is there, and known before the note goes
-        stored = {found for prefix in (DATA_PREFIX, EXPORTED_PREFIX) for found in self._ids(prefix)}
-        noted = {pending.baseline_id for pending in self.pending()}
-        known = {manifest.baseline_id for manifest in self.manifests_of_all_tables()}
-        return tuple(sorted(stored - noted - known))
 
     def files(self, baseline_id: str) -> tuple[StoredFile, ...]:
         """Return the objects of a baseline's data."""
@@ -212,13 +225,8 @@ class BaselineStore:
             for found in page.get("Contents", []):
                 yield StoredFile(found["Key"], found["Size"], found["ETag"].strip('"'))
 
-    def _ids(self, prefix: str) -> Iterator[str]:
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
-        for page in pages:
-            for found in page.get("CommonPrefixes", []):
-                name, _, baseline_id = str(found["Prefix"]).removeprefix(prefix).rstrip("/").partition("=")
-                if name == "baseline_id":
-                    yield baseline_id
+    def _unmark(self, baseline_id: str) -> None:
+        self.s3.delete_object(Bucket=self.bucket, Key=f"{RETIRED_PREFIX}{baseline_id}")
 
     def _location(self, prefix: str, baseline_id: str) -> str:
         return f"s3://{self.bucket}/{_folder(prefix, baseline_id)}"

@@ -50,6 +50,8 @@ class Store:
     def register_manifests(self) -> tuple[str, ...]:
         return ()
 
+    finish_retirements = register_manifests
+
     def capture(self) -> Any:
         return self._capture
 
