@@ -158,7 +158,6 @@ def test_materialize_all_fills_the_graph_without_a_sensor(
         ("no_unexplained_change_problems", True),
         ("every_s3_hour_is_in_the_catalog", True),
         ("schema_is_the_contract", True),
-        ("no_hour_is_gone_that_is_read", True),
         ("one_row_per_item", True),
         ("values_fit_their_columns", True),
     }
