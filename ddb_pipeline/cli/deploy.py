@@ -171,7 +171,7 @@ def run_destroy(stage: str, options: Sequence[str], *, yes: bool) -> None:
                 f'false and confirm_data_loss = "{stage}" for it in {ready.declaration.path.name}, deploy, and destroy '
                 "then; nothing was destroyed"
             )
-        require_as_declared(ready.declaration, stage, stacks)
+        require_as_declared(ready.declaration, ready.place, stacks)
         left = _said_of_undeclared(ready, undeclared_stacks(ready.declaration, ready.place))
         if not stacks:
             raise UserError(
@@ -214,12 +214,12 @@ def destroy(ready: Ready, options: Sequence[str] = (), log: Path | None = None) 
     """
     declaration, place = ready.declaration, ready.place
     # what an earlier attempt left; of what is in the way even so, CloudFormation tells the reason
-    finish_deletion(declaration, place, deployed_stacks(declaration, place))
+    finish_deletion(place, deployed_stacks(declaration, place))
     left = deployed_stacks(declaration, place)
     while left:
         before = len(left)
         code = ready.run(["destroy", "--all", "--force", *options], log)
-        problems = finish_deletion(declaration, place, deployed_stacks(declaration, place))
+        problems = finish_deletion(place, deployed_stacks(declaration, place))
         left = deployed_stacks(declaration, place)
         # the CDK stops at the first stack that it cannot delete: once that is gone, it goes on
         if len(left) == before:
@@ -249,7 +249,11 @@ def _say_what_goes(ready: Ready, stacks: dict[str, DeployedStack]) -> None:
     if existing:
         console.print(f"  Your tables stay as they are, and stream no more: {', '.join(existing)}")
     if stage.keep_data:
-        console.print("  Nothing of them was ever deployed whole.")
+        console.print(
+            "  Nothing of them was ever deployed whole."
+            if all(stack.was_never_made for stack in stacks.values())
+            else "  They keep their data: tables, raw objects, baselines, query results and keys stay."
+        )
         return
     console.print(
         "  keep_data = false: [bold]what the stacks made goes with what is in it[/]: tables, raw objects, "

@@ -6,11 +6,9 @@ table in the place of one, and what becomes of one that leaves the stack.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from ddb_pipeline.cli.console import UserError
+from ddb_pipeline.cli.deployed_templates import deployed_resource
 from ddb_pipeline.cli.described_tables import NoTableError, described_table, key_of
 from ddb_pipeline.cli.place import DeployedStack, Place
 from ddb_pipeline.cli.stack_safeguards import KEY_OUTPUT
@@ -84,7 +82,12 @@ def made_by(place: Place, pipeline: str, stack: DeployedStack | None) -> Made:
     except NoTableError:
         # somebody has deleted it: `--revert-drift` brings it back
         return Made(stream=stream)
-    resource = _deployed_resource(place, name, str(found["AWS::DynamoDB::Table"]["LogicalResourceId"]))
+    resource = deployed_resource(
+        place,
+        name,
+        str(found["AWS::DynamoDB::Table"]["LogicalResourceId"]),
+        "nobody can tell whether a deployment would delete that; nothing was deployed",
+    )
     key = stack.outputs.get(KEY_OUTPUT)
     made = MadeTable(
         name=table,
@@ -94,23 +97,3 @@ def made_by(place: Place, pipeline: str, stack: DeployedStack | None) -> Made:
         streams_to=None if described is None else described.streams_to,
     )
     return Made(made, stream)
-
-
-def _deployed_resource(place: Place, stack: str, logical_id: str) -> Mapping[str, Any]:
-    """A resource as the deployed template declares it.
-
-    Raises:
-        UserError: It does not.
-        PipelineError: CloudFormation cannot be asked.
-    """
-    with place.explained():
-        template = place.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
-    # botocore reads what is JSON, as all that the CDK deploys is, and leaves anything else a text
-    resource = template.get("Resources", {}).get(logical_id) if isinstance(template, Mapping) else None
-    if resource is None:
-        raise UserError(
-            f"the template that stack {stack} was deployed with says nothing of its {logical_id} that can be read, so "
-            "nobody can tell whether a deployment would delete that; somebody else has deployed it: look at it with "
-            f"`aws cloudformation get-template --stack-name {stack}`; nothing was deployed"
-        )
-    return dict(resource)

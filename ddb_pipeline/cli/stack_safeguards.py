@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ddb_pipeline.cli.console import UserError, console
+from ddb_pipeline.cli.deployed_templates import keeps_its_data
 from ddb_pipeline.cli.place import DeployedStack, Place
 from ddb_pipeline.declaration import Declaration
 from ddb_pipeline.names import ComputedNames
@@ -89,31 +90,36 @@ def release_never_made(place: Place, stacks: Mapping[str, DeployedStack]) -> Non
         console.print(f"  stack {name} was never deployed whole ({stack.state}): it is protected no more")
 
 
-def require_as_declared(declaration: Declaration, stage: str, stacks: Mapping[str, DeployedStack]) -> None:
+def require_as_declared(declaration: Declaration, place: Place, stacks: Mapping[str, DeployedStack]) -> None:
     """Check that a stage that is declared to keep its data was deployed so: CloudFormation goes by what is deployed.
+
+    Of one that was, and is deleted in part since somebody took its protection away, the rest can go: the data stays.
 
     Args:
         declaration: Where the stage is declared.
-        stage: Name of the stage.
+        place: Where it is.
         stacks: What is deployed, by pipeline.
 
     Raises:
         UserError: Its data would be deleted.
+        PipelineError: CloudFormation cannot be asked.
     """
-    loose = sorted(name for name, stack in stacks.items() if not (stack.protected or stack.was_never_made))
+    stage = place.stage
     if not declaration.stage(stage).keep_data:
         return
-    half = [name for name in loose if stacks[name].state == "DELETE_FAILED"]
+    loose = {name: stack for name, stack in sorted(stacks.items()) if not (stack.protected or stack.was_never_made)}
+    whole = [name for name, stack in loose.items() if stack.state != "DELETE_FAILED"]
+    half = [name for name in loose if name not in whole and not keeps_its_data(place, ComputedNames(name, stage).stack)]
     if half:
         raise UserError(
             f"stage {stage} has keep_data = true in {declaration.path.name}, but {', '.join(half)} was deployed "
             "without keep_data, and is deleted in part (DELETE_FAILED): what is left can only be deleted too. For that "
             f'set keep_data = false and confirm_data_loss = "{stage}", and destroy again; nothing was destroyed'
         )
-    if loose:
+    if whole:
         raise UserError(
-            f"stage {stage} has keep_data = true in {declaration.path.name}, but {', '.join(loose)} was deployed "
-            "without keep_data: deploy first; nothing was destroyed"
+            f"stage {stage} has keep_data = true in {declaration.path.name}, but {', '.join(whole)} was deployed "
+            "without keep_data, or is protected from deletion no more: deploy first; nothing was destroyed"
         )
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from ddb_pipeline.cli.bucket_emptying import empty_bucket
 from ddb_pipeline.cli.console import UserError, console
+from ddb_pipeline.cli.deployed_templates import deployed_resource
 from ddb_pipeline.cli.described_tables import IN_NOBODYS_WAY, NoTableError, destinations
 from ddb_pipeline.cli.place import DeployedStack, Place
-from ddb_pipeline.declaration import Declaration, Pipeline
 from ddb_pipeline.errors import CallAdvice, PipelineError
 from ddb_pipeline.names import ComputedNames
 from ddb_pipeline.resources.waiting import Waiting
@@ -43,13 +43,12 @@ class Remnant:
     reason: str
 
 
-def finish_deletion(declaration: Declaration, place: Place, stacks: Mapping[str, DeployedStack]) -> list[str]:
+def finish_deletion(place: Place, stacks: Mapping[str, DeployedStack]) -> list[str]:
     """Empty buckets and end streaming where the functions of stacks failed to, and delete what is left of the stacks.
 
     Stacks that failed over something else are left to CloudFormation, which can be asked again.
 
     Args:
-        declaration: The pipelines.
         place: Where the stage is.
         stacks: What is there, by pipeline.
 
@@ -59,7 +58,7 @@ def finish_deletion(declaration: Declaration, place: Place, stacks: Mapping[str,
     problems = []
     for pipeline, stack in stacks.items():
         if stack.state == "DELETE_FAILED":
-            problems += _finish(place, declaration.pipelines[pipeline])
+            problems += _finish(place, ComputedNames(pipeline, place.stage).stack)
     return problems
 
 
@@ -88,19 +87,18 @@ def remnants(place: Place, stack: str) -> list[Remnant]:
         ]
 
 
-def _finish(place: Place, pipeline: Pipeline) -> list[str]:
-    stack = ComputedNames(pipeline.name, place.stage).stack
+def _finish(place: Place, stack: str) -> list[str]:
     try:
         found = remnants(place, stack)
         if not any(one.type in {BUCKET, EMPTIED_BUCKET, DESTINATION} for one in found):
             return []
-        problems = _clear(place, pipeline, stack, found)
+        problems = _clear(place, stack, found)
         return problems or _delete(place, stack, [one for one in found if one.type in {EMPTIED_BUCKET, DESTINATION}])
     except (UserError, PipelineError) as error:
         return [str(error)]
 
 
-def _clear(place: Place, pipeline: Pipeline, stack: str, found: Sequence[Remnant]) -> list[str]:
+def _clear(place: Place, stack: str, found: Sequence[Remnant]) -> list[str]:
     """Do what the functions did not; what cannot be done here either."""
     problems = []
     for one in found:
@@ -109,28 +107,32 @@ def _clear(place: Place, pipeline: Pipeline, stack: str, found: Sequence[Remnant
                 count = empty_bucket(place, one.physical_id)
                 console.print(f"  bucket {one.physical_id} is empty now; {count:,} objects were left in it")
             elif one.type == DESTINATION:
-                _end_streaming(place, *_streamed(place, pipeline, stack, one))
+                _end_streaming(place, *_streamed(place, stack, one))
         except (UserError, PipelineError) as error:
             problems.append(str(error))
     return problems
 
 
-def _streamed(place: Place, pipeline: Pipeline, stack: str, destination: Remnant) -> tuple[str, str]:
+def _streamed(place: Place, stack: str, destination: Remnant) -> tuple[str, str]:
     """The table that a destination is of, and what the name of its stream begins with.
 
-    Its function says both in the name that it gives the destination. One whose function never answered has none.
+    Its function says both in the name that it gives the destination. One whose function never answered has none; its
+    table is the one that was deployed, which `pipeline.toml` may not name any more.
+
+    Raises:
+        UserError: Nobody can say.
+        PipelineError: CloudFormation cannot be asked.
     """
     table, _, stream = destination.physical_id.partition(" to ")
     if stream:
         return table, stream
-    declared = pipeline.existing_table.of(place.stage)
-    if declared is None:
-        raise UserError(
-            f"{destination.logical_id} of stack {stack} does not say which table it streamed, nor does pipeline.toml: "
-            "let existing_table name it again, and destroy then"
-        )
+    so = (
+        "nobody can tell which table it streamed: disable that destination, and delete the stack with `aws "
+        f"cloudformation delete-stack --stack-name {stack} --retain-resources {destination.logical_id}`"
+    )
+    resource = deployed_resource(place, stack, destination.logical_id, so)
     # as CloudFormation makes it of the name in the template
-    return declared, f"{stack}-ChangeStream"
+    return str(resource["Properties"]["TableName"]), f"{stack}-ChangeStream"
 
 
 def _end_streaming(place: Place, table: str, stream: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ddb_pipeline.checks.deliveries import delivered_verdict
-from ddb_pipeline.cli import deploy, streaming, verify
+from ddb_pipeline.cli import deploy, stack_safeguards, streaming, verify
 from ddb_pipeline.cli.canary import Arrival
 from ddb_pipeline.cli.canary_watch import watch_arrivals
 from ddb_pipeline.cli.console import Steps, UserError
@@ -185,6 +185,21 @@ def test_a_stage_that_was_never_deployed_whole_is_destroyed_though_it_is_protect
     assert "keep_data = false" not in said
 
 
+def test_a_stage_that_keeps_its_data_and_is_deleted_in_part_is_destroyed_to_the_end_and_said_to_keep_it(
+    own, monkeypatch, capsys
+):
+    half = {"persons": DeployedStack("DELETE_FAILED", protected=False, outputs={"RawBucket": "b"})}
+    prepared(monkeypatch, ready(own, "prod"), half)
+    monkeypatch.setattr(stack_safeguards, "keeps_its_data", lambda _place, _stack: True)
+    monkeypatch.setattr(deploy, "destroy", lambda *_arguments: None)
+
+    run_destroy("prod", (), yes=True)
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "They keep their data: tables, raw objects, baselines, query results and keys stay." in said
+    assert "goes with what is in it" not in said
+
+
 def test_a_stage_is_not_destroyed_before_its_tables_are_looked_at(existing, monkeypatch):
     prepared(monkeypatch, ready(existing), {"persons": DeployedStack("UPDATE_COMPLETE", protected=False)})
 
@@ -200,7 +215,9 @@ def test_a_stage_is_not_destroyed_before_its_tables_are_looked_at(existing, monk
 def test_what_was_deployed_without_keep_data_is_not_destroyed_as_if_it_stayed(own, monkeypatch):
     prepared(monkeypatch, ready(own, "prod"), {"persons": DeployedStack("UPDATE_COMPLETE", protected=False)})
 
-    with pytest.raises(UserError, match=r"persons was deployed without keep_data: deploy first; nothing was destroyed"):
+    with pytest.raises(
+        UserError, match=r"persons was deployed without keep_data, or .* deploy first; nothing was destroyed"
+    ):
         run_destroy("prod", (), yes=True)
 
 
@@ -234,7 +251,7 @@ def destroyed(
     def stacks(_declaration: Declaration, _place: Place) -> dict[str, DeployedStack]:
         return {name: DeployedStack(state, protected=False) for name, state in next(seen).items()}
 
-    def finish(_declaration: Declaration, _place: Place, stacks: dict[str, DeployedStack]) -> list[str]:
+    def finish(_place: Place, stacks: dict[str, DeployedStack]) -> list[str]:
         done.extend(f"finish {name}" for name, stack in stacks.items() if stack.state == "DELETE_FAILED")
         return list(problems)
 

@@ -115,9 +115,47 @@ def test_a_stack_that_was_never_deployed_whole_is_protected_no_more_so_that_the_
     # nor does it keep anybody from destroying it
     require_as_declared(
         load_declaration(REPOSITORY / "pipeline.toml"),
-        "prod",
+        here,
         {"persons": DeployedStack("ROLLBACK_COMPLETE", protected=False)},
     )
+
+
+class Deployed:
+    """CloudFormation, with what becomes of table and buckets in the deployed template."""
+
+    def __init__(self, table: str, *buckets: str) -> None:
+        self._table, self._buckets = table, buckets
+
+    def get_template(self, StackName: str) -> dict[str, Any]:  # noqa: N803
+        assert StackName == "ddb-change-analytics-prod-persons"
+        buckets = [{"Type": "AWS::S3::Bucket", "DeletionPolicy": policy} for policy in self._buckets]
+        function = {"Type": "AWS::Lambda::Function"}
+        table = {"Type": "AWS::DynamoDB::Table", "DeletionPolicy": self._table}
+        return {"TemplateBody": {"Resources": dict(enumerate([function, table, *buckets]))}}
+
+
+def prod(*policies: str) -> Place:
+    return FakePlace(Settings("prod", Connection()), "111122223333", "eu-central-1", Deployed(*policies))
+
+
+def test_what_was_deployed_with_keep_data_and_is_deleted_in_part_may_go_to_the_end_for_its_data_stays():
+    declaration = load_declaration(REPOSITORY / "pipeline.toml")
+    half = {"persons": DeployedStack("DELETE_FAILED", protected=False, outputs={"Raw": "b"})}
+
+    require_as_declared(declaration, prod("Retain", "RetainExceptOnCreate", "RetainExceptOnCreate"), half)
+
+    for policies in (("Retain", "RetainExceptOnCreate", "Delete"), ("Delete", "Retain", "Retain")):
+        with pytest.raises(UserError, match="persons was deployed without keep_data, and is deleted in part"):
+            require_as_declared(declaration, prod(*policies), half)
+
+
+def test_a_template_that_cannot_be_read_keeps_nothing():
+    declaration = load_declaration(REPOSITORY / "pipeline.toml")
+    here = prod("Retain")
+    here.client("cloudformation").get_template = lambda StackName: {"TemplateBody": "Resources: {}"}  # noqa: ARG005, N803
+
+    with pytest.raises(UserError, match="nothing was destroyed"):
+        require_as_declared(declaration, here, {"persons": DeployedStack("DELETE_FAILED", False, {"Raw": "b"})})
 
 
 def test_what_was_never_made_and_could_not_be_deleted_whole_keeps_nobody_from_destroying_it():
@@ -126,11 +164,11 @@ def test_what_was_never_made_and_could_not_be_deleted_whole_keeps_nobody_from_de
         {"persons": DeployedStack("DELETE_FAILED", protected=False, outputs=outputs)} for outputs in ({}, {"Raw": "b"})
     )
 
-    require_as_declared(declaration, "prod", never)
+    require_as_declared(declaration, prod("Delete"), never)
     with pytest.raises(
         UserError, match=r"deleted in part \(DELETE_FAILED\).*set keep_data = false and confirm_data_loss"
     ):
-        require_as_declared(declaration, "prod", once)
+        require_as_declared(declaration, prod("Delete", "Delete"), once)
     for half in (never, once):
         with pytest.raises(UserError, match=r"persons could not be deleted whole .*`make destroy STAGE=dev` goes on"):
             require_whole(place(), half)

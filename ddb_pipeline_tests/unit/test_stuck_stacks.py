@@ -12,12 +12,9 @@ from botocore.exceptions import ClientError
 from ddb_pipeline.cli import bucket_emptying, stuck_stacks
 from ddb_pipeline.cli.place import DeployedStack, Place
 from ddb_pipeline.cli.stuck_stacks import finish_deletion
-from ddb_pipeline.declaration import Declaration, load_declaration
 from ddb_pipeline.names import EMPTIED_TAG
 from ddb_pipeline.resources.settings import Connection, Settings
 from ddb_pipeline.resources.waiting import Waiting
-from ddb_pipeline.toml_table import ByStage
-from ddb_pipeline_tests.conftest import REPOSITORY
 
 STACK = "ddb-change-analytics-dev-persons"
 STREAM = f"{STACK}-ChangeStreamStream1234-ABC"
@@ -35,10 +32,11 @@ class CloudFormation:
     Args:
         resources: What could not be deleted: logical id to type and physical id.
         then: State of the stack after its next deletion.
+        streamed: The table of each destination in the template, by its logical id.
     """
 
-    def __init__(self, resources: dict[str, tuple[str, str]], then: str = "DELETE_COMPLETE") -> None:
-        self.resources, self.then = resources, then
+    def __init__(self, resources: dict[str, tuple[str, str]], then: str = "DELETE_COMPLETE", **streamed: str) -> None:
+        self.resources, self.then, self.streamed = resources, then, streamed
         self.told: list[dict[str, Any]] = []
         self._states = ["DELETE_FAILED"]
 
@@ -62,6 +60,11 @@ class CloudFormation:
     def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803
         state = self._states.pop(0) if len(self._states) > 1 else self._states[0]
         return {"Stacks": [{"StackId": f"arn:{StackName.removeprefix('arn:')}", "StackStatus": state}]}
+
+    def get_template(self, StackName: str) -> dict[str, Any]:  # noqa: N803
+        assert StackName == STACK
+        found = {name: {"Properties": {"TableName": table}} for name, table in self.streamed.items()}
+        return {"TemplateBody": {"Resources": found}}
 
     def delete_stack(self, **request: Any) -> None:
         self.told.append(request)
@@ -145,15 +148,8 @@ def place(**clients: Any) -> Place:
     return FakePlace(Settings("dev", Connection()), "111122223333", "cn-north-1", clients)
 
 
-def declaration(existing: str | None = None) -> Declaration:
-    own = load_declaration(REPOSITORY / "pipeline.toml")
-    persons = dataclasses.replace(own.pipelines["persons"], existing_table=ByStage(everywhere=existing))
-    return dataclasses.replace(own, pipelines={"persons": persons})
-
-
-def finish(state: str = "DELETE_FAILED", existing: str | None = None, **clients: Any) -> list[str]:
-    stacks = {"persons": DeployedStack(state, protected=False)}
-    return finish_deletion(declaration(existing), place(**clients), stacks)
+def finish(state: str = "DELETE_FAILED", **clients: Any) -> list[str]:
+    return finish_deletion(place(**clients), {"persons": DeployedStack(state, protected=False)})
 
 
 @pytest.fixture(autouse=True)
@@ -246,20 +242,32 @@ def test_a_table_streams_no_more_before_its_destination_is_given_up(state):
     dynamodb = DynamoDb(orders={THEIRS: "DISABLED", ARN: state})
     cloudformation = CloudFormation({"Destination": ("Custom::StreamingDestination", f"orders to {STREAM}")})
 
-    assert finish(existing="another", cloudformation=cloudformation, dynamodb=dynamodb) == []
+    assert finish(cloudformation=cloudformation, dynamodb=dynamodb) == []
 
     assert dynamodb.disabled == ([("orders", ARN)] if state in {"ACTIVE", "ENABLING"} else [])
     assert cloudformation.told == [{"StackName": f"arn:{STACK}", "RetainResources": ["Destination"]}]
 
 
-def test_a_destination_whose_function_never_answered_is_of_the_table_that_is_declared():
+def test_a_destination_whose_function_never_answered_is_of_the_table_that_was_deployed():
+    # pipeline.toml may name another one since
     unnamed = {"Destination": ("Custom::StreamingDestination", "not-created-1")}
-    dynamodb, cloudformation = DynamoDb(orders={ARN: "ACTIVE", THEIRS: "DISABLED"}), CloudFormation(unnamed)
-    assert finish(existing="orders", cloudformation=cloudformation, dynamodb=dynamodb) == []
-    assert dynamodb.disabled == [("orders", ARN)]
+    dynamodb = DynamoDb(orders={ARN: "ACTIVE", THEIRS: "DISABLED"}, renamed={THEIRS: "ACTIVE"})
+    cloudformation = CloudFormation(unnamed, Destination="orders")
 
-    (problem,) = finish(cloudformation=CloudFormation(unnamed), dynamodb=dynamodb)
-    assert "let existing_table name it again" in problem
+    assert finish(cloudformation=cloudformation, dynamodb=dynamodb) == []
+
+    assert dynamodb.disabled == [("orders", ARN)]
+    assert cloudformation.told == [{"StackName": f"arn:{STACK}", "RetainResources": ["Destination"]}]
+
+
+def test_a_destination_of_which_the_template_says_nothing_is_not_given_up():
+    cloudformation = CloudFormation({"Destination": ("Custom::StreamingDestination", "not-created-1")})
+
+    (problem,) = finish(cloudformation=cloudformation, dynamodb=DynamoDb())
+
+    assert f"look at it with `aws cloudformation get-template --stack-name {STACK}`" in problem
+    assert f"delete-stack --stack-name {STACK} --retain-resources Destination`" in problem
+    assert cloudformation.told == []
 
 
 def test_another_stream_of_the_table_is_left_alone_and_a_table_that_is_gone_streams_nowhere():
