@@ -7,6 +7,7 @@ tables from it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
@@ -45,6 +46,15 @@ def parameters(start_date: date) -> dict[str, str]:
 def is_enabled(table_parameters: Mapping[str, str]) -> bool:
     """Whether Athena projects a table's partitions, and overlooks those in the catalog."""
     return str(table_parameters.get(ENABLED, "")).strip().lower() == "true"
+
+
+def can_be_declared(years: str) -> bool:
+    """Whether a range of years is one that `parameters` makes of some start date.
+
+    Args:
+        years: Value of the parameter `YEARS`.
+    """
+    return re.fullmatch(r"[0-9]{4},NOW", years) is not None
 
 
 def covers(table_parameters: Mapping[str, str], hour: datetime, now: datetime) -> bool:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ddb_pipeline import projection
 from ddb_pipeline.catalog_tables import CatalogTable, all_tables
+from ddb_pipeline.declaration import Compression
 from ddb_pipeline.resources.aws import Deployment
 from ddb_pipeline.resources.change_catalog import columns
 
 Part = Literal["columns", "partition keys", "location", "format", "SerDe", "parameters"]
-CHOSEN = (projection.YEARS, "compressionType")
-"""Parameters whose value `pipeline.toml` chooses: until the next deployment the table has the value from before."""
+_CHOSEN: Mapping[str, Callable[[str], bool]] = {
+    projection.YEARS: projection.can_be_declared,
+    "compressionType": frozenset(get_args(Compression)).__contains__,
+}
+"""Parameters whose value `pipeline.toml` chooses, with what it can be: until the next deployment the table has the one
+from before."""
 
 
 @dataclass(frozen=True)
@@ -34,26 +39,27 @@ def with_what_was_chosen(table: CatalogTable, described: Mapping[str, Any] | Non
     """Return a table as it was deployed, where `pipeline.toml` may be ahead of the stack.
 
     A crawler passes over folders that are compressed otherwise than its table says. So only a deployment, which
-    switches Firehose too, may bring another value.
+    switches Firehose too, may bring another value. One that no deployment brings was changed by somebody.
 
     Args:
         table: The table as `pipeline.toml` has it now.
         described: Glue's description of it; None: it is not there, and nothing tells what was chosen.
     """
     found = (described or {}).get("Parameters") or {}
-    chosen = {name: found[name] for name in CHOSEN if name in table.more_parameters and name in found}
+    chosen = {
+        name: found[name]
+        for name, can_be_chosen in _CHOSEN.items()
+        if name in table.more_parameters and name in found and can_be_chosen(found[name])
+    }
     return replace(table, more_parameters={**table.more_parameters, **chosen})
 
 
-def table_changes(
-    described: Mapping[str, Any], wanted: Mapping[str, Any], any_value: Collection[str] = ()
-) -> list[TableChange]:
+def table_changes(described: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[TableChange]:
     """Say where a table in the catalog is not what is declared.
 
     Args:
         described: Glue's description of the table; a crawler adds parameters of its own, and Glue fills in defaults.
         wanted: The declaration (shape TableInput).
-        any_value: Parameters that only have to be there.
     """
     found, storage = described.get("StorageDescriptor", {}), wanted["StorageDescriptor"]
     found_serde = found.get("SerdeInfo", {}).get("SerializationLibrary")
@@ -67,7 +73,7 @@ def table_changes(
         *_of("partition keys", _column_texts("partition key", wanted["PartitionKeys"], described.get("PartitionKeys"))),
         *_of("columns", _column_texts("column", storage["Columns"], found.get("Columns"))),
         *(TableChange(part, f"{what} is {is_}, not {want}") for part, what, is_, want in single if is_ != want),
-        *_of("parameters", _parameter_texts(wanted["Parameters"], described.get("Parameters") or {}, any_value)),
+        *_of("parameters", _parameter_texts(wanted["Parameters"], described.get("Parameters") or {})),
     ]
 
 
@@ -95,11 +101,11 @@ def _column_texts(
     return texts
 
 
-def _parameter_texts(wanted: Mapping[str, str], found: Mapping[str, str], any_value: Collection[str]) -> list[str]:
+def _parameter_texts(wanted: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
     texts = [
         f"parameter {name} is {found.get(name)}, not {value}"
         for name, value in wanted.items()
-        if found.get(name) != value and not (name in any_value and name in found)
+        if found.get(name) != value
     ]
     # against the declaration Athena would overlook every partition
     if projection.is_enabled(found) and not projection.is_enabled(wanted):

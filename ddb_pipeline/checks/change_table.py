@@ -21,7 +21,7 @@ from ddb_pipeline.errors import REPAIR_ADVICE
 from ddb_pipeline.refreshes import scope_of_run
 from ddb_pipeline.resources.aws import PipelineAwsResource
 from ddb_pipeline.survey import Survey, survey
-from ddb_pipeline.table_changes import CHOSEN, declared_tables, table_changes
+from ddb_pipeline.table_changes import declared_tables, table_changes, with_what_was_chosen
 
 HOURS_CHECK = "every_s3_hour_is_in_the_catalog"
 SCHEMA_CHECK = "schema_is_the_contract"
@@ -113,7 +113,9 @@ def schema_check(pipeline: Pipeline) -> AssetChecksDefinition:
                 f"{table.name}: {change.text}"
                 for table in declared_tables(deployment)
                 if table.name in described
-                for change in table_changes(described[table.name], table.table_input(bucket), CHOSEN)
+                for change in table_changes(
+                    described[table.name], with_what_was_chosen(table, described[table.name]).table_input(bucket)
+                )
             ]
         return AssetCheckResult(
             passed=not problems,

@@ -199,6 +199,17 @@ def test_what_pipeline_toml_chooses_and_nobody_has_deployed_yet_is_left_to_the_d
     assert place.glue.tables["changes"] == deployed.table_input("bucket")
 
 
+def test_a_compression_that_no_deployment_brings_is_taken_back_for_the_crawler_passes_over_every_hour():
+    place = Place(hours(1))
+    place.look()
+    place.glue.tables["changes"]["Parameters"]["compressionType"] = "bzip2"
+
+    (said,) = place.look()
+
+    assert said == "table database.changes was changed: parameters: brought back to what the stack declares"
+    assert place.glue.tables["changes"]["Parameters"]["compressionType"] == "gzip"
+
+
 def test_a_pipeline_in_order_has_no_findings_and_nothing_is_written():
     place = Place(hours(3))
     place.look()

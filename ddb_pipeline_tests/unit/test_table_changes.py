@@ -11,14 +11,18 @@ import pytest
 
 from ddb_pipeline import projection
 from ddb_pipeline.catalog_tables import CatalogTable, all_tables, change_tables
-from ddb_pipeline.table_changes import CHOSEN, table_changes
+from ddb_pipeline.table_changes import table_changes, with_what_was_chosen
 
-WANTED = change_tables("gzip")["json"].table_input("bucket")
-PROJECTED = change_tables("gzip", projection.parameters(date(2025, 3, 4)))["json"].table_input("bucket")
+DECLARED = change_tables("gzip")["json"]
+WANTED = DECLARED.table_input("bucket")
+DECLARED_PROJECTED = change_tables("gzip", projection.parameters(date(2025, 3, 4)))["json"]
+PROJECTED = DECLARED_PROJECTED.table_input("bucket")
 
 
-def said(described: dict[str, Any], wanted: dict[str, Any] = WANTED) -> list[str]:
-    return [change.text for change in table_changes(described, wanted, CHOSEN)]
+def said(described: dict[str, Any], declared: CatalogTable = DECLARED) -> list[str]:
+    """What the check says, which stops a refresh."""
+    wanted = with_what_was_chosen(declared, described).table_input("bucket")
+    return [change.text for change in table_changes(described, wanted)]
 
 
 def parts(described: dict[str, Any]) -> list[str]:
@@ -83,20 +87,46 @@ def test_a_change_is_told_in_words(change: Callable[[dict[str, Any]], None], tex
 
 
 def test_projection_must_be_as_the_names_of_the_stack_say():
-    assert said(PROJECTED, PROJECTED) == []
+    assert said(PROJECTED, DECLARED_PROJECTED) == []
     assert said(PROJECTED) == ["partition projection is on, not off"]
-    assert "parameter projection.enabled is None, not true" in said(WANTED, PROJECTED)
+    assert "parameter projection.enabled is None, not true" in said(WANTED, DECLARED_PROJECTED)
     wrong = {**PROJECTED["Parameters"], "projection.month.digits": "1"}
-    assert said({**PROJECTED, "Parameters": wrong}, PROJECTED) == ["parameter projection.month.digits is 1, not 2"]
+    assert said({**PROJECTED, "Parameters": wrong}, DECLARED_PROJECTED) == [
+        "parameter projection.month.digits is 1, not 2"
+    ]
 
 
 def test_what_the_declaration_has_chosen_since_the_deployment_stops_no_refresh():
     chosen = change_tables("none", projection.parameters(date(2020, 1, 1)))["json"].table_input("bucket")
 
-    assert said(chosen, PROJECTED) == []
+    assert said(chosen, DECLARED_PROJECTED) == []
     assert len(table_changes(chosen, PROJECTED)) == 2
     del chosen["Parameters"]["compressionType"]
-    assert said(chosen, PROJECTED) == ["parameter compressionType is None, not gzip"]
+    assert said(chosen, DECLARED_PROJECTED) == ["parameter compressionType is None, not gzip"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("compressionType", "bzip2", "gzip"),
+        ("compressionType", "", "gzip"),
+        ("projection.year.range", "2025,2026", "2025,NOW"),
+        ("projection.year.range", "NOW-1YEARS,NOW", "2025,NOW"),
+        ("projection.year.range", "2025,NOW ", "2025,NOW"),
+    ],
+)
+def test_a_value_that_no_deployment_brings_was_changed_by_somebody(name: str, value: str, wanted: str):
+    changed = {**PROJECTED, "Parameters": PROJECTED["Parameters"] | {name: value}}
+
+    assert said(changed, DECLARED_PROJECTED) == [f"parameter {name} is {value}, not {wanted}"]
+
+
+def test_the_compression_of_parquet_is_nobodys_choice():
+    declared = change_tables("gzip")["parquet"]
+    changed = declared.table_input("bucket")
+    changed["Parameters"]["compressionType"] = "gzip"
+
+    assert said(changed, declared) == ["parameter compressionType is gzip, not none"]
 
 
 def storage(**changes: Any) -> dict[str, Any]:
