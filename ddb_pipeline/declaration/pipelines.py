@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from ddb_pipeline.change_row import STORAGES, Format
 from ddb_pipeline.declared_columns import DeclaredColumn, declared_columns
@@ -139,21 +139,11 @@ def _check_columns(pipeline: Pipeline, table: Table) -> None:
 
 def _check_effect(pipeline: Pipeline, table: Table) -> None:
     """Refuse settings that nothing would come of: whoever wrote them believes to have what they are settings of."""
-    without: list[tuple[str, Any, str]] = []
-    if pipeline.baseline == "none":
-        rule = 'nothing with baseline = "none", the default: no baseline is made'
-        without += [
-            ("baseline_schedule", pipeline.baseline_schedule, rule),
-            ("baselines_kept", pipeline.baselines_kept, rule),
-        ]
-    if not pipeline.discover_columns:
-        rule = "nothing with discover_columns = false: no attribute becomes a column but those declared"
-        without.append(("item_column_depth", pipeline.item_column_depth, rule))
-        if not pipeline.columns:
-            without.append(("max_item_columns", pipeline.max_item_columns, rule))
-    for key, value, rule in without:
+    if pipeline.baseline != "none":
+        return
+    for key in ("baseline_schedule", "baselines_kept"):
         if table.has(key):
-            table.fail(key, value, rule)
+            table.fail(key, getattr(pipeline, key), 'nothing with baseline = "none", the default: no baseline is made')
 
 
 def _check_time_to_live(pipeline: Pipeline, table: Table) -> None:

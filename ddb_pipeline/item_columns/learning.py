@@ -57,12 +57,11 @@ def learn(
     columns = [*declared, *wanted[:room]]
     names = _names(columns, {*taken, *(attribute.column for attribute in attributes)})
     attributes += [Attribute(path, names[path], now, found.get(path, NOTHING_SEEN)) for path in columns]
-    return Learned(
-        replace(
-            memory, attributes=tuple(attributes), depth=pipeline.item_column_depth, limit=pipeline.max_item_columns
-        ),
-        tuple(wanted[room:]),
-    )
+    learned = replace(memory, attributes=tuple(attributes))
+    if pipeline.discover_columns:
+        # otherwise nobody has looked: what was looked for before counts once discovery is on again
+        learned = replace(learned, depth=pipeline.item_column_depth, limit=pipeline.max_item_columns)
+    return Learned(learned, tuple(wanted[room:]))
 
 
 def item_columns(memory: Memory, pipeline: Pipeline) -> tuple[ItemColumn, ...]:
@@ -86,6 +85,8 @@ def item_columns(memory: Memory, pipeline: Pipeline) -> tuple[ItemColumn, ...]:
 
 def needs_everything(memory: Memory, pipeline: Pipeline) -> bool:
     """Whether hours must be looked at again, because more columns are wanted than when they were looked at."""
+    if not pipeline.discover_columns:
+        return False
     was_full = len(memory.attributes) >= memory.limit
     return pipeline.item_column_depth > memory.depth or (was_full and pipeline.max_item_columns > memory.limit)
 

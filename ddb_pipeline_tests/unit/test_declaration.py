@@ -204,20 +204,6 @@ def test_a_pipeline_starts_in_the_time_of_dynamodb_and_no_later_than_tomorrow(wr
             RIGHT.replace("start_date", 'sort_key = { name = "pk", type = "N" }\nstart_date'),
             'pipelines.persons.sort_key.name: found "pk"; allowed is a name other than the partition key\'s',
         ),
-        (
-            RIGHT.replace("[stages", "discover_columns = false\nitem_column_depth = 3\n[stages"),
-            (
-                "pipelines.persons.item_column_depth: found 3; allowed is nothing with discover_columns = false: "
-                "no attribute becomes a column but those declared"
-            ),
-        ),
-        (
-            RIGHT.replace("[stages", "discover_columns = false\nmax_item_columns = 300\n[stages"),
-            (
-                "pipelines.persons.max_item_columns: found 300; allowed is nothing with discover_columns = false: "
-                "no attribute becomes a column but those declared"
-            ),
-        ),
     ],
 )
 def test_a_wrong_file_gets_one_sentence_with_key_finding_and_rule(written, wrong, said):
@@ -340,6 +326,12 @@ def test_declared_columns_alone_may_be_more_than_the_default(written):
     text = RIGHT.replace("start_date", "discover_columns = false\nmax_item_columns = 201\nstart_date")
     file = written(text.replace("[stages", f"[pipelines.persons.columns]\n{lines}\n[stages"))
     assert len(load_declaration(file).pipelines["persons"].columns) == 201
+
+
+def test_depth_and_number_of_columns_may_stay_while_discovery_is_off(written):
+    lines = "discover_columns = false\nitem_column_depth = 3\nmax_item_columns = 300\n"
+    found = load_declaration(written(RIGHT.replace("[stages", f"{lines}[stages"))).pipelines["persons"]
+    assert (found.discover_columns, found.item_column_depth, found.max_item_columns) == (False, 3, 300)
 
 
 def test_more_columns_than_allowed_are_refused(written):

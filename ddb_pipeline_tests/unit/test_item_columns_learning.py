@@ -133,6 +133,22 @@ def test_more_depth_or_more_room_wants_a_look_at_everything():
     assert needs_everything(roomy, replace(PIPELINE, item_column_depth=3))
 
 
+@pytest.mark.parametrize("meanwhile", [{}, {"item_column_depth": 3, "max_item_columns": 1}, {"max_item_columns": 500}])
+def test_discovery_that_was_off_for_a_while_has_forgotten_nothing(meanwhile):
+    """Whether the lines of depth and number stayed in the file or not: while it is off, nobody looks."""
+    on = replace(PIPELINE, item_column_depth=3, max_item_columns=1)
+    memory = learn(EMPTY, [met("a", "S"), met("b", "S")], on, TAKEN, "now").memory
+    off = replace(PIPELINE, discover_columns=False, **meanwhile)
+    assert not needs_everything(memory, off)
+
+    after = learn(memory, [], off, TAKEN, "later").memory
+
+    assert after == memory
+    assert not needs_everything(after, on)
+    assert needs_everything(after, replace(on, item_column_depth=4)), "nobody has looked that deep"
+    assert needs_everything(after, replace(on, max_item_columns=2)), "one was left out"
+
+
 def test_declared_columns_come_first_with_their_type_whatever_is_met():
     declared = (DeclaredColumn(("late",), "decimal(38,2)"), DeclaredColumn(("x", "y", "z"), "boolean"))
     pipeline = replace(PIPELINE, columns=declared)
