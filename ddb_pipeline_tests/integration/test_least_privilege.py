@@ -36,6 +36,7 @@ from ddb_pipeline_tests.conftest import REPOSITORY
 from ddb_pipeline_tests.deployed import Deployed
 from ddb_pipeline_tests.iam_actions import GLUE_CRAWLER_OPERATIONS, Need, Place, needs
 from ddb_pipeline_tests.jobs import with_the_state_alone
+from ddb_pipeline_tests.parsed import parsed
 from ddb_pipeline_tests.policies import Grant, covered, grants, in_names_of, unused
 from ddb_pipeline_tests.recorded_calls import Call, recording
 
@@ -339,7 +340,7 @@ def operations_of(services: set[str]) -> set[str]:
 
 def words(path: Path) -> set[str]:
     """Names of attributes and texts in a module: where a call of boto3 has its operation."""
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    nodes = list(ast.walk(parsed(path)))
     attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     return attributes | {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 

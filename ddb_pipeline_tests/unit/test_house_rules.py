@@ -20,6 +20,7 @@ from ddb_pipeline import change_row
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.names import PublishedNames
 from ddb_pipeline.view_sql import select_statement, views
+from ddb_pipeline_tests.parsed import parsed
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("ddb_pipeline", "infra_cdk")
@@ -88,7 +89,7 @@ def modules():
 def imported(path):
     """Every name that a file imports, as far as it is a module's: `from a import b` names a.b if that is one."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

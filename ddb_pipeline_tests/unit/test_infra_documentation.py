@@ -9,6 +9,7 @@ import pytest
 
 from ddb_pipeline.declaration import load_declaration
 from ddb_pipeline.toml_table import IN_NO_STAGE
+from ddb_pipeline_tests.parsed import parsed
 
 REPOSITORY = Path(__file__).parents[2]
 FILES = [REPOSITORY / "infra_cdk" / "stack.py", *sorted((REPOSITORY / "infra_cdk" / "components").glob("*.py"))]
@@ -17,7 +18,7 @@ FILES = [REPOSITORY / "infra_cdk" / "stack.py", *sorted((REPOSITORY / "infra_cdk
 def components(*files):
     """Every class with a constructor of its own, with its file."""
     for file in files or FILES:
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        for node in parsed(file).body:
             if isinstance(node, ast.ClassDef):
                 for method in node.body:
                     if isinstance(method, ast.FunctionDef) and method.name == "__init__":
@@ -99,7 +100,7 @@ def is_said(text, name, value):
 def readers():
     """Every component that is given a pipeline or a stage, with the argument and its class."""
     for file in FILES:
-        module = ast.parse(file.read_text(encoding="utf-8"))
+        module = parsed(file)
         for component, taken in (parameter.values for parameter in components(file)):
             for argument in [*taken.args, *taken.kwonlyargs]:
                 kind = ast.unparse(argument.annotation) if argument.annotation else ""
